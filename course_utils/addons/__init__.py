@@ -1,0 +1,17 @@
+"""The pieces of TensorFlow Addons that the course's sources use, on both stacks.
+
+Beside Keras 2 they are TensorFlow Addons' own classes; beside Keras 3, where TensorFlow Addons no longer imports,
+they are ours: the same names, arguments and numbers (``tests/golden/`` holds the record they are compared to).
+
+>>> from course_utils.addons import WeightNormalization
+"""
+
+from course_utils.addons._stack import STACK, require_tensorflow_backend
+
+if STACK == "addons":
+    from course_utils.addons._tfa import WeightNormalization
+else:
+    require_tensorflow_backend()
+    from course_utils.addons.weight_normalization import WeightNormalization
+
+__all__ = ["STACK", "WeightNormalization"]

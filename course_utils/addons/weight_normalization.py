@@ -1,0 +1,497 @@
+"""Weight normalization for Keras 3, with the semantics of TensorFlow Addons 0.23.
+
+Ported from the behaviour of ``tensorflow_addons/layers/wrappers.py`` (release 0.23.0), not from its text.
+Deliberate differences:
+
+- transposed convolutions are normalised per output channel, as the paper means it. Addons takes the last kernel
+  axis always, which there is the input's;
+- ``data_format="channels_first"``: the moments are taken per channel, wherever the channels are;
+- ``data_init="paper"`` exists;
+- the initialisation is not part of every later training step (see ``_settle``);
+- ``remove()`` refuses while there is nothing to remove, and a shared kernel is refused.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import warnings
+import weakref
+
+import keras
+import tensorflow as tf
+
+_TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)
+_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+
+# Every wrapper in use, to notice two that would normalise one kernel. Weak: it keeps nothing alive.
+_wrappers = weakref.WeakSet()
+
+
+@keras.saving.register_keras_serializable(package="course_utils")
+class WeightNormalization(keras.layers.Wrapper):
+    """Writes a layer's weights as length times direction, w = g · v / ‖v‖, and trains g and v.
+
+    There is one g, and one norm, per output channel. v is the wrapped layer's own kernel variable, so its
+    initializer, regularizer and constraint act on v. Recurrent layers (``SimpleRNN``, ``GRU``, ``LSTM``) have
+    their recurrent kernel normalised.
+
+    The layer initialises itself with the first batch it sees, whether in ``fit``, ``evaluate``, ``predict`` or a
+    call by hand, and never again, also not after loading. So let that be a real training batch: with data-dependent
+    initialisation, a single example has no spread, and g becomes huge.
+
+    Args:
+        layer: the ``keras.layers.Layer`` to wrap: ``Dense``, ``EinsumDense``, a convolution, a transposed convolution, a
+            recurrent layer, or another layer with a ``kernel`` whose last axis is its output channels. It may be
+            built and trained already.
+        data_init: how g (and the bias) begin:
+
+            - ``True`` (default, as in TensorFlow Addons): with μ and σ² the mean and variance, per channel over
+              the first batch, of the layer's outputs before the activation *under the raw kernel v*, g = 1/σ and
+              bias = −μ/σ. For a recurrent layer, moments of its outputs, repeated for each gate, and no bias; the
+              paper advises against it, and a warning says so.
+            - ``"paper"``: the same with v / ‖v‖ in place of v and without the bias, as in the paper's section 3: the
+              pre-activations of the first batch have mean 0 and standard deviation 1 (a layer without bias
+              keeps its mean). Not for recurrent layers.
+            - ``False``: g = ‖v‖, so the layer begins exactly as the plain one.
+        **kwargs: ``name``, ``trainable`` and the other arguments of ``keras.layers.Layer``. ``dtype`` is the wrapped
+            layer's and must not be another.
+
+    Attributes:
+        g: the lengths, a variable of shape ``(output channels,)``.
+        v: the directions, which is the wrapped layer's kernel variable.
+        initialized: a non-trainable boolean variable, true once g is settled.
+        layer: the wrapped layer.
+
+    Returns:
+        The wrapper. Called on inputs it returns what the wrapped layer returns, in the same shapes; keyword
+        arguments of the call (``mask``, ``initial_state``) are passed on.
+
+    Raises:
+        ValueError: if ``layer`` is not a layer, has no kernel of its own, or shares it with another layer; or if
+            ``data_init`` is none of the three, or ``"paper"`` for a recurrent layer. Some layers show their
+            kernel only once built, so the error may come with the first call.
+
+    Example:
+        >>> import keras
+        >>> model = keras.Sequential([
+        ...     keras.Input((8,)),
+        ...     WeightNormalization(keras.layers.Dense(4, activation="relu")),
+        ...     WeightNormalization(keras.layers.Dense(1)),
+        ... ])
+        >>> model(keras.random.normal((32, 8))).shape
+        TensorShape([32, 1])
+
+    Note:
+        ``fit``, ``evaluate`` and ``predict`` trace the very first step twice: once with the initialisation, once
+        without. In a ``tf.function`` of your own the check stays inside: right, but 20 to 40 % slower. Call the
+        model once on a batch before tracing and it is gone.
+
+    Reference:
+        Salimans & Kingma 2016, *Weight Normalization: A Simple Reparameterization to Accelerate Training of Deep
+        Neural Networks*, https://arxiv.org/abs/1602.07868
+    """
+
+    def __init__(self, layer, data_init=True, **kwargs):
+        if not (isinstance(data_init, bool) or (isinstance(data_init, str) and data_init == "paper")):
+            raise ValueError(f"`data_init` should be True, False or 'paper', received: {data_init!r}")
+        if isinstance(layer, keras.layers.Layer):
+            _check_layer(layer, data_init)
+            dtype = kwargs.pop("dtype", None)
+            if dtype is not None and keras.dtype_policies.get(dtype) != layer.dtype_policy:
+                raise ValueError(
+                    "`dtype` should be left out: WeightNormalization computes in the dtype of the layer it wraps "
+                    f"({layer.dtype_policy.name}). Received: dtype={dtype!r}. Set it on {layer.name!r} instead."
+                )
+            # The weights are put together in the variables' own precision, also under a mixed policy; only the
+            # wrapped layer rounds them (and the inputs) down.
+            kwargs.update(dtype=layer.variable_dtype, autocast=False)
+        super().__init__(layer, **kwargs)  # which refuses what is not a layer
+        self.data_init = data_init
+        self.is_rnn = isinstance(layer, keras.layers.RNN)
+        self.input_spec = layer.input_spec
+        self.supports_masking = layer.supports_masking
+        if data_init and self.is_rnn:
+            warnings.warn(
+                f"data-dependent initialisation of the recurrent layer {layer.name!r}: the paper advises against it. "
+                "Use data_init=False.",
+                stacklevel=2,
+            )
+        _wrappers.add(self)
+
+    @property
+    def v(self):
+        """The directions: the kernel variable of the wrapped layer."""
+        return _kernel_of(self.layer)
+
+    def build(self, input_shape=None):
+        """Build the wrapped layer, check its kernel and create g.
+
+        Args:
+            input_shape: shape of the inputs, batch axis included.
+
+        Raises:
+            ValueError: if the layer turns out to have no kernel of its own.
+        """
+        super().build(input_shape)
+        self.input_spec = self.layer.input_spec
+        kernel = _checked_kernel(self)
+        self._kernel_channel_axis = len(kernel.shape) - (2 if isinstance(self.layer, _TRANSPOSED) else 1)
+        depth = kernel.shape[self._kernel_channel_axis]
+        bias = self._bias()
+        if self.data_init and bias is not None and tuple(bias.shape) != (depth,):
+            raise ValueError(
+                f"Data-dependent initialisation sets one bias per output channel, but {self.layer.name!r} "
+                f"({type(self.layer).__name__}) has a bias of shape {tuple(bias.shape)} beside {depth} channels. "
+                "Use data_init=False."
+            )
+        dtype = self.layer.variable_dtype
+        self.g = self.add_weight(name="g", shape=(depth,), initializer="ones", dtype=dtype)
+        self.initialized = self.add_weight(
+            name="initialized", shape=(), initializer="zeros", dtype="bool", trainable=False
+        )
+
+    def call(self, inputs, **kwargs):
+        """Run the wrapped layer with the weights g · v / ‖v‖.
+
+        Args:
+            inputs: what the wrapped layer takes.
+            **kwargs: its other arguments, such as ``mask`` or ``initial_state``.
+
+        Returns:
+            What the wrapped layer returns.
+        """
+        self._settle(inputs, kwargs)
+        return self._call_layer(inputs, kwargs, [(self.v, self._weights())])
+
+    def compute_output_shape(self, input_shape):
+        """Return the wrapped layer's output shape for ``input_shape``."""
+        return self.layer.compute_output_shape(input_shape)
+
+    def compute_output_spec(self, inputs, **kwargs):
+        """Return the wrapped layer's symbolic outputs; nothing is initialised by building a model."""
+        return self.layer.compute_output_spec(inputs, **kwargs)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        """Return the wrapped layer's output mask."""
+        return self.layer.compute_mask(inputs, previous_mask)
+
+    def get_config(self):
+        """Return the configuration, from which ``from_config`` makes the same wrapper around a new layer."""
+        config = super().get_config()
+        del config["dtype"]  # the wrapped layer's, which is in its own configuration
+        return {**config, "data_init": self.data_init}
+
+    def remove(self):
+        """Put the weights g · v / ‖v‖ into the layer and give it back, plain.
+
+        The layer is the wrapped one itself, not a copy. A wrapper still in use goes on giving the same outputs (v
+        becomes the weights and g their norms), and the layer may be wrapped anew.
+
+        Returns:
+            The wrapped layer, whose own outputs are now those of the wrapper.
+
+        Raises:
+            ValueError: if the wrapper is not built, or waits for its first batch: there are no weights yet.
+
+        Example:
+            >>> layer = WeightNormalization(keras.layers.Dense(4), data_init=False)
+            >>> outputs = layer(keras.random.normal((2, 8)))
+            >>> plain = layer.remove()
+        """
+        if not self.built:
+            raise ValueError(
+                f"{self.name!r} is not built, so there are no weights to give back: call it on inputs first, or use "
+                f"the plain layer {self.layer.name!r} as it is."
+            )
+        if not bool(self.initialized.value):
+            if self.data_init:
+                raise ValueError(
+                    f"{self.name!r} has not seen data yet (data_init={self.data_init!r}), so g has no value: call it on "
+                    "a batch first, or load its weights."
+                )
+            self._initialize()
+        weights = self._weights()
+        self.v.assign(weights)
+        # Not |g|: where ‖v‖ was below the guard in _scaled, the weights are shorter than that.
+        self.g.assign(self._norms(weights))
+        _wrappers.discard(self)
+        return self.layer
+
+    # -- the weights -----------------------------------------------------------------------------------------
+
+    def _norm_axes(self):
+        return [axis for axis in range(len(self.v.shape)) if axis != self._kernel_channel_axis]
+
+    def _norms(self, kernel):
+        squares = tf.square(_at_least_float32(kernel))
+        return tf.cast(tf.sqrt(tf.reduce_sum(squares, self._norm_axes())), self.layer.variable_dtype)
+
+    def _scaled(self, lengths):
+        """v · lengths / ‖v‖, in single precision at least; a v of zero gives zero, as in Addons."""
+        v = _at_least_float32(self.v.value)
+        squares = tf.reduce_sum(tf.square(v), self._norm_axes(), keepdims=True)
+        per_channel = [1] * len(self.v.shape)
+        per_channel[self._kernel_channel_axis] = -1
+        lengths = tf.reshape(_at_least_float32(lengths), per_channel)
+        # The bracket matters: it spares a pass over the kernel here and three in the gradient.
+        scaled = v * (lengths * tf.math.rsqrt(tf.maximum(squares, 1e-12)))
+        return tf.cast(scaled, self.layer.variable_dtype)
+
+    def _weights(self):
+        return self._scaled(self.g.value)
+
+    def _bias(self):
+        # A recurrent layer's bias lies in its cell, and Addons leaves it alone.
+        return None if self.is_rnn else getattr(self.layer, "bias", None)
+
+    def _call_layer(self, inputs, kwargs, values, keep_updates=True):
+        """Call the wrapped layer as if its variables had other values.
+
+        A stateless scope does this without touching the variables, so gradients flow through ``values``. What the
+        layer itself updates in the call (the seed of a dropout, running statistics) the scope only collects; it is
+        applied afterwards, unless the call is a mere trial.
+        """
+        with keras.StatelessScope(collect_losses=True) as scope:
+            outer = (
+                scope.original_scope
+            )  # somebody else's, e.g. Keras inferring shapes: its values stay in force
+            before = {} if outer is None else dict(outer.state_mapping)
+            scope.state_mapping.update(before)
+            for variable, value in values:
+                scope.add_update((variable, value))
+            outputs = self.layer(inputs, **kwargs)
+        if keep_updates:
+            replaced = {id(variable) for variable, _ in values}
+            for variable in self.layer.variables:
+                value = scope.get_current_value(variable)
+                if (
+                    value is not None
+                    and value is not before.get(id(variable))
+                    and id(variable) not in replaced
+                ):
+                    variable.assign(value)
+            for loss in scope.losses:
+                if outer is None:
+                    self.add_loss(loss)
+                elif outer.collect_losses:
+                    outer.add_loss(loss)
+        return outputs
+
+    # -- the initialisation ----------------------------------------------------------------------------------
+
+    def _settle(self, inputs, kwargs):
+        """Initialise g (and the bias) if this is the first batch.
+
+        A check inside every training step would cost 20 to 40 % of it. So: an eager call checks eagerly. A traced
+        one checks while it is traced, and when g is settled, nothing goes into the graph. When it is not, the
+        check goes into this graph, and the functions of the models being traced are made anew, so that the next step
+        is traced again, without it. Should the first step fail, g is still not settled then, and all this repeats.
+        """
+        eager, stateless = tf.executing_eagerly(), _in_stateless_scope()
+        if eager or not stateless:
+            # init_scope leaves the graph being traced, and any gradient tape.
+            with tf.init_scope():
+                if bool(self.initialized.value):
+                    return
+                if eager or not self.data_init:
+                    self._initialize(inputs, kwargs)
+                    return
+        targets = self._targets()
+        values = tf.cond(
+            self.initialized.value,
+            lambda: [tf.convert_to_tensor(target.value) for target in targets],
+            lambda: self._initial_values(inputs, kwargs),
+        )
+        for target, value in zip(targets, values, strict=True):
+            target.assign(value)
+        self.initialized.assign(True)
+        if not stateless:
+            _renew_functions_being_traced()
+
+    def _initialize(self, inputs=None, kwargs=None):
+        for target, value in zip(self._targets(), self._initial_values(inputs, kwargs), strict=True):
+            target.assign(value)
+        self.initialized.assign(True)
+
+    def _targets(self):
+        """The variables that the initialisation sets."""
+        bias = self._bias()
+        return [self.g] if bias is None or not self.data_init else [self.g, bias]
+
+    def _initial_values(self, inputs, kwargs):
+        """Their values, for this batch."""
+        if not self.data_init:
+            return [self._norms(self.v.value)]
+        bias = self._bias()
+        values = []
+        if self.data_init == "paper":
+            values.append((self.v, self._scaled(tf.ones(self.g.shape))))
+            if bias is not None:
+                values.append((bias, tf.zeros(bias.shape, self.layer.variable_dtype)))
+        outputs = self._outputs_before_activation(inputs, kwargs, values)
+
+        channel_axis = outputs.shape.rank - 1
+        if not self.is_rnn and getattr(self.layer, "data_format", None) == "channels_first":
+            channel_axis = 1
+        mean, variance = tf.nn.moments(outputs, [a for a in range(outputs.shape.rank) if a != channel_axis])
+        scale = 1.0 / tf.sqrt(variance + 1e-10)
+        g_scale = scale
+        depth, channels = self.g.shape[0], outputs.shape[channel_axis]
+        if self.is_rnn and depth % channels == 0:
+            g_scale = tf.tile(scale, [depth // channels])  # the gates lie side by side in one kernel
+        elif depth != channels:
+            raise ValueError(
+                f"Data-dependent initialisation needs one output channel per column of the kernel, but "
+                f"{self.layer.name!r} ({type(self.layer).__name__}) has {channels} beside {depth}. Use data_init=False."
+            )
+        g = g_scale if self.data_init == "paper" else _at_least_float32(self.g.value) * g_scale
+        return [
+            tf.cast(value, self.layer.variable_dtype)
+            for value in ([g] if bias is None else [g, -mean * scale])
+        ]
+
+    def _outputs_before_activation(self, inputs, kwargs, values):
+        layer = self.layer
+        plain = self.is_rnn or getattr(layer, "activation", None) is None  # Addons keeps those of a cell
+        activation = None if plain else layer.activation
+        try:
+            if not plain:
+                layer.activation = keras.activations.linear
+            outputs = self._call_layer(inputs, kwargs, values, keep_updates=False)
+        finally:
+            if not plain:
+                layer.activation = activation
+        if isinstance(outputs, list | tuple):  # a recurrent layer that also returns its states
+            outputs = outputs[0]
+        return _at_least_float32(outputs)
+
+
+def _at_least_float32(tensor):
+    """Sums of squares overflow half precision, and 1e-12 vanishes in it."""
+    tensor = tf.convert_to_tensor(tensor)
+    return tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor
+
+
+def _in_stateless_scope():
+    # Keras has no public way to ask; but a scope remembers the one it lies in.
+    with keras.StatelessScope(initialize_variables=False) as probe:
+        return probe.original_scope is not None
+
+
+def _renew_functions_being_traced():
+    """Have every model whose step is being traced make its functions afresh.
+
+    ``fit``, ``evaluate`` and ``predict`` look their function up before each step, so the next one is traced anew. A
+    layer does not know the models it is part of, and in a custom ``train_step`` the outermost *layer* called may be a
+    part of the model that trains; but the methods of all of them are on the Python stack while tracing.
+    """
+    models, frame = {}, inspect.currentframe()
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, keras.Model):
+            models[id(caller)] = caller
+        frame = frame.f_back
+    for model in models.values():
+        for kind in ("train", "test", "predict"):
+            if getattr(model, f"{kind}_function", None) is not None:
+                getattr(model, f"make_{kind}_function")(force=True)
+
+
+# -- which layers can be wrapped -----------------------------------------------------------------------------
+
+
+def _describe(layer):
+    return f"{layer.name!r} ({type(layer).__name__})"
+
+
+def _no_kernel(layer):
+    if isinstance(layer, keras.layers.Bidirectional):
+        remedy = "Wrap two recurrent layers, one with go_backwards=True, and concatenate their outputs."
+    elif isinstance(layer, keras.layers.Wrapper):
+        remedy = f"Wrap the layer inside it: {type(layer).__name__}(WeightNormalization({type(layer.layer).__name__}(...)))."
+    elif isinstance(layer, keras.Model):
+        remedy = "Wrap the layers inside it."
+    elif isinstance(layer, keras.layers.RNN):
+        remedy = (
+            "Stack recurrent layers, each wrapped, instead of cells."
+            if hasattr(layer.cell, "cells")
+            else (f"Its cell, {type(layer.cell).__name__}, should have a `recurrent_kernel` variable.")
+        )
+    elif hasattr(layer, "state_size"):
+        remedy = "Wrap the recurrent layer (LSTM, GRU, SimpleRNN, RNN) rather than its cell."
+    else:
+        remedy = "Leave it as it is, and wrap layers such as Dense, a convolution or an LSTM."
+    return ValueError(
+        "WeightNormalization should wrap a layer with a `kernel` variable of its own, with one slice per output "
+        f"channel. Received: {_describe(layer)}. {remedy}"
+    )
+
+
+def _shared(layer, with_whom):
+    return ValueError(
+        f"The kernel of {_describe(layer)} is shared with {with_whom}, and weight normalization would change it for one "
+        "of the two only. Give each its own layer; to use one normalised layer in several places, call the same "
+        "wrapper there."
+    )
+
+
+def _check_layer(layer, data_init):
+    """Refuse what can be refused before the layer is built."""
+    is_rnn = isinstance(layer, keras.layers.RNN)
+    # A wrapper, a depthwise convolution or a cell has a `kernel` that is not what is meant here.
+    if isinstance(layer, (keras.layers.Wrapper, keras.Model, *_DEPTHWISE)) or (
+        hasattr(layer, "state_size") and not is_rnn
+    ):
+        raise _no_kernel(layer)
+    if is_rnn and hasattr(layer.cell, "cells"):
+        raise _no_kernel(layer)
+    if data_init == "paper" and is_rnn:
+        raise ValueError(
+            f"data_init='paper' is not defined for recurrent layers, received {_describe(layer)}. Use data_init=False, as "
+            "the paper advises."
+        )
+    if layer.built:
+        _kernel_of(layer)
+    other = _other_wrapper(lambda wrapper: wrapper.layer is layer)
+    if other is not None:
+        raise _shared(layer, f"the wrapper {other.name!r}, which wraps the same layer")
+
+
+def _find_kernel(layer):
+    owner, name = (
+        (layer.cell, "recurrent_kernel") if isinstance(layer, keras.layers.RNN) else (layer, "kernel")
+    )
+    kernel = getattr(owner, name, None)
+    # A tensor computed from other variables (LoRA, quantization) is not a kernel one can train as v.
+    return kernel if isinstance(kernel, keras.Variable) and len(kernel.shape) > 1 else None
+
+
+def _kernel_of(layer):
+    kernel = _find_kernel(layer)
+    if kernel is None:
+        raise _no_kernel(layer)
+    return kernel
+
+
+def _checked_kernel(wrapper):
+    layer = wrapper.layer
+    kernel = _kernel_of(layer)
+    # A variable's path ends in "<the layer that made it>/<its name>".
+    owner = layer.cell if wrapper.is_rnn else layer
+    maker = kernel.path.split("/")[-2:-1]
+    if maker and maker[0] != owner.name:
+        raise _shared(layer, f"the layer {maker[0]!r}, which made it")
+    other = _other_wrapper(lambda one: one is not wrapper and one.built and _find_kernel(one.layer) is kernel)
+    if other is not None:
+        raise _shared(layer, f"{_describe(other.layer)}, which {other.name!r} wraps")
+    return kernel
+
+
+def _other_wrapper(matches):
+    """Return a wrapper in use that matches, or None."""
+    if any(matches(wrapper) for wrapper in list(_wrappers)):
+        # Layers are part of reference cycles: one that nobody uses any more (a notebook cell run again) may
+        # still be waiting for the collector.
+        gc.collect()
+    return next((wrapper for wrapper in list(_wrappers) if matches(wrapper)), None)
