@@ -522,13 +522,17 @@ def _from_folder(name: str, tried: list[str]) -> _Found | None:
 # --- the Keras cache ----------------------------------------------------------------------------------------
 
 
+_Reader = Callable[[Path, str], dict[str, np.ndarray]]
+
+
 @dataclass(frozen=True)
 class _File:
     """One file of a data set: its place in the cache, how it is read, and where it is served."""
 
     place: str
-    read: Callable[[Path, str], dict[str, np.ndarray]]
+    read: _Reader
     urls: tuple[str, ...] = ()
+    read_served: _Reader | None = None  # where what is served differs from what is stored
 
 
 def _cache_dir() -> Path:
@@ -537,19 +541,23 @@ def _cache_dir() -> Path:
 
 def _from_cache(name: str, tried: list[str]) -> _Found | None:
     for files in _CACHED[name]:
-        arrays: dict[str, np.ndarray] = {}
-        try:
-            for file in files:
-                arrays |= file.read(_cache_dir() / file.place, name)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except _BrokenFile as error:
-            _remove(error)
-            tried.append(f"{error.path.name} in the Keras cache was broken and has been removed")
-            continue
-        return arrays, "the Keras cache"
+        parts = [_cached_file(file, name, tried) for file in files]  # all, so that every broken one goes
+        if all(parts):
+            return {key: array for part in parts for key, array in part.items()}, "the Keras cache"
     tried.append("the Keras cache does not hold it")
     return None
+
+
+def _cached_file(file: _File, name: str, tried: list[str]) -> dict[str, np.ndarray] | None:
+    """Read one file of the cache; a broken one is removed."""
+    try:
+        return file.read(_cache_dir() / file.place, name)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except _BrokenFile as error:
+        _remove(error)
+        tried.append(f"{error.path.name} in the Keras cache was broken and has been removed")
+        return None
 
 
 def _remove(broken: _BrokenFile) -> None:
@@ -642,7 +650,7 @@ def _read_npz(path: Path, name: str) -> dict[str, np.ndarray]:
             return _checked(path, name, {key: archive[key] for key in DIGESTS[name]})
 
 
-def _idx_reader(key: str) -> Callable[[Path, str], dict[str, np.ndarray]]:
+def _idx_reader(key: str) -> _Reader:
     """Make a reader of one array from a gzipped idx file, the format in which MNIST was first published."""
 
     def read(path: Path, name: str) -> dict[str, np.ndarray]:
@@ -722,32 +730,25 @@ def _fashion_file(stem: str, key: str) -> _File:
     return _File(f"fashion-mnist/{stem}.gz", _idx_reader(key), (f"{_KERAS_FILES}{stem}.gz",))
 
 
-_MNIST_FILES = (_File("mnist.npz", _read_npz, (f"{_KERAS_FILES}mnist.npz",)),)
-_FASHION_FILES = (
-    _fashion_file("train-images-idx3-ubyte", "x_train"),
-    _fashion_file("train-labels-idx1-ubyte", "y_train"),
-    _fashion_file("t10k-images-idx3-ubyte", "x_test"),
-    _fashion_file("t10k-labels-idx1-ubyte", "y_test"),
-)
-
-# What may be in the cache, best first; any one group of files makes a data set. Keras 2 and 3 give CIFAR-10's
-# archive names of their own. The folder of pickles that Keras unpacks from it has no digest: it is not used.
+# What may be in the cache; any one group of files makes a data set, and the first is what we download: the
+# files that Keras would fetch, under its names, so that both share them. Only CIFAR-10 we store as arrays,
+# which load faster and without a pickle; Keras 2 and 3 each give its archive a name of their own. The folder
+# of pickles that Keras unpacks from it has no digest: it is not used.
 _CACHED: dict[str, tuple[tuple[_File, ...], ...]] = {
-    "mnist": (_MNIST_FILES,),
-    "fashion_mnist": (_FASHION_FILES,),
+    "mnist": ((_File("mnist.npz", _read_npz, (f"{_KERAS_FILES}mnist.npz",)),),),
+    "fashion_mnist": (
+        (
+            _fashion_file("train-images-idx3-ubyte", "x_train"),
+            _fashion_file("train-labels-idx1-ubyte", "y_train"),
+            _fashion_file("t10k-images-idx3-ubyte", "x_test"),
+            _fashion_file("t10k-labels-idx1-ubyte", "y_test"),
+        ),
+    ),
     "cifar10": (
-        (_File("course/cifar10.npz", _read_npz),),
+        (_File("course/cifar10.npz", _read_npz, _CIFAR10_URLS, _read_cifar10_archive),),
         (_File("cifar-10-batches-py.tar.gz", _read_cifar10_archive),),
         (_File("cifar-10-batches-py-target_archive", _read_cifar10_archive),),
     ),
-}
-
-# What is downloaded: the files that Keras itself would fetch, under its names, so that both share them; but
-# CIFAR-10's archive is stored as arrays in course/cifar10.npz, which load faster and without a pickle.
-_DOWNLOADS: dict[str, tuple[_File, ...]] = {
-    "mnist": _MNIST_FILES,
-    "fashion_mnist": _FASHION_FILES,
-    "cifar10": (_File("course/cifar10.npz", _read_cifar10_archive, _CIFAR10_URLS),),
 }
 
 
@@ -758,7 +759,10 @@ def _download(name: str, tried: list[str]) -> _Found | None:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         _sweep(cache)
-        for file in _DOWNLOADS[name]:
+        for file in _CACHED[name][0]:
+            if held := _cached_file(file, name, tried):  # one of several, the others of which are missing
+                arrays |= held
+                continue
             target = cache / file.place
             target.parent.mkdir(exist_ok=True)
             # A folder of our own inside the cache: whatever stops us leaves the cache as it was, a second
@@ -768,15 +772,15 @@ def _download(name: str, tried: list[str]) -> _Found | None:
                 fetched = _fetch(file, name, partial, tried)
                 if fetched is None:
                     return None
-                if file.read is _read_cifar10_archive:
+                if file.read_served:
                     with open(partial, "wb") as npz:
                         np.savez(npz, **fetched)
                 os.replace(partial, target)
             arrays |= fetched
     except OSError as error:
         raise DataError(
-            f"{_TITLES[name]} cannot be stored in {cache}: {error.strerror or error}. Make room there or make "
-            "it writable, or set KERAS_HOME to another folder, or COURSE_DATA_DIR to one that holds "
+            f"{_TITLES[name]} cannot be stored in {cache}: {error.strerror or error}. Make room there or "
+            "make it writable, or set KERAS_HOME to another folder, or COURSE_DATA_DIR to one that holds "
             f"{name}.npz, or COURSE_DATA=stand-in to do without."
         ) from error
     return arrays, "a download"
@@ -803,7 +807,7 @@ def _fetch(file: _File, name: str, partial: Path, tried: list[str]) -> dict[str,
             try:
                 _transfer(url, partial)
                 reached = True
-                return file.read(partial, name)
+                return (file.read_served or file.read)(partial, name)
             except RequestException as error:
                 reason, may_pass = _explain(error)
                 if reason != "cannot be reached":
@@ -845,6 +849,7 @@ def _transfer(url: str, partial: Path) -> None:
     from tqdm import tqdm
 
     name = url.rpartition("/")[2]
-    # The delay keeps an empty bar from flashing up on a machine without a network.
-    with tqdm(desc=name, unit="B", unit_scale=True, ncols=79, leave=False, delay=0.5) as bar:
+    # The delay keeps an empty bar from flashing up on a machine without a network. pooch sets the total once
+    # it is known, but first asks for the bar's truth, which a bar without a total refuses to tell.
+    with tqdm(desc=name, total=1, unit="B", unit_scale=True, ncols=79, leave=False, delay=0.5) as bar:
         HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=_TIMEOUT)(url, str(partial), None)

@@ -1,0 +1,816 @@
+"""Where the data comes from, and what happens when it is broken, missing or interrupted.
+
+No test leaves this machine: a server on 127.0.0.1 plays the sources, with data sets of a few images.
+"""
+
+import contextlib
+import dataclasses
+import gzip
+import hashlib
+import http.server
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from course_utils import data
+
+LOADERS = {"mnist": data.load_mnist, "fashion_mnist": data.load_fashion_mnist, "cifar10": data.load_cifar10}
+NAMES = sorted(LOADERS)
+REAL = os.environ.get("COURSE_DATA_DIR")  # read before the fixture takes it away
+
+
+# --- a small world ------------------------------------------------------------------------------------------
+
+
+def tiny_arrays(name):
+    rng = np.random.default_rng(0)
+    image = (32, 32, 3) if name == "cifar10" else (28, 28)
+    return {
+        key: rng.integers(0, 256 if key.startswith("x") else 10, (n, *shape), dtype=np.uint8)
+        for n, split in ((50, "train"), (10, "test"))
+        for key, shape in ((f"x_{split}", image), (f"y_{split}", ()))
+    }
+
+
+def npz(arrays):
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def idx(array):
+    header = b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">i4").tobytes()
+    return gzip.compress(header + array.tobytes())
+
+
+def cifar10_archive(arrays=None, extra=None):
+    """The layout of cifar-10-python.tar.gz: pickled dicts of rows by colour, and labels as a list."""
+    arrays = arrays or tiny_arrays("cifar10")
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for i, batch in enumerate([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]):
+            split, rows = ("test", slice(None)) if i == 5 else ("train", slice(10 * i, 10 * i + 10))
+            images = arrays[f"x_{split}"][rows].transpose(0, 3, 1, 2).reshape(10, -1)
+            content = {b"data": images, b"labels": arrays[f"y_{split}"][rows].tolist()}
+            # Protocol 4 stores arrays as protocol 2 did, by the function _reconstruct.
+            payload = pickle.dumps(extra if extra is not None else content, protocol=4)
+            info = tarfile.TarInfo(f"cifar-10-batches-py/{batch}")
+            info.size = len(payload)
+            tar.addfile(info, io.BytesIO(payload))
+    return gzip.compress(buffer.getvalue(), mtime=0)  # the same bytes in a child process
+
+
+FASHION = {
+    "x_train": "train-images-idx3-ubyte.gz",
+    "y_train": "train-labels-idx1-ubyte.gz",
+    "x_test": "t10k-images-idx3-ubyte.gz",
+    "y_test": "t10k-labels-idx1-ubyte.gz",
+}
+
+
+def served(name):
+    """What the sources serve, by path."""
+    arrays = tiny_arrays(name)
+    if name == "mnist":
+        return {"mnist.npz": npz(arrays)}
+    if name == "fashion_mnist":
+        return {file: idx(arrays[key]) for key, file in FASHION.items()}
+    return {"cifar-10-python.tar.gz": cifar10_archive(arrays)}
+
+
+def shrink(patch, base_urls, archive_digest=None):
+    """Make `data` expect the tiny data sets, from these servers; `patch` is setattr or monkeypatch's."""
+    names = ("mnist", "fashion_mnist", "cifar10")
+    tiny = {name: tiny_arrays(name) for name in names}
+    patch(data, "_SHAPES", {n: {k: a.shape for k, a in tiny[n].items()} for n in names})
+    digests = {n: {k: hashlib.sha256(a).hexdigest() for k, a in tiny[n].items()} for n in names}
+    patch(data, "DIGESTS", digests)
+    patch(data, "_PAUSE", 0.01)
+    if archive_digest:
+        patch(data, "_CIFAR10_ARCHIVE", archive_digest)
+
+    def moved(file):
+        last = file.urls[0].rpartition("/")[2]
+        return dataclasses.replace(file, urls=tuple(f"{base}/{last}" for base in base_urls))
+
+    cached = {n: (tuple(moved(f) for f in first), *others) for n, (first, *others) in data._CACHED.items()}
+    patch(data, "_CACHED", cached)
+
+
+class Server:
+    """Serves each path by a list of answers, the last one for ever; an answer is bytes or a function."""
+
+    def __init__(self, **files):
+        self.answers, self.requests = {}, []
+        server = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                path = self.path.lstrip("/")
+                server.requests.append(path)
+                answers = server.answers.get(path, [404])
+                answer = answers.pop(0) if len(answers) > 1 else answers[0]
+                if isinstance(answer, int):
+                    self.send_error(answer)
+                elif callable(answer):
+                    answer(self)
+                else:
+                    self.whole(answer)
+
+            def whole(self, body):
+                self.start(len(body))
+                self.wfile.write(body)
+
+            def start(self, length):
+                self.send_response(200)
+                self.send_header("Content-Length", str(length))
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.httpd.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.httpd.server_address[1]}"
+        threading.Thread(target=self.httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def serve(self, files):
+        self.answers.update({path: [body] for path, body in files.items()})
+
+    def close(self):
+        self.httpd.shutdown()
+        self.httpd.server_close()
+
+
+def refused_url():
+    """An address where no one listens, as on a machine without a network."""
+    server = Server()
+    server.close()
+    return server.url
+
+
+ARCHIVE = cifar10_archive()
+ARCHIVE_DIGEST = hashlib.sha256(ARCHIVE).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """Tiny data sets, an empty Keras cache, no network; returns the cache's folder."""
+    for variable in ("COURSE_DATA", "COURSE_DATA_DIR", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    shrink(monkeypatch.setattr, [refused_url()], ARCHIVE_DIGEST)
+    return tmp_path / "keras" / "datasets"
+
+
+@pytest.fixture
+def server(monkeypatch):
+    server = Server()
+    shrink(monkeypatch.setattr, [server.url], ARCHIVE_DIGEST)
+    for name in NAMES:
+        server.serve(served(name) if name != "cifar10" else {"cifar-10-python.tar.gz": ARCHIVE})
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.setenv("COURSE_DATA_DIR", str(folder))
+    return folder
+
+
+def put(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def all_files(root):
+    return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+
+
+def assert_is_tiny(name, loaded):
+    for key, array in tiny_arrays(name).items():
+        np.testing.assert_array_equal(getattr(loaded, key), array, err_msg=f"{name} {key}")
+
+
+class Bomb:
+    """Shows when someone unpickles it."""
+
+    def __reduce__(self):
+        return exec, ("import os; os.environ['COURSE_TEST_BOMB'] = 'went off'",)
+
+
+@pytest.fixture
+def bomb(monkeypatch):
+    monkeypatch.delenv("COURSE_TEST_BOMB", raising=False)
+    yield Bomb()
+    assert "COURSE_TEST_BOMB" not in os.environ, "a pickle was opened"
+
+
+# --- the folder ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_loads_from_the_folder(name, folder):
+    put(folder / f"{name}.npz", npz(tiny_arrays(name)))
+    loaded = LOADERS[name]()
+    assert_is_tiny(name, loaded)
+    assert (loaded.origin, loaded.source, loaded.notice) == ("real", "COURSE_DATA_DIR", None)
+    assert len(loaded.x_valid) == len(loaded.y_valid) == 0
+    assert loaded.digests == data.DIGESTS[name]
+    assert len(loaded.class_names) == 10
+
+
+def test_cifar10_labels_lose_their_second_dimension(folder):
+    arrays = tiny_arrays("cifar10")
+    column = {key: a[:, None] if key.startswith("y") else a for key, a in arrays.items()}
+    put(folder / "cifar10.npz", npz(column))
+    loaded = data.load_cifar10(validation=20)
+    assert loaded.y_train.shape == (30,)
+    assert loaded.y_valid.shape == (20,)
+    assert loaded.y_test.shape == (10,)
+
+
+def broken_files():
+    good = tiny_arrays("mnist")
+    whole = npz(good)
+    altered = {**good, "x_test": good["x_test"].copy()}
+    altered["x_test"][3, 4, 5] ^= 1
+    swapped = bytearray(whole)
+    swapped[len(whole) // 2] ^= 1  # a flipped bit inside a member, caught by the zip's checksum or by ours
+    return {
+        "missing key": (npz({k: v for k, v in good.items() if k != "y_test"}), "lacks y_test"),
+        "wrong shape": (npz({**good, "x_train": good["x_train"][:-1]}), "shape .49, 28, 28., expected .50"),
+        "column labels of another length": (
+            npz({**good, "y_test": good["y_test"][:5, None]}),
+            "y_test has shape",
+        ),
+        "wrong dtype": (npz({**good, "x_train": good["x_train"] / 255.0}), "dtype float64, expected uint8"),
+        "altered bytes": (npz(altered), "x_test does not match its SHA-256"),
+        "flipped bit": (bytes(swapped), "is broken"),
+        "truncated": (whole[: len(whole) // 2], "cut off"),
+        "empty": (b"", "it is empty"),
+        "a web page": (b"<html>Please log in</html>", "no .npz archive"),
+        "no arrays in the zip": (npz({}), "lacks x_train"),
+    }
+
+
+@pytest.mark.parametrize("case", broken_files())
+def test_a_broken_file_in_the_folder_is_an_error_and_stays_untouched(case, folder):
+    content, reason = broken_files()[case]
+    path = put(folder / "mnist.npz", content)
+    with pytest.raises(data.DataError, match=reason) as caught:
+        data.load_mnist()
+    assert str(path) in str(caught.value)
+    assert "COURSE_DATA_DIR" in str(caught.value), "no remedy"
+    assert path.read_bytes() == content
+
+
+def test_objects_in_an_npz_are_never_unpickled(folder, bomb):
+    evil = {**tiny_arrays("mnist"), "x_test": np.array([bomb], dtype=object)}
+    put(folder / "mnist.npz", npz(evil))
+    with pytest.raises(data.DataError, match="is broken"):
+        data.load_mnist()
+
+
+def test_a_bare_pickle_named_npz_is_never_opened(folder, bomb):
+    put(folder / "mnist.npz", pickle.dumps(bomb))
+    with pytest.raises(data.DataError, match=r"no \.npz archive"):
+        data.load_mnist()
+
+
+def test_a_directory_in_the_files_place_is_an_error(folder):
+    (folder / "mnist.npz").mkdir()
+    with pytest.raises(data.DataError, match=r"mnist\.npz cannot be read"):
+        data.load_mnist()
+
+
+@pytest.mark.parametrize("kind", ["missing", "a file"])
+def test_a_folder_that_is_none_is_an_error(kind, tmp_path, monkeypatch):
+    place = tmp_path / "nowhere"
+    if kind == "a file":
+        place.write_text("")
+    monkeypatch.setenv("COURSE_DATA_DIR", str(place))
+    with pytest.raises(data.DataError, match=r"nowhere.*not a folder.*unset it"):
+        data.load_mnist()
+
+
+def test_a_set_the_folder_lacks_comes_from_the_cache(folder, cache):
+    put(cache / "mnist.npz", npz(tiny_arrays("mnist")))
+    assert data.load_mnist().source == "the Keras cache"
+
+
+# --- the mode -----------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_mode_is_an_error(monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", "reel")
+    with pytest.raises(data.DataError, match="auto, real or stand-in; it is 'reel'"):
+        data.load_mnist()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_offline_gives_a_stand_in_that_says_so(name):
+    loaded = LOADERS[name]()
+    assert loaded.origin == "stand-in"
+    for words in ("stand-in", "COURSE_DATA_DIR", f"{name}.npz", "127.0.0.1", "cannot be reached"):
+        assert words in loaded.notice
+    assert loaded.digests["x_train"] == hashlib.sha256(np.ascontiguousarray(loaded.x_train)).hexdigest()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_offline_with_real_is_an_error_with_the_remedy(name, monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", "real")
+    with pytest.raises(
+        data.DataError, match=rf"COURSE_DATA=real.*cannot be reached.*{name}\.npz.*COURSE_DATA_DIR"
+    ):
+        LOADERS[name]()
+
+
+def test_stand_in_mode_looks_no_further(monkeypatch, server, folder):
+    put(folder / "mnist.npz", npz(tiny_arrays("mnist")))
+    monkeypatch.setenv("COURSE_DATA", "stand-in")
+    loaded = data.load_mnist()
+    assert loaded.origin == "stand-in"
+    assert "COURSE_DATA=stand-in" in loaded.notice
+    assert server.requests == []
+
+
+def test_neither_repr_nor_notice_shows_a_path_or_an_array(tmp_path):
+    loaded = data.load_mnist(validation=10)
+    for text in (repr(loaded), loaded.notice, loaded.source):
+        assert str(tmp_path) not in text
+        assert str(Path.home()) not in text
+        assert "array" not in text
+    assert len(repr(loaded)) < 120
+
+
+# --- the Keras cache ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("archive", ["cifar-10-batches-py.tar.gz", "cifar-10-batches-py-target_archive"])
+def test_reads_the_archive_that_keras_downloaded(archive, cache):
+    put(cache / archive, ARCHIVE)
+    loaded = data.load_cifar10()
+    assert loaded.source == "the Keras cache"
+    assert_is_tiny("cifar10", loaded)
+
+
+def test_reads_the_files_that_keras_downloaded(cache):
+    put(cache / "mnist.npz", served("mnist")["mnist.npz"])
+    for file, content in served("fashion_mnist").items():
+        put(cache / "fashion-mnist" / file, content)
+    for name in ("mnist", "fashion_mnist"):
+        loaded = LOADERS[name]()
+        assert loaded.source == "the Keras cache"
+        assert_is_tiny(name, loaded)
+
+
+def test_the_unpacked_folder_of_pickles_is_not_used(cache, bomb):
+    for batch in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
+        put(cache / "cifar-10-batches-py" / batch, pickle.dumps(bomb))
+    assert data.load_cifar10().origin == "stand-in"
+
+
+@pytest.mark.parametrize("case", broken_files())
+def test_a_broken_file_in_the_cache_is_removed_and_fetched_again(case, cache, server, capsys):
+    put(cache / "mnist.npz", broken_files()[case][0])
+    loaded = data.load_mnist()
+    assert loaded.source == "a download"
+    assert_is_tiny("mnist", loaded)
+    assert (cache / "mnist.npz").read_bytes() == served("mnist")["mnist.npz"]
+    assert "mnist.npz is broken" in capsys.readouterr().err
+
+
+def test_a_broken_file_in_the_cache_is_gone_even_offline(cache):
+    path = put(cache / "mnist.npz", b"half a file")
+    loaded = data.load_mnist()
+    assert loaded.origin == "stand-in"
+    assert "mnist.npz in the Keras cache was broken" in loaded.notice
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda gz: gz[:-20],
+        lambda gz: b"",
+        lambda gz: gzip.compress(b""),
+        lambda gz: gzip.compress(b"not idx at all"),
+        lambda gz: gzip.compress(gzip.decompress(gz)[:-1]),
+        lambda gz: gzip.compress(gzip.decompress(gz)[:-1] + b"\xff"),
+        lambda gz: gzip.compress(b"\0\0\x08\x03\0\0"),
+    ],
+    ids=["truncated", "empty", "empty inside", "no idx", "a byte short", "a byte altered", "half a header"],
+)
+def test_only_the_broken_one_of_four_files_is_fetched_again(damage, cache, server):
+    for file, content in served("fashion_mnist").items():
+        put(cache / "fashion-mnist" / file, content)
+    broken = cache / "fashion-mnist" / FASHION["y_test"]
+    broken.write_bytes(damage(broken.read_bytes()))
+    assert_is_tiny("fashion_mnist", data.load_fashion_mnist())
+    assert server.requests == [FASHION["y_test"]]
+    assert broken.read_bytes() == served("fashion_mnist")[FASHION["y_test"]]
+
+
+def test_an_archive_with_altered_bytes_is_never_unpickled(cache, bomb):
+    path = put(cache / "cifar-10-batches-py.tar.gz", cifar10_archive(extra=bomb))
+    loaded = data.load_cifar10()
+    assert loaded.origin == "stand-in"
+    assert not path.exists()
+
+
+def test_even_a_matching_archive_may_only_rebuild_arrays(cache, monkeypatch, bomb):
+    evil = cifar10_archive(extra=bomb)
+    monkeypatch.setattr(data, "_CIFAR10_ARCHIVE", hashlib.sha256(evil).hexdigest())
+    put(cache / "cifar-10-batches-py.tar.gz", evil)
+    monkeypatch.setenv("COURSE_DATA", "real")
+    with pytest.raises(data.DataError, match="was broken"):
+        data.load_cifar10()
+
+
+# --- downloads ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_downloads_once_then_reads_the_cache(name, server, cache):
+    first = LOADERS[name]()
+    n_requests = len(server.requests)
+    second = LOADERS[name]()
+    assert (first.source, second.source) == ("a download", "the Keras cache")
+    assert_is_tiny(name, first)
+    assert_is_tiny(name, second)
+    assert len(server.requests) == n_requests == (4 if name == "fashion_mnist" else 1)
+    assert not list(cache.glob("course-download-*"))
+
+
+def truncated(handler):
+    body = served("mnist")["mnist.npz"]
+    handler.start(len(body))
+    handler.wfile.write(body[:1000])
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize("answers", [[500, 503], [truncated, truncated], [429, truncated]])
+def test_errors_that_pass_are_tried_again(answers, server):
+    server.answers["mnist.npz"] = [*answers, served("mnist")["mnist.npz"]]
+    assert_is_tiny("mnist", data.load_mnist())
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "n_requests"),
+    [
+        (404, "HTTP status 404", 1),
+        (500, "HTTP status 500", 3),
+        (truncated, "broke off", 3),
+        (b"<html>Please log in</html>", "sent a wrong file", 1),
+        (broken_files()["altered bytes"][0], "sent a wrong file .x_test does not match", 1),
+    ],
+)
+def test_a_failed_download_leaves_nothing_and_is_explained(
+    answer, words, n_requests, server, cache, monkeypatch
+):
+    server.answers["mnist.npz"] = [answer]
+    monkeypatch.setenv("COURSE_DATA", "real")
+    with pytest.raises(data.DataError, match=words):
+        data.load_mnist()
+    assert len(server.requests) == n_requests
+    assert all_files(cache) == []
+
+
+@pytest.mark.parametrize("first", ["refused", 404, 500, "wrong file"])
+def test_the_second_source_serves_where_the_first_fails(first, server, monkeypatch):
+    if first == "refused":
+        broken = contextlib.nullcontext(None)
+    else:
+        other = Server()
+        other.answers["cifar-10-python.tar.gz"] = [b"wrong" if first == "wrong file" else first]
+        broken = contextlib.closing(other)
+    with broken as other:
+        urls = [other.url if other else refused_url(), server.url]
+        shrink(monkeypatch.setattr, urls, ARCHIVE_DIGEST)
+        assert_is_tiny("cifar10", data.load_cifar10())
+
+
+def test_cifar10_has_a_second_source():
+    # The module as imported, not the tiny world: a child process.
+    code = "from course_utils import data; print(len({u.split('/')[2] for u in data._CIFAR10_URLS}))"
+    assert int(subprocess.check_output([sys.executable, "-c", code])) >= 2
+
+
+def test_offline_is_noticed_quickly(monkeypatch):
+    shrink(monkeypatch.setattr, [refused_url()] * 3)
+    start = time.monotonic()
+    data._download("cifar10", [])
+    assert time.monotonic() - start < 8
+
+
+def test_silent_hosts_are_not_all_waited_for(monkeypatch):
+    """Behind a firewall that swallows everything, each host costs a time-out: stop after a few seconds."""
+    from requests.exceptions import ConnectTimeout
+
+    clock, asked = [0.0], []
+
+    def swallow(url, partial):
+        clock[0] += 4
+        asked.append(url)
+        raise ConnectTimeout
+
+    shrink(monkeypatch.setattr, ["http://a", "http://b", "http://c", "http://d"])
+    monkeypatch.setattr(data, "_transfer", swallow)
+    monkeypatch.setattr(
+        data, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=time.sleep, time=time.time)
+    )
+    assert data._download("cifar10", tried := []) is None
+    assert len(asked) == 2
+    assert tried == ["a cannot be reached", "b cannot be reached"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cache_that_cannot_be_written_is_an_error_with_the_remedy(name, server, tmp_path, monkeypatch):
+    (tmp_path / "occupied").write_text("")  # a file where the folder should be: an obstacle for root as well
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "occupied"))
+    with pytest.raises(data.DataError, match=rf"occupied.*KERAS_HOME.*COURSE_DATA_DIR.*{name}\.npz"):
+        LOADERS[name]()
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(server, cache, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(data.DataError, match="No space left on device"):
+        data.load_cifar10()
+    assert all_files(cache) == []
+
+
+# --- several processes, and an end in the middle ------------------------------------------------------------
+
+
+def child(url, loader):
+    """What a child process runs: the tiny world against the parent's server."""
+    shrink(setattr, [url], ARCHIVE_DIGEST)
+    loaded = LOADERS[loader]()
+    print(json.dumps({"source": loaded.source, "digest": hashlib.sha256(loaded.x_train).hexdigest()}))
+
+
+def start_child(url, name):
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_data; "
+    command = [sys.executable, "-c", code + f"test_data.child({url!r}, {name!r})"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_two_processes_that_fetch_at_once_both_succeed(name, server, cache):
+    (path, body) = next(
+        iter((served(name) if name == "mnist" else {"cifar-10-python.tar.gz": ARCHIVE}).items())
+    )
+    both = threading.Barrier(2, timeout=60)
+
+    def in_step(handler):
+        handler.start(len(body))
+        handler.wfile.write(body[: len(body) // 2])
+        both.wait()  # neither goes on before the other is half-way too
+        handler.wfile.write(body[len(body) // 2 :])
+
+    server.answers[path] = [in_step]
+    children = [start_child(server.url, name) for _ in range(2)]
+    outcomes = [process.communicate(timeout=90) for process in children]
+    for process, (out, err) in zip(children, outcomes, strict=True):
+        assert process.returncode == 0, err
+        expected = {"source": "a download", "digest": data.DIGESTS[name]["x_train"]}
+        assert json.loads(out) == expected
+    assert LOADERS[name]().source == "the Keras cache"
+    assert not list(cache.glob("course-download-*"))
+
+
+@pytest.mark.parametrize("signal", ["SIGINT", "SIGKILL"])
+def test_an_end_in_the_middle_leaves_the_cache_whole(signal, server, cache):
+    import signal as signals
+
+    body, halfway, go_on = served("mnist")["mnist.npz"], threading.Event(), threading.Event()
+
+    def stall(handler):
+        handler.start(len(body))
+        handler.wfile.write(body[: len(body) // 2])
+        handler.wfile.flush()
+        halfway.set()
+        go_on.wait(60)
+
+    server.answers["mnist.npz"] = [stall, body]
+    process = start_child(server.url, "mnist")
+    try:
+        assert halfway.wait(60)
+        time.sleep(0.3)  # the half is on its way to the disk
+        process.send_signal(getattr(signals, signal))
+        process.communicate(timeout=30)
+    finally:
+        go_on.set()
+        process.kill()
+    assert process.returncode != 0
+    assert not (cache / "mnist.npz").exists()
+    if signal == "SIGINT":
+        assert all_files(cache) == []
+    assert_is_tiny("mnist", data.load_mnist())
+    for leftover in cache.glob("course-download-*"):  # of the kill; the next day's download clears it away
+        os.utime(leftover, (0, 0))
+    server.answers["mnist.npz"] = [body]
+    data.load_fashion_mnist()
+    assert not list(cache.glob("course-download-*"))
+
+
+def test_a_running_download_is_not_swept_away(server, cache):
+    running = put(cache / "course-download-of-another" / "mnist.npz", b"half")
+    data.load_mnist()
+    assert running.exists()
+
+
+# --- status and fetch ---------------------------------------------------------------------------------------
+
+
+def test_status_tells_where_each_set_would_come_from_and_changes_nothing(folder, cache, server):
+    put(folder / "mnist.npz", npz(tiny_arrays("mnist")))
+    put(cache / "cifar-10-batches-py.tar.gz", b"broken")
+    before = all_files(cache.parents[1])
+    found = data.status()
+    assert (found["mnist"].source, found["mnist"].verified) == ("COURSE_DATA_DIR", True)
+    assert (found["fashion_mnist"].source, found["fashion_mnist"].verified) == ("a download", None)
+    assert (found["cifar10"].source, found["cifar10"].verified) == ("the Keras cache", False)
+    assert "cifar-10-batches-py.tar.gz is broken" in found["cifar10"].detail
+    assert all_files(cache.parents[1]) == before
+    assert server.requests == []
+
+
+def test_status_reports_a_broken_file_in_the_folder(folder, cache):
+    put(folder / "mnist.npz", b"")
+    put(cache / "mnist.npz", npz(tiny_arrays("mnist")))
+    assert (data.status()["mnist"].source, data.status()["mnist"].verified) == ("COURSE_DATA_DIR", False)
+
+
+def test_status_in_stand_in_mode(monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", "stand-in")
+    assert {s.source for s in data.status().values()} == {"a stand-in"}
+
+
+def test_fetch_fills_the_cache_whatever_the_mode(server, cache, monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", "stand-in")
+    assert data.fetch("cifar10").verified
+    assert all_files(cache) == ["course/cifar10.npz"]
+    assert data.fetch("cifar10").verified
+    assert len(server.requests) == 1
+
+
+def test_fetch_says_why_it_cannot():
+    with pytest.raises(
+        data.DataError, match=r"CIFAR-10 could not be downloaded.*cannot be reached.*COURSE_DATA_DIR"
+    ):
+        data.fetch("cifar10")
+    with pytest.raises(ValueError, match="one of mnist, fashion_mnist, cifar10; received 'svhn'"):
+        data.fetch("svhn")
+
+
+# --- splits -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mnist_file(folder):
+    return put(folder / "mnist.npz", npz(tiny_arrays("mnist")))
+
+
+each_example_needs_no_fresh_folder = settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@each_example_needs_no_fresh_folder
+@given(n=st.integers(0, 49))
+def test_the_first_images_become_the_validation_set(mnist_file, n):
+    loaded, whole = data.load_mnist(validation=n), tiny_arrays("mnist")
+    assert len(loaded.x_valid) == len(loaded.y_valid) == n
+    np.testing.assert_array_equal(loaded.x_valid, whole["x_train"][:n])
+    np.testing.assert_array_equal(loaded.y_train, whole["y_train"][n:])
+    np.testing.assert_array_equal(np.concatenate([loaded.x_valid, loaded.x_train]), whole["x_train"])
+
+
+@given(fraction=st.floats(0, 1, exclude_min=True, exclude_max=True), n=st.integers(2, 60_000))
+def test_a_fraction_leaves_both_sets_something(fraction, n):
+    size = data._validation_size(fraction, n)
+    assert 1 <= size <= n - 1
+    assert abs(size - fraction * n) <= 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        -1,
+        50,
+        51,
+        10**30,
+        True,
+        False,
+        np.True_,
+        float("nan"),
+        float("inf"),
+        0.0,
+        1.0,
+        -0.1,
+        5000.0,
+        "5",
+        None,
+        [5],
+        1j,
+    ],
+)
+def test_a_bad_validation_split_is_an_error_with_the_value(bad, mnist_file):
+    with pytest.raises(ValueError, match="validation") as caught:
+        data.load_mnist(validation=bad)
+    assert repr(bad) in str(caught.value)
+
+
+def test_a_bad_validation_split_costs_no_download(server):
+    with pytest.raises(ValueError, match="validation"):
+        data.load_mnist(validation=-1)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("validation", [np.int64(5), np.float32(0.1), np.uint8(5)])
+def test_numpy_numbers_are_numbers(validation, mnist_file):
+    assert len(data.load_mnist(validation=validation).x_valid) == 5
+
+
+@pytest.mark.parametrize(
+    ("validation", "expected"), [(0, 0), (1, 120), (0.1, 600), (49, 5880), (0.999, 5880)]
+)
+def test_a_stand_ins_validation_set_is_scaled_like_its_size(validation, expected):
+    """Of 50 tiny "real" images, 1 is a fiftieth; so it is of the stand-in's 6,000."""
+    loaded = data.load_mnist(validation=validation)
+    assert loaded.origin == "stand-in"
+    assert (len(loaded.x_valid), len(loaded.x_train)) == (expected, 6000 - expected)
+
+
+@each_example_needs_no_fresh_folder
+@given(n_train=st.integers(1, 100), n_test=st.integers(1, 100), n_valid=st.integers(0, 49))
+def test_head_keeps_the_first_examples(mnist_file, n_train, n_test, n_valid):
+    loaded = data.load_mnist(validation=n_valid)
+    head = loaded.head(n_train, n_test)
+    for split, n in (("train", n_train), ("valid", n_test), ("test", n_test)):
+        for axis in "xy":
+            whole = getattr(loaded, f"{axis}_{split}")
+            np.testing.assert_array_equal(getattr(head, f"{axis}_{split}"), whole[:n])
+    assert (head.origin, head.digests, head.source) == (loaded.origin, loaded.digests, loaded.source)
+
+
+@pytest.mark.parametrize("bad", [0, -1, True, 2.0, "3", None])
+def test_head_refuses_what_is_no_positive_integer(bad, mnist_file):
+    loaded = data.load_mnist()
+    with pytest.raises(ValueError, match="n_train must be a positive integer"):
+        loaded.head(bad, 5)
+    with pytest.raises(ValueError, match="n_test must be a positive integer"):
+        loaded.head(5, bad)
+
+
+def test_image_data_cannot_be_reassigned(mnist_file):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        data.load_mnist().origin = "real"
+
+
+# --- the house ----------------------------------------------------------------------------------------------
+
+
+def test_importing_and_loading_needs_no_keras_and_no_network_library():
+    code = (
+        "import os, sys; os.environ['COURSE_DATA'] = 'stand-in'; from course_utils import data; "
+        "data.load_cifar10(); heavy = 'keras', 'tensorflow', 'pooch', 'requests';"
+        "print([m for m in heavy if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-W", "error", "-c", code], text=True).strip() == "[]"
+
+
+@pytest.mark.skipif(not REAL, reason="COURSE_DATA_DIR names no folder of the real data")
+def test_the_real_sets_are_the_published_ones():
+    code = (
+        "from course_utils import data;"
+        "a, b, c = data.load_mnist(), data.load_fashion_mnist(), data.load_cifar10();"
+        "print([round(float(d.x_train.mean() / 255), 4) for d in (a, b, c)], c.y_train.shape)"
+    )
+    environment = {**os.environ, "COURSE_DATA_DIR": REAL, "COURSE_DATA": "real"}
+    out = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)
+    # Published means; CIFAR-10's over its three channels 0.4914, 0.4822, 0.4465.
+    assert out.strip() == "[0.1307, 0.286, 0.4734] (50000,)"
