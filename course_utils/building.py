@@ -1,0 +1,527 @@
+"""From lessons/ to notebooks/: the lesson's cells, with the outputs of a full run on the real data.
+
+A notebook is its lesson's cells after two generated ones (the Colab badge, and the cell that installs the
+package there). Where only prose changed, the outputs stay; where code changed, the lesson is run, and that
+run is evidence as well: `course_utils.ledger.evidence.measure` does both, so nothing is trained twice.
+"""
+
+import ast
+import copy
+import hashlib
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from course_utils.ledger import evidence, table
+from course_utils.ledger.claims import ledger_folder, load_claims
+from course_utils.ledger.environment import current_stack
+from course_utils.ledger.errors import CourseError
+from course_utils.ledger.files import to_json, write_text
+from course_utils.ledger.report import results_page, summarize, usable_results
+from course_utils.running import read_lesson, repository, select, shown
+
+import nbformat  # isort: skip  (after running, which says what to install where it is missing)
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+STACK = "keras3"
+SEED = 42
+
+_METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+}
+
+
+# --- the two generated cells ------------------------------------------------------------------------------
+
+
+def address(root=None):
+    """Read where the course is published.
+
+    Parameters
+    ----------
+    root : path-like, optional
+        The repository; by default the one around the current folder.
+
+    Returns
+    -------
+    repository : str
+        ``https://github.com/<owner>/<name>``.
+    revision : str
+        The branch, tag or commit that the badges open and Colab installs.
+
+    Raises
+    ------
+    CourseError
+        If ``pyproject.toml`` lacks either, or the repository is not on GitHub, which Colab opens.
+
+    Examples
+    --------
+    >>> address()  # doctest: +SKIP
+    ('https://github.com/owner/name', 'main')
+    """
+    root = Path(root) if root else repository()
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    url = settings.get("project", {}).get("urls", {}).get("Repository", "")
+    revision = settings.get("tool", {}).get("course", {}).get("revision", "")
+    if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", url):
+        raise CourseError(
+            "pyproject.toml: [project.urls] Repository should be https://github.com/<owner>/<name>, "
+            f"got {url or 'nothing'!r}; the notebooks' Colab badges need it"
+        )
+    if not re.fullmatch(r"[\w./-]+", revision):
+        raise CourseError(
+            "pyproject.toml: [tool.course] revision should be a branch, tag or commit, "
+            f"got {revision or 'nothing'!r}; the notebooks' Colab badges need it"
+        )
+    return url.removesuffix(".git"), revision
+
+
+def stamp(name, root=None):
+    """Write the two cells that every built notebook begins with.
+
+    Parameters
+    ----------
+    name : str
+        The lesson's name.
+    root : path-like, optional
+
+    Returns
+    -------
+    list of nbformat.NotebookNode
+        A Markdown cell with the Colab badge, and a code cell that installs the package on Colab.
+
+    Raises
+    ------
+    CourseError
+        As for `address`.
+
+    Examples
+    --------
+    >>> stamp("05_weight_normalization")[1].metadata.tags  # doctest: +SKIP
+    ['colab']
+    """
+    url, revision = address(root)
+    place = f"{url.removeprefix('https://github.com/')}/blob/{revision}/notebooks/{name}.ipynb"
+    badge = (
+        "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+        f"(https://colab.research.google.com/github/{place})"
+    )
+    install = f"""# On Colab this installs the course's package; where that is present, it does nothing.
+import importlib.util
+
+if importlib.util.find_spec("course_utils") is None:
+    %pip install -q "course_utils @ git+{url}@{revision}"
+    print("Installed course_utils, the course's helper package.")"""
+    return [
+        nbformat.v4.new_markdown_cell(badge, metadata={"tags": ["colab"]}),
+        nbformat.v4.new_code_cell(install, metadata={"tags": ["colab"]}),
+    ]
+
+
+def stamp_problems(root=None):
+    """Find notebooks whose badge or install cell is not the one that ``pyproject.toml`` asks for.
+
+    Parameters
+    ----------
+    root : path-like, optional
+
+    Returns
+    -------
+    list of str
+        One message for each notebook.
+
+    Examples
+    --------
+    >>> stamp_problems()  # doctest: +SKIP
+    []
+    """
+    root = Path(root) if root else repository()
+    found = []
+    for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb")):
+        expected = [cell.source for cell in stamp(path.stem, root)]
+        if [cell.source for cell in _read(path).cells[:2]] != expected:
+            found.append(
+                f"notebooks/{path.name}: its Colab cells are not for {'@'.join(address(root))}; "
+                f"python -m course_utils build {path.stem[:2]}"
+            )
+    return found
+
+
+# --- lesson against notebook ----------------------------------------------------------------------------
+
+
+def in_sync(lesson, notebook):
+    """Say whether a notebook holds exactly its lesson's cells (after the two generated ones).
+
+    Parameters
+    ----------
+    lesson, notebook : path-like
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    CourseError
+        If the lesson is missing.
+
+    Examples
+    --------
+    >>> in_sync("lessons/05_optimizers.py", "notebooks/05_optimizers.ipynb")  # doctest: +SKIP
+    True
+    """
+    if not Path(notebook).exists():
+        return False
+    return _cells(read_lesson(lesson).notebook().cells) == _cells(_read(notebook).cells[2:])
+
+
+def _cells(cells):
+    return [(cell.cell_type, cell.source, tuple(cell.metadata.get("tags", ()))) for cell in cells]
+
+
+def _code(cells):
+    return [cell.source for cell in _lesson_code(cells)]
+
+
+def _lesson_code(cells):
+    return [
+        cell for cell in cells if cell.cell_type == "code" and "colab" not in cell.metadata.get("tags", ())
+    ]
+
+
+def _read(path):
+    try:
+        return nbformat.reads(Path(path).read_text(encoding="utf-8"), as_version=4)
+    except (ValueError, nbformat.ValidationError) as error:
+        raise CourseError(f"{shown(path)} is no notebook ({error}); delete it and build it again") from None
+
+
+def assemble(lesson, executed, root=None):
+    """Put a notebook together: the generated cells, the lesson's cells, the outputs of an executed one.
+
+    Parameters
+    ----------
+    lesson : Lesson
+    executed : nbformat.NotebookNode
+        A notebook with the same code cells, in the same order.
+    root : path-like, optional
+
+    Returns
+    -------
+    str
+        The notebook as JSON. The same lesson and outputs give the same text: no times, no paths, and cell
+        ids that follow from the cells.
+
+    Raises
+    ------
+    CourseError
+        If the code cells differ, or an output is not fit to be shown: an error, a warning, a path of this
+        machine, a memory address. It names the cells.
+
+    Examples
+    --------
+    >>> assemble(lesson, executed)  # doctest: +SKIP
+    """
+    notebook = lesson.notebook()
+    if _code(notebook.cells) != _code(executed.cells):
+        raise CourseError(f"{lesson.name}: the executed notebook has other code than the lesson")
+    for cell, done in zip(_lesson_code(notebook.cells), _lesson_code(executed.cells), strict=True):
+        cell.execution_count = done.execution_count
+        cell.outputs = [_clean(output) for output in done.outputs]
+    problems = output_problems(notebook.cells, root)
+    if problems:
+        raise CourseError(f"{lesson.name} cannot be shown as it is:\n  " + "\n  ".join(problems))
+    notebook.cells = [*stamp(lesson.name, root), *notebook.cells]
+    notebook.metadata = nbformat.from_dict(copy.deepcopy(_METADATA))
+    seen = {}
+    for cell in notebook.cells:
+        digest = hashlib.sha256(f"{cell.cell_type}\0{cell.source}".encode()).hexdigest()[:8]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    # Every notebook in the same minor version, whichever nbformat writes it: 4.5 is the first with cell ids.
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    nbformat.validate(notebook)
+    return nbformat.writes(notebook) + "\n"
+
+
+def _clean(output):
+    output = copy.deepcopy(output)
+    output.get("metadata", {}).pop("execution", None)
+    return output
+
+
+def output_problems(cells, root=None):
+    """Find outputs that a reader should not be shown.
+
+    Parameters
+    ----------
+    cells : list of nbformat.NotebookNode
+        The lesson's cells.
+    root : path-like, optional
+
+    Returns
+    -------
+    list of str
+        Cell by cell: what is there, and what to do about it.
+
+    Examples
+    --------
+    >>> cell = nbformat.v4.new_code_cell("history", outputs=[])
+    >>> output_problems([cell], root=".")
+    []
+    """
+    root = Path(root) if root else repository()
+    places = {str(root.resolve()), str(Path.home()), sys.prefix, str(Path(tempfile.gettempdir()) / "course-")}
+    places -= {"/"}
+    found = []
+    for number, cell in enumerate(cells, 1):
+        if cell.cell_type != "code":
+            continue
+        first = next((line for line in cell.source.splitlines() if line.strip()), "")
+        where = f"cell {number} ({first.strip()})"
+        for output in cell.outputs:
+            if output.output_type == "error" and "raises-exception" not in cell.metadata.get("tags", ()):
+                found.append(f"{where} failed: {output.ename}: {output.evalue}")
+            if output.output_type == "stream" and output.name == "stderr":
+                found.append(f"{where} writes to stderr: {output.text.strip()[:200]!r}; remove the cause")
+            text = _text(output)
+            if any(place in text for place in places):
+                found.append(f"{where} shows a path of this machine: {text.strip()[:200]!r}")
+            # Figures and other objects whose last line was left to be shown.
+            address = re.search(r"<[^<>\n]*\bat 0x[0-9a-fA-F]+>", text)
+            if address:
+                found.append(
+                    f"{where} shows the memory address {address[0]}: end its last line with a semicolon"
+                )
+    return found
+
+
+def _text(output):
+    if output.output_type == "stream":
+        return output.text
+    if output.output_type == "error":
+        return ""
+    return "\n".join(str(text) for kind, text in output.get("data", {}).items() if kind.startswith("text/"))
+
+
+# --- build ------------------------------------------------------------------------------------------------
+
+
+def build(lessons=(), jobs=None, check=False, force=False, stack=STACK, root=None):
+    """Bring notebooks/ up to date with lessons/.
+
+    Parameters
+    ----------
+    lessons : iterable of str
+        As for `course_utils.running.select`; none for all.
+    jobs : int, optional
+        As for `course_utils.running.spread`.
+    check : bool, default=False
+        Only say what would be done.
+    force : bool, default=False
+        Run the lessons even where their code is unchanged.
+    stack : {"keras3", "addons"}, default="keras3"
+        Whose outputs the notebooks show. Executing needs an interpreter of this stack.
+    root : path-like, optional
+
+    Returns
+    -------
+    changed : list of str
+        What was (or would be) written or run, a line each.
+    problems : list of str
+        What could not be done.
+
+    Raises
+    ------
+    CourseError
+        If a lesson is unknown, the address is missing, or a lesson has to run and this is the other stack.
+
+    Examples
+    --------
+    >>> build(["05"], check=True)  # doctest: +SKIP
+    (['notebooks/05_weight_normalization.ipynb: its code cells differ from the lesson: run it'], [])
+    """
+    root = Path(root) if root else repository()
+    changed, problems, to_run = [], [], []
+
+    def finish(lesson, executed, why):
+        target = _notebook(root, lesson)
+        try:
+            text = assemble(lesson, executed, root)
+        except CourseError as error:
+            problems.append(str(error))
+            return
+        if not target.exists() or target.read_text(encoding="utf-8") != text:
+            changed.append(f"{shown(target)}: {why}")
+            if not check:
+                write_text(target, text)
+
+    for lesson in select(lessons, root):
+        target = _notebook(root, lesson)
+        stored = _read(target) if target.exists() else None
+        same = stored is not None and _code(stored.cells) == _code(lesson.notebook().cells)
+        if same and not force:
+            finish(lesson, _refreshed(lesson.name, stored), "text, badge and tables refreshed")
+            continue
+        kept = None if force else _kept(lesson, root, stack)
+        if kept is not None:
+            finish(lesson, _refreshed(lesson.name, kept), "taken from the full run in build/")
+            continue
+        why = (
+            "run again"
+            if same
+            else "its code cells differ from the lesson: run it"
+            if stored
+            else "new: run it"
+        )
+        to_run.append((lesson, why))
+    if check or not to_run:
+        return changed + [f"{shown(_notebook(root, lesson))}: {why}" for lesson, why in to_run], problems
+    if stack != current_stack():
+        names = ", ".join(lesson.name for lesson, _ in to_run)
+        raise CourseError(
+            f"{names}: to be run on the {stack} stack, and this Python is of the {current_stack()} stack "
+            f"(see README.md for the interpreter), or build with --stack {current_stack()}"
+        )
+    outcomes = evidence.measure([(lesson, SEED) for lesson, _ in to_run], jobs, root)
+    problems += [f"{outcome.name}: {outcome.problem}" for outcome in outcomes if not outcome.passed]
+    for lesson, _ in to_run:
+        if lesson.name in {outcome.name for outcome in outcomes if outcome.passed}:
+            executed = _read(evidence.kept_notebook(root, stack, lesson.name, SEED))
+            finish(lesson, _refreshed(lesson.name, executed), "executed")
+    return changed, problems
+
+
+def _notebook(root, lesson):
+    return root / "notebooks" / f"{lesson.name}.ipynb"
+
+
+def _kept(lesson, root, stack):
+    """The executed notebook of `reproduce` with the first seed, if it comes from exactly this code."""
+    path = evidence.kept_notebook(root, stack, lesson.name, SEED)
+    if not path.exists():
+        return None
+    notebook = _read(path)
+    same_text = _code(notebook.cells) == _code(lesson.notebook().cells)
+    # A failed run has no such note: it is written once the run is accepted.
+    same_package = notebook.metadata.get("course", {}).get("modules") == lesson.modules
+    return notebook if same_text and same_package else None
+
+
+# --- report -----------------------------------------------------------------------------------------------
+
+
+def _refreshed(name, notebook, summary=None):
+    """Give the notebook with the outputs of its ``verdicts`` cells as a summary has them."""
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and "verdicts" in cell.metadata.get("tags", ()):
+            shown_table = _table(name, cell.source, summary)
+            cell.outputs = [
+                nbformat.v4.new_output(
+                    "execute_result",
+                    execution_count=cell.execution_count,
+                    data={
+                        "text/html": shown_table._repr_html_(),
+                        "text/markdown": shown_table._repr_markdown_(),
+                        "text/plain": repr(shown_table),
+                    },
+                )
+            ]
+    return notebook
+
+
+def _table(name, source, summary):
+    """Read from a cell's code which verdicts it shows, as its last line."""
+    statements = ast.parse(source).body
+    call = statements[-1].value if statements and isinstance(statements[-1], ast.Expr) else None
+    if isinstance(call, ast.Call):
+        called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        argument = call.args[0] if len(call.args) == 1 else None
+        if called == "verdicts" and isinstance(argument, ast.Constant):
+            return table.verdicts(argument.value, summary)
+    raise CourseError(
+        f'{name}: a cell tagged verdicts should end with a call like verdicts("S1"), '
+        f"so that the report can refresh it; it is {source!r}"
+    )
+
+
+def _pending(root):
+    """Everything the report would write: path → text, for the files that differ."""
+    results = usable_results(root)
+    claims = load_claims()
+    summary = summarize(results, claims)
+    files = {
+        ledger_folder() / "summary.json": to_json(summary),
+        root / "RESULTS.md": results_page(results, summary, claims),
+    }
+    for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb")):
+        old = _read(path)
+        new = _refreshed(path.stem, old, summary)
+        if new != old:
+            files[path] = nbformat.writes(new) + "\n"
+    return {
+        path: text
+        for path, text in files.items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    }
+
+
+def stale(root=None):
+    """Say which files `report` would change.
+
+    Parameters
+    ----------
+    root : path-like, optional
+
+    Returns
+    -------
+    list of str
+        Paths below the current folder where possible; empty if everything is up to date.
+
+    Raises
+    ------
+    CourseError
+        If a results file is damaged or may not be among the results.
+
+    Examples
+    --------
+    >>> stale()  # doctest: +SKIP
+    ['RESULTS.md']
+    """
+    return [shown(path) for path in _pending(Path(root) if root else repository())]
+
+
+def report(root=None):
+    """Write summary.json, RESULTS.md and the verdict tables in notebooks/ from results/.
+
+    Parameters
+    ----------
+    root : path-like, optional
+
+    Returns
+    -------
+    list of str
+        The files that changed.
+
+    Raises
+    ------
+    CourseError
+        If a results file is damaged or may not be among the results. Nothing is written then.
+
+    Examples
+    --------
+    >>> report()  # doctest: +SKIP
+    ['course_utils/ledger/summary.json', 'RESULTS.md', 'notebooks/05_weight_normalization.ipynb']
+    """
+    pending = _pending(Path(root) if root else repository())
+    for path, text in pending.items():
+        write_text(path, text)
+    return [shown(path) for path in pending]
