@@ -1,0 +1,55 @@
+# The course's commands. `make help` lists them.
+#
+# Every target sets up what it needs by itself: one virtual environment per interpreter under .venv/,
+# made once and again only when requirements.lock changes.
+
+PYTHON  ?= python3
+MODE    ?= quick
+LESSONS ?=
+JOBS    ?=
+
+VENV := .venv/$(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
+BIN  := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lab notebooks reproduce report lint format lock clean
+
+help:  ## Show this list
+	@echo "make TARGET [PYTHON=python3.12] [MODE=quick|full] [LESSONS=\"00 05\"] [JOBS=2]"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup:  ## Make the virtual environment, if requirements.lock has changed or there is none
+	@scripts/setup.sh "$(PYTHON)" "$(VENV)"
+
+run: setup  ## Run the lessons and say how each went: MODE=full for the sources' own settings, LESSONS="05" for some
+	@$(BIN)/python -m course_utils run $(LESSONS) --mode $(MODE) $(if $(JOBS),--jobs $(JOBS))
+
+test: setup  ## Run every test, and every notebook in quick mode
+	@$(BIN)/python -m pytest
+
+lab: setup  ## Open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab notebooks
+
+notebooks: setup  ## Build notebooks/ from lessons/: execute (in full, on real data) those whose code changed
+	@$(BIN)/python -m course_utils build $(LESSONS)
+
+reproduce: setup  ## Measure the claims again over several seeds, into results/ (hours)
+	@$(BIN)/python -m course_utils reproduce $(LESSONS) $(if $(JOBS),--jobs $(JOBS))
+
+report: setup  ## Turn results/ into verdicts: RESULTS.md and the tables the lessons show
+	@$(BIN)/python -m course_utils report
+
+lint: setup  ## Check style and format of code, lessons and notebooks
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: setup  ## Put code and lessons in the house's format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock:  ## Make requirements.lock again from pyproject.toml (needs uv)
+	@scripts/lock.sh
+
+clean:  ## Remove what the other targets made; results/ and notebooks/ stay
+	rm -rf .venv build .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

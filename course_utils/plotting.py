@@ -1,0 +1,138 @@
+"""The course's figures: one colour per method through all lessons, training dashed apart from validation.
+
+Every function draws on the axes it is given (or on new ones), returns them, and leaves Matplotlib's global
+style alone. Nothing here trains or measures.
+"""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+# Okabe and Ito's palette: told apart by colour-blind readers too, and in grey by the markers below.
+COLOURS = {
+    "plain": "#595959",
+    "weight normalization": "#0072B2",
+    "weight normalization, paper's initialisation": "#D55E00",
+}
+MARKERS = {
+    "plain": "o",
+    "weight normalization": "s",
+    "weight normalization, paper's initialisation": "^",
+}
+OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def colour(method: str) -> str:
+    """Return the method's colour: fixed for the methods the course compares, stable for any other name.
+
+    Parameters
+    ----------
+    method : str
+        A method's name as it stands in legends, for example ``"weight normalization"``.
+
+    Returns
+    -------
+    str
+        A hexadecimal colour.
+
+    Examples
+    --------
+    >>> colour("plain")
+    '#595959'
+    """
+    return COLOURS.get(method) or OTHERS[sum(map(ord, method)) % len(OTHERS)]
+
+
+def learning_curves(histories, metric="accuracy", *, validation=True, training=True, ax=None):
+    """Draw a metric over the epochs for several trainings: training solid, validation dashed.
+
+    Parameters
+    ----------
+    histories : dict of str to (keras.callbacks.History or dict)
+        Method name to what ``fit`` returned, or to the ``history`` dictionary itself.
+    metric : str, default="accuracy"
+        The name under which the history keeps it; validation is looked up as ``"val_" + metric``.
+    validation, training : bool, default=True
+        Which curves to draw.
+    ax : matplotlib.axes.Axes, optional
+        New ones by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    KeyError
+        If a history does not hold the metric; the message lists what it holds.
+
+    Examples
+    --------
+    >>> ax = learning_curves({"plain": {"loss": [2.0, 1.5], "val_loss": [2.1, 1.7]}}, "loss")
+    """
+    ax = ax if ax is not None else plt.subplots()[1]
+    kinds = [("", "-", "training")] * training + [("val_", "--", "validation")] * validation
+    for method, history in histories.items():
+        history = getattr(history, "history", history)
+        for prefix, dash, kind in kinds:
+            if prefix + metric not in history:
+                raise KeyError(f"{method!r} has no {prefix + metric!r}; it has {sorted(history)}")
+            values = history[prefix + metric]
+            ax.plot(
+                range(1, len(values) + 1),
+                values,
+                dash,
+                color=colour(method),
+                marker=MARKERS.get(method, "D"),
+                markerfacecolor=colour(method) if kind == "training" else "white",
+                label=method if len(kinds) == 1 else f"{method}, {kind}",
+            )
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(metric.replace("_", " "))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if "accuracy" in metric:
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.legend()
+    return ax
+
+
+def image_grid(images, labels, class_names, *, per_class=8, figure=None):
+    """Show the first few images of every class, a class a row.
+
+    Parameters
+    ----------
+    images : array of shape (n, height, width) or (n, height, width, 3)
+        uint8, or floats from 0 to 1.
+    labels : array of int, shape (n,)
+        The class of each image.
+    class_names : sequence of str
+        A name for each class.
+    per_class : int, default=8
+        How many columns.
+    figure : matplotlib.figure.Figure, optional
+        A new one by default.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If `labels` and `images` differ in length.
+    """
+    if len(images) != len(labels):
+        raise ValueError(f"{len(images)} images, but {len(labels)} labels: there must be one for each.")
+    rows = len(class_names)
+    figure = figure or plt.figure(figsize=(0.62 * per_class + 1.3, 0.62 * rows))
+    axes = figure.subplots(rows, per_class, squeeze=False)
+    for label, (row, name) in enumerate(zip(axes, class_names, strict=True)):
+        members = np.flatnonzero(np.asarray(labels) == label)[:per_class]
+        for ax in row:
+            ax.set_axis_off()
+        for ax, index in zip(row, members, strict=False):
+            ax.imshow(images[index], cmap="gray_r" if images.ndim == 3 else None, interpolation="nearest")
+        row[0].text(-0.25, 0.5, name, transform=row[0].transAxes, ha="right", va="center")
+    return figure

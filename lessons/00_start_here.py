@@ -1,0 +1,270 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 00 · Start here
+#
+# This course is about training deep networks: why some nets learn and others don't, and what to change when
+# they don't. It retells five well-known documents, and it does one thing that they do not: **it checks
+# them**. Whatever they print, and wherever they say that one method beats another, we measure again, over
+# several random seeds and on two versions of the software. Each lesson ends with the verdicts.
+#
+# | | |
+# |---|---|
+# | **You will learn** | what is installed and which data you have · how a lesson works · why one run proves little · how to make small nets train faster |
+# | **You need** | some Python, and to have seen a neural net before |
+# | **Time** | a few minutes in full mode, less than one in quick mode |
+#
+# Run the cells from top to bottom with Shift+Enter.
+
+# %%
+from course_utils.lesson import FAST, Lesson
+
+lesson = Lesson("00_start_here")
+
+# %% [markdown]
+# Every lesson starts with these two lines. They fix the random seed and say what kind of run this is:
+#
+# - **Full mode** is what the sources do: all the data, all the epochs.
+# - **Quick mode** uses a few examples and epochs, so that you can see a whole lesson move in seconds. Set
+#   `COURSE_MODE=quick` before you start Jupyter, or type `make run` in a terminal to run every lesson that way.
+# - **The stack** is the software. With Python 3.10 or 3.11 it is the one that the sources use, TensorFlow 2.15
+#   with TensorFlow Addons, whose development ended in 2024. With Python 3.12 or later it is today's Keras 3,
+#   and the course brings its own versions of the pieces that went missing. The lessons are the same on both.
+
+# %%
+import platform
+
+import matplotlib
+import numpy as np
+import tensorflow as tf
+import keras
+
+for name, version in [
+    ("Python", platform.python_version()),
+    ("TensorFlow", tf.__version__),
+    ("Keras", keras.__version__),
+    ("NumPy", np.__version__),
+    ("Matplotlib", matplotlib.__version__),
+]:
+    print(f"{name:12}{version}")
+
+# %% [markdown]
+# ## Which data have you got?
+#
+# Three sets of small images serve the whole course. The loaders look in the folder that `COURSE_DATA_DIR` names,
+# then in Keras' cache, then on the network, and check every byte. If there is no real data to be had, they draw a small
+# stand-in and say so; the lessons still run, but their numbers mean something else.
+
+# %%
+from course_utils.data import load_cifar10, load_fashion_mnist, load_mnist
+
+for load in (load_mnist, load_fashion_mnist, load_cifar10):
+    print(load())
+
+# %% [markdown]
+# Here is Fashion-MNIST, with the first 5,000 training images held out for validation.
+
+# %%
+fashion = lesson.data(load_fashion_mnist(validation=5_000))
+
+# %% tags=["figure"]
+from course_utils import plotting
+
+plotting.image_grid(fashion.x_train, fashion.y_train, fashion.class_names);
+
+# %% [markdown]
+# ## One small net
+#
+# Ten kinds of clothing, 28 × 28 grey pixels each. This net will come back often; we call it *300-100-10*
+# after its layers.
+
+# %%
+x_train, x_valid = fashion.x_train / np.float32(255), fashion.x_valid / np.float32(255)
+
+
+def dense_net():
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((28, 28)),
+            layers.Flatten(),
+            layers.Dense(300, activation="relu"),
+            layers.Dense(100, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+
+
+def train(seed, epochs, **settings):
+    lesson.set_seed(seed)
+    net = dense_net()
+    net.compile("nadam", "sparse_categorical_crossentropy", metrics=["accuracy"], **settings)
+    history = net.fit(
+        x_train,
+        fashion.y_train,
+        epochs=epochs,
+        validation_data=(x_valid, fashion.y_valid),
+        verbose=0,
+        callbacks=[lesson.progress(f"300-100-10, seed {seed}")],
+    )
+    return net, history
+
+
+# %%
+net, history = train(seed=42, epochs=lesson.epochs(5), **FAST)
+
+# %% tags=["figure"]
+plotting.learning_curves({"plain": history}).set_title("A net learning to tell clothes apart");
+
+# %% [markdown]
+# Two curves, and the distance between them is what the middle of this course is about: how well the net does on images it
+# has seen, and on images it has not.
+#
+# ## Why one run proves little
+#
+# **Before you run the next cell:** if the same net is trained again from another seed, will its
+# validation accuracy agree to the first digit after the percent sign?
+
+# %%
+final = {42: history.history["val_accuracy"][-1]}
+for seed in (43, 44):
+    final[seed] = train(seed, epochs=lesson.epochs(5), **FAST)[1].history["val_accuracy"][-1]
+
+for seed, accuracy in final.items():
+    print(f"seed {seed}: validation accuracy {accuracy:.4f}")
+print(f"from best to worst: {100 * (max(final.values()) - min(final.values())):.2f} points")
+
+# %% [markdown]
+# Nothing differs between these runs but luck: the first weights, and the order of the batches. When a tutorial
+# reports that method A beats method B by half a point, from one run of each, this is the size of the coin it
+# has tossed. That is why the course measures over several seeds and speaks of three kinds of verdict:
+#
+# - **A number** is *reproduced* if the printed value lies where a further run of ours would be expected to lie,
+#   with 95 % probability, and *not reproduced* otherwise.
+# - **An ordering** (“A beats B”) *holds*, is *within noise*, or is *reversed*, by the differences seed by seed.
+# - **A property** (“always stays below 1”) *holds* or *fails*, with its worst case.
+#
+# With fewer than three seeds there is no verdict at all.
+#
+# ## The same seed, the same net
+#
+# A seed makes luck repeatable. Same code, same seed, same machine: the very same weights, to the last bit.
+
+
+# %%
+def largest_difference(one, other):
+    return max(float(np.abs(a - b).max()) for a, b in zip(one.get_weights(), other.get_weights()))
+
+
+# %%
+once, _ = train(seed=42, epochs=1, **FAST)
+again, _ = train(seed=42, epochs=1, **FAST)
+
+# %% tags=["nbval-check-output"]
+print("largest difference between two nets from the same seed:", largest_difference(once, again))
+
+# %% [markdown]
+# ## Training small nets fast
+#
+# What is `**FAST`? A step of this net is a fraction of a millisecond of arithmetic; most of its time goes into Python
+# calling TensorFlow, and TensorFlow starting one small operation after the other. Two arguments of `compile`
+# do something about it:
+#
+# - `steps_per_execution=50`: TensorFlow runs fifty steps for each call from Python.
+# - `jit_compile=True`: XLA compiles a whole step into one program, so that there is only one thing to start.
+
+# %%
+import time
+
+settings = {
+    "Keras' defaults": {"jit_compile": False},
+    "50 steps per call": {"steps_per_execution": 50, "jit_compile": False},
+    "50 steps per call and XLA": FAST,
+}
+
+
+def milliseconds_per_step(net, steps):
+    start = time.perf_counter()
+    net.fit(x_train[: 32 * steps], fashion.y_train[: 32 * steps], verbose=0)
+    return 1000 * (time.perf_counter() - start) / steps
+
+
+nets = {}
+for name, setting in settings.items():
+    nets[name] = dense_net()
+    nets[name].compile("nadam", "sparse_categorical_crossentropy", metrics=["accuracy"], **setting)
+    milliseconds_per_step(nets[name], 50)  # the first call also builds the program
+
+rounds, steps = (3, 50) if lesson.quick else (7, 400)
+times = {name: [] for name in nets}
+for _ in range(rounds):  # in turns, so that a busy machine slows all three alike
+    for name, net in nets.items():
+        times[name].append(milliseconds_per_step(net, steps))
+
+# %% tags=["figure"]
+import matplotlib.pyplot as plt
+
+medians = [np.median(values) for values in times.values()]
+fig, ax = plt.subplots(figsize=(7.2, 2.4))
+bars = ax.barh(list(times), medians, color=plotting.colour("plain"))
+ax.bar_label(bars, [f"{value:.2f} ms" for value in medians], padding=4)
+ax.invert_yaxis()
+ax.grid(False)
+ax.set(xlabel="milliseconds per step (median)", xlim=(0, 1.25 * max(medians)))
+ax.set_title("The same steps, started in different ways");
+
+# %% [markdown]
+# Does it change the result? Fifty steps per call are the same steps in the same order, and give the same bits.
+# XLA may add numbers in another order, so its results differ in the last digits, and after many steps in more of them;
+# over several seeds they are the same results.
+
+# %%
+slow, _ = train(seed=42, epochs=1, **settings["Keras' defaults"])
+grouped, _ = train(seed=42, epochs=1, **settings["50 steps per call"])
+
+# %% tags=["nbval-check-output"]
+print("defaults against 50 steps per call, largest difference:", largest_difference(slow, grouped))
+
+# %%
+print("defaults against XLA, largest difference after one epoch:", largest_difference(slow, once))
+
+# %% [markdown]
+# Convolutions are another matter: TensorFlow's own are faster than XLA's on a CPU, so nets with convolutions use `**FAST_CONV`, which
+# leaves XLA out.
+#
+# One thing to remember: a callback that acts on every batch is called only once for each group of fifty.
+#
+# ## Where to go from here
+#
+# Lessons stand on their own; take the one whose question is yours.
+#
+# | lesson | the question | checks |
+# |---|---|---|
+# | 05 · Weight normalization | does training length and direction apart make a net learn faster? | the TensorFlow Addons tutorial on WeightNormalization |
+#
+# How long a full run of each takes, on the two stacks:
+
+# %% tags=["verdicts"]
+from course_utils import ledger
+
+ledger.times()
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. **Your own seeds** (5 minutes). Train the net from five more seeds and compute mean and standard deviation of the
+#    validation accuracy. *Check:* nearly all of your values lie within two standard deviations of the mean.
+# 2. **How fast is faster?** (10 minutes). Time `steps_per_execution` of 1, 2, 5, 10, 50 and 200 and draw milliseconds per step
+#    over it, on a logarithmic axis. Where does it stop paying? *Check:* the curve falls and then levels off.
+# 3. **What the seed does not cover** (15 minutes). Train twice from the same seed, once with batches of 32 and once with batches of 64.
+#    Both start from the same weights. After how many steps do their losses differ by a tenth?
