@@ -1,0 +1,66 @@
+"""Figures: what is drawn, on which axes, and that nothing global changes."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from course_utils import plotting
+
+HISTORY = {"accuracy": [0.2, 0.5, 0.6], "val_accuracy": [0.3, 0.4, 0.45], "loss": [2.0, 1.5, 1.2]}
+
+
+def test_learning_curves_start_at_epoch_one():
+    ax = plotting.learning_curves({"plain": HISTORY})
+    training, validation = ax.get_lines()
+    np.testing.assert_array_equal(training.get_xdata(), [1, 2, 3])
+    np.testing.assert_array_equal(training.get_ydata(), HISTORY["accuracy"])
+    np.testing.assert_array_equal(validation.get_ydata(), HISTORY["val_accuracy"])
+    assert (training.get_linestyle(), validation.get_linestyle()) == ("-", "--")
+    assert training.get_color() == validation.get_color() == plotting.colour("plain")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["plain, training", "plain, validation"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "accuracy")
+
+
+def test_learning_curves_draw_on_the_axes_given_and_only_what_is_asked():
+    _, axes = plt.subplots(1, 2)
+    returned = plotting.learning_curves({"a": HISTORY, "b": HISTORY}, validation=False, ax=axes[1])
+    assert returned is axes[1]
+    assert len(axes[0].get_lines()) == 0
+    assert [line.get_label() for line in axes[1].get_lines()] == ["a", "b"]
+
+
+def test_a_history_without_the_metric_says_what_it_has():
+    with pytest.raises(KeyError, match="'plain' has no 'val_loss'; it has .*'val_accuracy'"):
+        plotting.learning_curves({"plain": HISTORY}, "loss")
+
+
+def test_methods_of_the_course_differ_in_colour_and_marker():
+    assert len(set(plotting.COLOURS.values())) == len(plotting.COLOURS)
+    assert plotting.MARKERS.keys() == plotting.COLOURS.keys()
+    assert len(set(plotting.MARKERS.values())) == len(plotting.MARKERS)
+    assert plotting.colour("a new method") == plotting.colour("a new method") in plotting.OTHERS
+
+
+def test_image_grid_shows_each_class_in_its_row():
+    labels = np.array([1, 0, 1, 1, 0])
+    images = np.stack([np.full((4, 4), index, "uint8") for index in range(5)])
+    figure = plotting.image_grid(images, labels, ("zero", "one"), per_class=2)
+    grid = np.array(figure.axes).reshape(2, 2)
+    shown = [[int(ax.images[0].get_array()[0, 0]) for ax in row] for row in grid]
+    assert shown == [[1, 4], [0, 2]]
+    assert [row[0].texts[0].get_text() for row in grid] == ["zero", "one"]
+    with pytest.raises(ValueError, match="5 images, but 4 labels"):
+        plotting.image_grid(images, labels[:4], ("zero", "one"))
+
+
+def test_a_class_without_images_leaves_an_empty_row():
+    figure = plotting.image_grid(np.zeros((1, 2, 2)), [0], ("zero", "one"), per_class=2)
+    assert [len(ax.images) for ax in figure.axes] == [1, 0, 0, 0]
+
+
+def test_drawing_changes_no_global_setting():
+    before = dict(mpl.rcParams)
+    plotting.learning_curves({"plain": HISTORY})
+    plotting.image_grid(np.zeros((1, 2, 2)), [0], ("zero",))
+    assert dict(mpl.rcParams) == before

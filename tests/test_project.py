@@ -1,0 +1,171 @@
+"""The repository as a whole: notebooks against lessons, badges, links, versions, docstrings."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+import course_utils
+from course_utils import building
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+LESSONS = sorted(ROOT.glob("lessons/[0-9][0-9]_*.py"))
+NOTEBOOKS = sorted(ROOT.glob("notebooks/[0-9][0-9]_*.ipynb"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+ADDRESS = PROJECT["project"]["urls"]["Repository"]
+PAGES = [*ROOT.glob("*.md"), *LESSONS]
+
+
+def name(path):
+    return path.name
+
+
+def test_there_are_lessons():
+    assert len(LESSONS) >= 2
+
+
+def test_lessons_and_notebooks_are_the_same_set():
+    assert [path.stem for path in NOTEBOOKS] == [path.stem for path in LESSONS]
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=name)
+def test_a_notebook_holds_its_lessons_cells(lesson):
+    notebook = ROOT / "notebooks" / f"{lesson.stem}.ipynb"
+    assert building.in_sync(lesson, notebook), (
+        f"notebooks/{notebook.name} differs from lessons/{lesson.name}. "
+        "Edit the lesson, never the notebook, and run `make notebooks`."
+    )
+
+
+def test_a_changed_lesson_is_noticed(tmp_path):
+    # The guard of the test above: one word of prose, one digit of code.
+    lesson, notebook = LESSONS[0], NOTEBOOKS[0]
+    text = lesson.read_text(encoding="utf-8")
+    for old, new in [("Start here", "Start there"), ("epochs(5)", "epochs(6)")]:
+        assert old in text
+        changed = tmp_path / lesson.name
+        changed.write_text(text.replace(old, new, 1), encoding="utf-8")
+        assert not building.in_sync(changed, notebook)
+
+
+def test_badges_and_install_cells_carry_the_one_address():
+    assert building.stamp_problems(ROOT) == []
+
+
+def test_verdict_tables_results_and_summary_agree():
+    assert building.stale(ROOT) == [], "run `python -m course_utils report`"
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=name)
+def test_notebooks_show_outputs_fit_to_be_read(notebook):
+    cells = nbformat.read(notebook, as_version=4).cells
+    assert building.output_problems(cells, ROOT) == []
+    code = [cell for cell in cells if cell.cell_type == "code" and "colab" not in cell.metadata.get("tags", [])]
+    assert all(cell.execution_count for cell in code), "a cell was never run"
+    assert any("image/png" in o.get("data", {}) for cell in code for o in cell.outputs), "no figure"
+    lines = {i: sum(o.get("text", "").count("\n") for o in cell.outputs) for i, cell in enumerate(code)}
+    assert max(lines.values()) <= 20, f"an output has more than 20 lines: {lines}"
+
+
+def test_the_repositorys_address_is_the_same_everywhere():
+    owner_and_name = ADDRESS.removeprefix("https://github.com/")
+    revision = PROJECT["tool"]["course"]["revision"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for notebook in NOTEBOOKS:
+        link = f"https://colab.research.google.com/github/{owner_and_name}/blob/{revision}/notebooks/{notebook.name}"
+        assert link in readme, f"the README's course map lacks {link}"
+    elsewhere = re.findall(r"github\.com/([\w-]+/[\w-]+)", (ROOT / "CITATION.cff").read_text())
+    elsewhere += re.findall(r"research\.google\.com/github/([\w-]+/[\w-]+)", readme)
+    elsewhere += re.findall(r"git clone https://github\.com/([\w-]+/[\w-]+)", readme)
+    assert set(elsewhere) == {owner_and_name}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_relative_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?://|#|mailto:)([^)\s#]+)", text):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}, which does not exist"
+
+
+def test_versions_agree():
+    version = PROJECT["project"]["version"]
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def locked():
+    """Package name to the (version, marker) pairs of the lock."""
+    found = {}
+    for line in (ROOT / "requirements.lock").read_text().splitlines():
+        if line and not line.startswith((" ", "#")):
+            requirement = Requirement(line.removesuffix("\\").strip())
+            (pin,) = requirement.specifier
+            assert pin.operator == "=="
+            key = requirement.name.lower().replace("_", "-")
+            found.setdefault(key, []).append((Version(pin.version), requirement.marker))
+    return found
+
+
+def test_the_lock_is_hashed_and_without_addresses():
+    text = (ROOT / "requirements.lock").read_text()
+    assert "://" not in text
+    assert "--index-url" not in text
+    pins = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
+    assert pins
+    assert all(line.endswith("\\") for line in pins), "a package without a hash"
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+def test_the_lock_satisfies_the_package_on_every_python(python):
+    environment = {"python_version": python, "python_full_version": f"{python}.1"}
+    extras = PROJECT["project"]["optional-dependencies"]["dev"]
+    for text in PROJECT["project"]["dependencies"] + extras:
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate(environment):
+            continue
+        pins = locked().get(requirement.name.lower().replace("_", "-"), [])
+        chosen = [version for version, marker in pins if not marker or marker.evaluate(environment)]
+        assert len(chosen) == 1, f"{text} on Python {python}: {chosen}; run scripts/lock.sh"
+        assert requirement.specifier.contains(chosen[0]), f"{text}, locked {chosen[0]}; run scripts/lock.sh"
+
+
+def test_every_requirement_outside_the_stacks_is_a_lower_bound():
+    for text in PROJECT["project"]["dependencies"]:
+        operators = {specifier.operator for specifier in Requirement(text).specifier}
+        if not text.startswith("tensorflow>=2.15"):
+            assert operators == {">="}, f"{text} could force Colab to change a package"
+
+
+MODULES = [m.name for m in pkgutil.walk_packages(course_utils.__path__, "course_utils.")]
+OTHER_STACK = {
+    "course_utils.addons._tfa": "keras3",
+    "course_utils.addons.weight_normalization": "addons",
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_in_docstrings_run(module, monkeypatch, tmp_path):
+    stack = "addons" if sys.version_info < (3, 12) else "keras3"
+    if OTHER_STACK.get(module) == stack:
+        pytest.skip(f"{module} is of the other stack")
+    monkeypatch.chdir(tmp_path)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    outcome = doctest.testmod(importlib.import_module(module), optionflags=flags)
+    assert outcome.failed == 0
+
+
+def test_the_package_loads_no_tensorflow_by_itself():
+    code = "import sys, course_utils, course_utils.data, course_utils.ledger; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
