@@ -2,11 +2,11 @@
 
     python benchmarks/weight_normalization.py [--rounds 12] [--net conv|dense|both]
 
-Times a plain net, the same net with every weight layer wrapped in the course's ``WeightNormalization``, and, where
-TensorFlow Addons is installed, in Addons' own, side by side in one run on random data. The nets take turns, so
-that another program on the machine slows all of them; a number is the median over all turns. The conv net is the
-ConvNet of source S1 (CIFAR-10 shapes), trained as the lesson does. Takes one to two minutes; a slow machine is
-not an error, so the exit code says nothing about the numbers.
+Times a plain net, the same net with every weight layer wrapped in the course's ``WeightNormalization``, and,
+where TensorFlow Addons is installed, in Addons' own, side by side in one run on random data. The nets take
+turns, so that another program on the machine slows all of them; a number is the median over all turns. The
+conv net is the ConvNet of source S1 (CIFAR-10 shapes), trained as the lesson does. Takes one to two minutes;
+a slow machine is not an error, so the exit code says nothing about the numbers.
 """
 
 from __future__ import annotations
@@ -118,8 +118,9 @@ def main():
     options = parser.parse_args()
 
     print(
-        f"stack {STACK}: Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}, "
-        f"{os.cpu_count()} CPUs; batch {BATCH}, {options.steps_per_execution} steps per execution, no XLA"
+        f"stack {STACK}: Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras "
+        f"{keras.__version__}, {os.cpu_count()} CPUs; batch {BATCH}, {options.steps_per_execution} steps "
+        "per execution, no XLA"
     )
     for name in NETS if options.net == "both" else [options.net]:
         seconds = measure(NETS[name], options.rounds, options.steps_per_execution)

@@ -1,7 +1,8 @@
 """The pieces of TensorFlow Addons that the course's sources use, on both stacks.
 
-Beside Keras 2 they are TensorFlow Addons' own classes; beside Keras 3, where TensorFlow Addons no longer imports,
-they are ours: the same names, arguments and numbers (``tests/golden/`` holds the record they are compared to).
+Beside Keras 2 they are TensorFlow Addons' own classes; beside Keras 3, where TensorFlow Addons no longer
+imports, they are ours: the same names, arguments and numbers (``tests/golden/`` holds the record they are
+compared to).
 
 >>> from course_utils.addons import WeightNormalization
 """

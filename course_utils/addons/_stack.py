@@ -17,8 +17,8 @@ STACK = "addons" if int(keras.__version__.split(".")[0]) < 3 else "keras3"
 def import_addons() -> ModuleType:
     """Import TensorFlow Addons, without the warning that it has ended.
 
-    The learner is told so in the lessons, once and with what it means; the same text in front of every notebook
-    and every worker process would only teach to skip warnings. No other warning is touched.
+    The learner is told so in the lessons, once and with what it means; the same text in front of every
+    notebook and every worker process would only teach to skip warnings. No other warning is touched.
 
     Returns
     -------
@@ -38,10 +38,10 @@ def import_addons() -> ModuleType:
             import tensorflow_addons
     except ImportError as error:
         raise ImportError(
-            f"course_utils.addons uses TensorFlow Addons itself beside Keras 2 (found Keras {keras.__version__}), "
-            f"and it does not import here ({error}). Install it with `pip install tensorflow-addons==0.23.0` "
-            "(wheels exist up to Python 3.11), or use Keras 3 (`pip install 'keras>=3.10' 'tensorflow>=2.19'`), "
-            "beside which the course brings its own layers."
+            "course_utils.addons uses TensorFlow Addons itself beside Keras 2 (found Keras "
+            f"{keras.__version__}), and it does not import here ({error}). Install it with `pip install "
+            "tensorflow-addons==0.23.0` (wheels exist up to Python 3.11), or use Keras 3 (`pip install "
+            "'keras>=3.10' 'tensorflow>=2.19'`), beside which the course brings its own layers."
         ) from error
     return tensorflow_addons
 
@@ -58,6 +58,7 @@ def require_tensorflow_backend() -> None:
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise ImportError(
-            f"course_utils.addons needs Keras on TensorFlow, but its backend is {backend!r}. Set the environment "
-            "variable KERAS_BACKEND=tensorflow (or remove it) before Keras is first imported, and restart Python."
+            f"course_utils.addons needs Keras on TensorFlow, but its backend is {backend!r}. Set the "
+            "environment variable KERAS_BACKEND=tensorflow (or remove it) before Keras is first imported, "
+            "and restart Python."
         )

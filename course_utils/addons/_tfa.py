@@ -16,11 +16,11 @@ _TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras
 class WeightNormalization(tfa.layers.WeightNormalization):
     """TensorFlow Addons' ``WeightNormalization``, with the paper's initialisation added.
 
-    With ``data_init`` ``True`` or ``False`` this *is* ``tfa.layers.WeightNormalization``, with all its behaviour:
-    nothing is overridden. ``data_init="paper"`` adds the initialisation of the paper's section 3, which normalises
-    v before it takes the moments: with ``t = v·x / ‖v‖`` over the first batch, g = 1/σ[t] and b = −μ[t]/σ[t].
-    So the layer's pre-activations over that batch have mean 0 and standard deviation 1, which those of
-    ``data_init=True`` only have when ‖v‖ happens to be 1.
+    With ``data_init`` ``True`` or ``False`` this *is* ``tfa.layers.WeightNormalization``, with all its
+    behaviour: nothing is overridden. ``data_init="paper"`` adds the initialisation of the paper's section 3,
+    which normalises v before it takes the moments: with ``t = v·x / ‖v‖`` over the first batch, g = 1/σ[t]
+    and b = −μ[t]/σ[t]. So the layer's pre-activations over that batch have mean 0 and standard deviation 1,
+    which those of ``data_init=True`` only have when ‖v‖ happens to be 1.
 
     Args:
         layer: a ``keras.layers.Layer`` with a ``kernel`` (or a recurrent layer).
@@ -33,7 +33,8 @@ class WeightNormalization(tfa.layers.WeightNormalization):
     Raises:
         ValueError: if ``data_init`` is none of the three; or if it is ``"paper"`` and the layer is recurrent
             (the paper has no such initialisation there) or a transposed convolution (TensorFlow Addons
-            normalises that one per *input* channel, for which there are no pre-activations to take moments of).
+            normalises that one per *input* channel, for which there are no pre-activations to take moments
+            of).
 
     Example:
         >>> layer = WeightNormalization(keras.layers.Dense(4), data_init="paper")
@@ -41,8 +42,8 @@ class WeightNormalization(tfa.layers.WeightNormalization):
         TensorShape([32, 4])
 
     Reference:
-        Salimans & Kingma 2016, *Weight Normalization: A Simple Reparameterization to Accelerate Training of Deep
-        Neural Networks*, https://arxiv.org/abs/1602.07868
+        Salimans & Kingma 2016, *Weight Normalization: A Simple Reparameterization to Accelerate Training of
+        Deep Neural Networks*, https://arxiv.org/abs/1602.07868
     """
 
     def __init__(self, layer, data_init=True, **kwargs):
@@ -57,8 +58,8 @@ class WeightNormalization(tfa.layers.WeightNormalization):
             if isinstance(layer, _TRANSPOSED):
                 raise ValueError(
                     "data_init='paper' needs one norm per output channel, and TensorFlow Addons normalises "
-                    f"{layer.name!r} ({type(layer).__name__}) per input channel. Use data_init=False here, or the "
-                    "keras3 stack, where transposed convolutions are normalised per output channel."
+                    f"{layer.name!r} ({type(layer).__name__}) per input channel. Use data_init=False here, "
+                    "or the keras3 stack, where transposed convolutions are normalised per output channel."
                 )
         # Addons checks the type of data_init, so it gets its bool first.
         super().__init__(layer, data_init=bool(data_init), **kwargs)
@@ -67,8 +68,8 @@ class WeightNormalization(tfa.layers.WeightNormalization):
     def _data_dep_init(self, inputs):
         if self.data_init != "paper":
             return super()._data_dep_init(inputs)
-        # Addons' clone of the layer has no activation; give it v / ‖v‖ and no bias, and it computes t. Assigning
-        # (rather than replacing the attributes) keeps the list of the wrapper's weights as it is.
+        # Addons' clone of the layer has no activation; give it v / ‖v‖ and no bias, and it computes t.
+        # Assigning (rather than replacing the attributes) keeps the list of the wrapper's weights as it is.
         clone = self._naked_clone_layer
         bias = getattr(self.layer, "bias", None)
         settled = [clone.kernel.assign(tf.nn.l2_normalize(self.v, axis=self.kernel_norm_axes))]

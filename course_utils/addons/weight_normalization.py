@@ -3,8 +3,8 @@
 Ported from the behaviour of ``tensorflow_addons/layers/wrappers.py`` (release 0.23.0), not from its text.
 Deliberate differences:
 
-- transposed convolutions are normalised per output channel, as the paper means it. Addons takes the last kernel
-  axis always, which there is the input's;
+- transposed convolutions are normalised per output channel, as the paper means it. Addons takes the last
+  kernel axis always, which there is the input's;
 - ``data_format="channels_first"``: the moments are taken per channel, wherever the channels are;
 - ``data_init="paper"`` exists;
 - the initialisation is not part of every later training step (see ``_settle``);
@@ -36,26 +36,26 @@ class WeightNormalization(keras.layers.Wrapper):
     initializer, regularizer and constraint act on v. Recurrent layers (``SimpleRNN``, ``GRU``, ``LSTM``) have
     their recurrent kernel normalised.
 
-    The layer initialises itself with the first batch it sees, whether in ``fit``, ``evaluate``, ``predict`` or a
-    call by hand, and never again, also not after loading. So let that be a real training batch: with data-dependent
-    initialisation, a single example has no spread, and g becomes huge.
+    The layer initialises itself with the first batch it sees, whether in ``fit``, ``evaluate``, ``predict``
+    or a call by hand, and never again, also not after loading. So let that be a real training batch: with
+    data-dependent initialisation, a single example has no spread, and g becomes huge.
 
     Args:
-        layer: the ``keras.layers.Layer`` to wrap: ``Dense``, ``EinsumDense``, a convolution, a transposed convolution, a
-            recurrent layer, or another layer with a ``kernel`` whose last axis is its output channels. It may be
-            built and trained already.
+        layer: the ``keras.layers.Layer`` to wrap: ``Dense``, ``EinsumDense``, a convolution, a transposed
+            convolution, a recurrent layer, or another layer with a ``kernel`` whose last axis is its output
+            channels. It may be built and trained already.
         data_init: how g (and the bias) begin:
 
-            - ``True`` (default, as in TensorFlow Addons): with μ and σ² the mean and variance, per channel over
-              the first batch, of the layer's outputs before the activation *under the raw kernel v*, g = 1/σ and
-              bias = −μ/σ. For a recurrent layer, moments of its outputs, repeated for each gate, and no bias; the
-              paper advises against it, and a warning says so.
-            - ``"paper"``: the same with v / ‖v‖ in place of v and without the bias, as in the paper's section 3: the
-              pre-activations of the first batch have mean 0 and standard deviation 1 (a layer without bias
-              keeps its mean). Not for recurrent layers.
+            - ``True`` (default, as in TensorFlow Addons): with μ and σ² the mean and variance, per channel
+              over the first batch, of the layer's outputs before the activation *under the raw kernel v*, g =
+              1/σ and bias = −μ/σ. For a recurrent layer, moments of its outputs, repeated for each gate, and
+              no bias; the paper advises against it, and a warning says so.
+            - ``"paper"``: the same with v / ‖v‖ in place of v and without the bias, as in the paper's section
+              3: the pre-activations of the first batch have mean 0 and standard deviation 1 (a layer without
+              bias keeps its mean). Not for recurrent layers.
             - ``False``: g = ‖v‖, so the layer begins exactly as the plain one.
-        **kwargs: ``name``, ``trainable`` and the other arguments of ``keras.layers.Layer``. ``dtype`` is the wrapped
-            layer's and must not be another.
+        **kwargs: ``name``, ``trainable`` and the other arguments of ``keras.layers.Layer``. ``dtype`` is the
+            wrapped layer's and must not be another.
 
     Attributes:
         g: the lengths, a variable of shape ``(output channels,)``.
@@ -68,9 +68,9 @@ class WeightNormalization(keras.layers.Wrapper):
         arguments of the call (``mask``, ``initial_state``) are passed on.
 
     Raises:
-        ValueError: if ``layer`` is not a layer, has no kernel of its own, or shares it with another layer; or if
-            ``data_init`` is none of the three, or ``"paper"`` for a recurrent layer. Some layers show their
-            kernel only once built, so the error may come with the first call.
+        ValueError: if ``layer`` is not a layer, has no kernel of its own, or shares it with another layer; or
+            if ``data_init`` is none of the three, or ``"paper"`` for a recurrent layer. Some layers show
+            their kernel only once built, so the error may come with the first call.
 
     Example:
         >>> import keras
@@ -83,16 +83,17 @@ class WeightNormalization(keras.layers.Wrapper):
         TensorShape([32, 1])
 
     Note:
-        ``fit``, ``evaluate`` and ``predict`` trace the very first step twice: once with the initialisation, once
-        without. In a ``tf.function`` of your own the check stays inside: right, but 20 to 40 % slower. Call the
-        model once on a batch before tracing and it is gone.
+        ``fit``, ``evaluate`` and ``predict`` trace the very first step twice: once with the initialisation,
+        once without. In a ``tf.function`` of your own the check stays inside: right, but 20 to 40 % slower.
+        Call the model once on a batch before tracing and it is gone.
 
     Reference:
-        Salimans & Kingma 2016, *Weight Normalization: A Simple Reparameterization to Accelerate Training of Deep
-        Neural Networks*, https://arxiv.org/abs/1602.07868
+        Salimans & Kingma 2016, *Weight Normalization: A Simple Reparameterization to Accelerate Training of
+        Deep Neural Networks*, https://arxiv.org/abs/1602.07868
     """
 
     def __init__(self, layer, data_init=True, **kwargs):
+        """Check the arguments; the weights are made in ``build``."""
         if not (isinstance(data_init, bool) or (isinstance(data_init, str) and data_init == "paper")):
             raise ValueError(f"`data_init` should be True, False or 'paper', received: {data_init!r}")
         if isinstance(layer, keras.layers.Layer):
@@ -100,11 +101,12 @@ class WeightNormalization(keras.layers.Wrapper):
             dtype = kwargs.pop("dtype", None)
             if dtype is not None and keras.dtype_policies.get(dtype) != layer.dtype_policy:
                 raise ValueError(
-                    "`dtype` should be left out: WeightNormalization computes in the dtype of the layer it wraps "
-                    f"({layer.dtype_policy.name}). Received: dtype={dtype!r}. Set it on {layer.name!r} instead."
+                    "`dtype` should be left out: WeightNormalization computes in the dtype of the layer it "
+                    f"wraps ({layer.dtype_policy.name}). Received: dtype={dtype!r}. Set it on "
+                    f"{layer.name!r} instead."
                 )
-            # The weights are put together in the variables' own precision, also under a mixed policy; only the
-            # wrapped layer rounds them (and the inputs) down.
+            # The weights are put together in the variables' own precision, also under a mixed policy; only
+            # the wrapped layer rounds them (and the inputs) down.
             kwargs.update(dtype=layer.variable_dtype, autocast=False)
         super().__init__(layer, **kwargs)  # which refuses what is not a layer
         self.data_init = data_init
@@ -113,8 +115,8 @@ class WeightNormalization(keras.layers.Wrapper):
         self.supports_masking = layer.supports_masking
         if data_init and self.is_rnn:
             warnings.warn(
-                f"data-dependent initialisation of the recurrent layer {layer.name!r}: the paper advises against it. "
-                "Use data_init=False.",
+                f"data-dependent initialisation of the recurrent layer {layer.name!r}: the paper advises "
+                "against it. Use data_init=False.",
                 stacklevel=2,
             )
         _wrappers.add(self)
@@ -142,8 +144,8 @@ class WeightNormalization(keras.layers.Wrapper):
         if self.data_init and bias is not None and tuple(bias.shape) != (depth,):
             raise ValueError(
                 f"Data-dependent initialisation sets one bias per output channel, but {self.layer.name!r} "
-                f"({type(self.layer).__name__}) has a bias of shape {tuple(bias.shape)} beside {depth} channels. "
-                "Use data_init=False."
+                f"({type(self.layer).__name__}) has a bias of shape {tuple(bias.shape)} beside {depth} "
+                "channels. Use data_init=False."
             )
         dtype = self.layer.variable_dtype
         self.g = self.add_weight(name="g", shape=(depth,), initializer="ones", dtype=dtype)
@@ -185,8 +187,8 @@ class WeightNormalization(keras.layers.Wrapper):
     def remove(self):
         """Put the weights g · v / ‖v‖ into the layer and give it back, plain.
 
-        The layer is the wrapped one itself, not a copy. A wrapper still in use goes on giving the same outputs (v
-        becomes the weights and g their norms), and the layer may be wrapped anew.
+        The layer is the wrapped one itself, not a copy. A wrapper still in use goes on giving the same
+        outputs (v becomes the weights and g their norms), and the layer may be wrapped anew.
 
         Returns:
             The wrapped layer, whose own outputs are now those of the wrapper.
@@ -201,14 +203,14 @@ class WeightNormalization(keras.layers.Wrapper):
         """
         if not self.built:
             raise ValueError(
-                f"{self.name!r} is not built, so there are no weights to give back: call it on inputs first, or use "
-                f"the plain layer {self.layer.name!r} as it is."
+                f"{self.name!r} is not built, so there are no weights to give back: call it on inputs "
+                f"first, or use the plain layer {self.layer.name!r} as it is."
             )
         if not bool(self.initialized.value):
             if self.data_init:
                 raise ValueError(
-                    f"{self.name!r} has not seen data yet (data_init={self.data_init!r}), so g has no value: call it on "
-                    "a batch first, or load its weights."
+                    f"{self.name!r} has not seen data yet (data_init={self.data_init!r}), so g has no "
+                    "value: call it on a batch first, or load its weights."
                 )
             self._initialize()
         weights = self._weights()
@@ -248,9 +250,9 @@ class WeightNormalization(keras.layers.Wrapper):
     def _call_layer(self, inputs, kwargs, values, keep_updates=True):
         """Call the wrapped layer as if its variables had other values.
 
-        A stateless scope does this without touching the variables, so gradients flow through ``values``. What the
-        layer itself updates in the call (the seed of a dropout, running statistics) the scope only collects; it is
-        applied afterwards, unless the call is a mere trial.
+        A stateless scope does this without touching the variables, so gradients flow through ``values``. What
+        the layer itself updates in the call (the seed of a dropout, running statistics) the scope only
+        collects; it is applied afterwards, unless the call is a mere trial.
         """
         with keras.StatelessScope(collect_losses=True) as scope:
             outer = (
@@ -283,10 +285,11 @@ class WeightNormalization(keras.layers.Wrapper):
     def _settle(self, inputs, kwargs):
         """Initialise g (and the bias) if this is the first batch.
 
-        A check inside every training step would cost 20 to 40 % of it. So: an eager call checks eagerly. A traced
-        one checks while it is traced, and when g is settled, nothing goes into the graph. When it is not, the
-        check goes into this graph, and the functions of the models being traced are made anew, so that the next step
-        is traced again, without it. Should the first step fail, g is still not settled then, and all this repeats.
+        A check inside every training step would cost 20 to 40 % of it. So: an eager call checks eagerly. A
+        traced one checks while it is traced, and when g is settled, nothing goes into the graph. When it is
+        not, the check goes into this graph, and the functions of the models being traced are made anew, so
+        that the next step is traced again, without it. Should the first step fail, g is still not settled
+        then, and all this repeats.
         """
         eager, stateless = tf.executing_eagerly(), _in_stateless_scope()
         if eager or not stateless:
@@ -343,7 +346,8 @@ class WeightNormalization(keras.layers.Wrapper):
         elif depth != channels:
             raise ValueError(
                 f"Data-dependent initialisation needs one output channel per column of the kernel, but "
-                f"{self.layer.name!r} ({type(self.layer).__name__}) has {channels} beside {depth}. Use data_init=False."
+                f"{self.layer.name!r} ({type(self.layer).__name__}) has {channels} beside {depth}. Use "
+                "data_init=False."
             )
         g = g_scale if self.data_init == "paper" else _at_least_float32(self.g.value) * g_scale
         return [
@@ -382,9 +386,10 @@ def _in_stateless_scope():
 def _renew_functions_being_traced():
     """Have every model whose step is being traced make its functions afresh.
 
-    ``fit``, ``evaluate`` and ``predict`` look their function up before each step, so the next one is traced anew. A
-    layer does not know the models it is part of, and in a custom ``train_step`` the outermost *layer* called may be a
-    part of the model that trains; but the methods of all of them are on the Python stack while tracing.
+    ``fit``, ``evaluate`` and ``predict`` look their function up before each step, so the next one is traced
+    anew. A layer does not know the models it is part of, and in a custom ``train_step`` the outermost *layer*
+    called may be a part of the model that trains; but the methods of all of them are on the Python stack
+    while tracing.
     """
     models, frame = {}, inspect.currentframe()
     while frame is not None:
@@ -409,7 +414,8 @@ def _no_kernel(layer):
     if isinstance(layer, keras.layers.Bidirectional):
         remedy = "Wrap two recurrent layers, one with go_backwards=True, and concatenate their outputs."
     elif isinstance(layer, keras.layers.Wrapper):
-        remedy = f"Wrap the layer inside it: {type(layer).__name__}(WeightNormalization({type(layer.layer).__name__}(...)))."
+        inside = f"WeightNormalization({type(layer.layer).__name__}(...))"
+        remedy = f"Wrap the layer inside it: {type(layer).__name__}({inside})."
     elif isinstance(layer, keras.Model):
         remedy = "Wrap the layers inside it."
     elif isinstance(layer, keras.layers.RNN):
@@ -423,16 +429,16 @@ def _no_kernel(layer):
     else:
         remedy = "Leave it as it is, and wrap layers such as Dense, a convolution or an LSTM."
     return ValueError(
-        "WeightNormalization should wrap a layer with a `kernel` variable of its own, with one slice per output "
-        f"channel. Received: {_describe(layer)}. {remedy}"
+        "WeightNormalization should wrap a layer with a `kernel` variable of its own, with one slice per "
+        f"output channel. Received: {_describe(layer)}. {remedy}"
     )
 
 
 def _shared(layer, with_whom):
     return ValueError(
-        f"The kernel of {_describe(layer)} is shared with {with_whom}, and weight normalization would change it for one "
-        "of the two only. Give each its own layer; to use one normalised layer in several places, call the same "
-        "wrapper there."
+        f"The kernel of {_describe(layer)} is shared with {with_whom}, and weight normalization would "
+        "change it for one of the two only. Give each its own layer; to use one normalised layer in "
+        "several places, call the same wrapper there."
     )
 
 
@@ -448,8 +454,8 @@ def _check_layer(layer, data_init):
         raise _no_kernel(layer)
     if data_init == "paper" and is_rnn:
         raise ValueError(
-            f"data_init='paper' is not defined for recurrent layers, received {_describe(layer)}. Use data_init=False, as "
-            "the paper advises."
+            f"data_init='paper' is not defined for recurrent layers, received {_describe(layer)}. Use "
+            "data_init=False, as the paper advises."
         )
     if layer.built:
         _kernel_of(layer)

@@ -2,13 +2,13 @@
 
     python tests/golden/record_weight_normalization.py
 
-writes ``weight_normalization.npz`` beside this file. It runs on the addons stack only (Python 3.10 or 3.11 with
-TensorFlow Addons 0.23) and refuses elsewhere: a record made with anything else would prove nothing.
+writes ``weight_normalization.npz`` beside this file. It runs on the addons stack only (Python 3.10 or 3.11
+with TensorFlow Addons 0.23) and refuses elsewhere: a record made with anything else would prove nothing.
 ``tests/test_addons_parity.py`` replays the same cases on both stacks and compares.
 
 Each case is one wrapped layer: its initial weights and five batches go in; the output of the first call, the
-gradients of the first training step and the weights after five steps come out. Transposed convolutions are left
-out, for there Addons normalises per input channel and the course deliberately does not.
+gradients of the first training step and the weights after five steps come out. Transposed convolutions are
+left out, for there Addons normalises per input channel and the course deliberately does not.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ def main():
                 outputs = replay(tfa.layers.WeightNormalization, *case, inputs)
                 arrays.update({f"{case_id(*case)}/{name}": value for name, value in outputs.items()})
     about = {
-        "what": "tfa.layers.WeightNormalization: settled weights, first output, gradients, weights after 5 steps",
+        "what": "tfa.layers.WeightNormalization: settled weights, first output, gradients, weights after 5 "
+        "steps",
         "script": f"tests/golden/{pathlib.Path(__file__).name}",
         "date": datetime.date.today().isoformat(),
         "python": platform.python_version(),
