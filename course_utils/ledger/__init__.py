@@ -9,6 +9,6 @@ from course_utils.ledger.claims import load_claims
 from course_utils.ledger.environment import current_stack
 from course_utils.ledger.errors import CourseError
 from course_utils.ledger.record import Recorder
-from course_utils.ledger.table import seconds, verdicts
+from course_utils.ledger.table import seconds, times, verdicts
 
-__all__ = ["CourseError", "Recorder", "current_stack", "load_claims", "seconds", "verdicts"]
+__all__ = ["CourseError", "Recorder", "current_stack", "load_claims", "seconds", "times", "verdicts"]

@@ -134,6 +134,42 @@ def problems(root=None):
     return found
 
 
+def claim_problems(root=None):
+    """Find claims whose lesson or section does not exist.
+
+    Parameters
+    ----------
+    root : path-like, optional
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> claim_problems()  # doctest: +SKIP
+    []
+    """
+    root = Path(root) if root else repository()
+    headings = {
+        lesson.name: {
+            line.lstrip("#").strip()
+            for cell in lesson.cells
+            if cell.kind == "markdown"
+            for line in cell.source.splitlines()
+            if line.startswith("#")
+        }
+        for lesson in select(root=root)
+    }
+    found = []
+    for claim in load_claims().claims.values():
+        if claim.lesson not in headings:
+            found.append(f"claim {claim.id}: there is no lesson {claim.lesson}")
+        elif claim.section not in headings[claim.lesson]:
+            found.append(f"claim {claim.id}: {claim.lesson} has no heading {claim.section!r}")
+    return found
+
+
 def to_do(lesson, seed, root):
     """Say why a run is due on this interpreter's stack.
 

@@ -321,3 +321,50 @@ def seconds(lesson):
     {}
     """
     return dict(load_summary()["seconds"].get(lesson, {}))
+
+
+def times(summary=None):
+    """Show how long a full run of each lesson took, per stack.
+
+    Parameters
+    ----------
+    summary : dict, optional
+        As for `verdicts`.
+
+    Returns
+    -------
+    Table
+        Every lesson that has claims or stored runs.
+
+    Examples
+    --------
+    >>> times().head
+    ['Lesson', 'Full run, addons', 'Full run, keras3']
+    """
+    measured = (load_summary() if summary is None else summary)["seconds"]
+    lessons = sorted({claim.lesson for claim in load_claims().claims.values()} | set(measured))
+    rows = [
+        [lesson, *(duration(measured.get(lesson, {}).get(stack)) for stack in STACKS)] for lesson in lessons
+    ]
+    return Table(["Lesson", *(f"Full run, {stack}" for stack in STACKS)], rows)
+
+
+def duration(seconds):
+    """Write seconds as a reader wants to know them.
+
+    Parameters
+    ----------
+    seconds : float or None
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> duration(41.7), duration(754), duration(None)
+    ('40 s', '13 min', 'no runs')
+    """
+    if seconds is None:
+        return "no runs"
+    return f"{max(5, 5 * round(seconds / 5))} s" if seconds < 90 else f"{round(seconds / 60)} min"
