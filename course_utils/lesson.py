@@ -58,16 +58,16 @@ with _native_stderr_kept_back():
     import keras
     import tensorflow as tf
 
-# TensorFlow suspects a mistake when several Keras models are compiled in one session, and warns of "retracing".
-# A lesson that compares nets does just that, on purpose.
-tf.get_logger().setLevel("ERROR")
-
 import matplotlib.pyplot as plt
 from IPython import get_ipython
 from IPython.display import Markdown, display
 from tqdm import tqdm
 
 from course_utils import ledger
+
+# TensorFlow suspects a mistake when several Keras models are compiled in one session, and warns of
+# "retracing". A lesson that compares nets does just that, on purpose.
+tf.get_logger().setLevel("ERROR")
 
 #: ``compile(**FAST)`` for dense nets: TensorFlow runs 50 steps per Python call, and XLA compiles them into
 #: one program. Measured in benchmarks/; explained in lesson 00.
@@ -117,6 +117,7 @@ class Lesson:
     """
 
     def __init__(self, name: str):
+        """Read the environment, fix the seeds and greet the reader."""
         self.name = name
         self.mode = os.environ.get("COURSE_MODE", "full")
         if self.mode not in MODES:
@@ -139,14 +140,11 @@ class Lesson:
     def _greet(self):
         versions = f"TensorFlow {tf.__version__}, Keras {keras.__version__}"
         lines = [f"**{self.mode.capitalize()} mode** · {self.stack} stack ({versions}) · seed {self.seed}."]
-        seconds = ledger.seconds(self.name).get(self.stack)
         if self.quick:
             lines.append(
                 "A few examples and epochs only, to see everything move: the curves and numbers below mean "
                 "little. The verdicts at the end come from full runs."
             )
-        elif seconds:
-            lines.append(f"A full run took {_minutes(seconds)} on two CPU cores.")
         display(Markdown(" ".join(lines)))
 
     def set_seed(self, seed: int | None = None):
@@ -223,7 +221,7 @@ class Lesson:
         return _Progress(label)
 
     def save_figure(self, figure, name: str):
-        """Write a figure to the folder that ``COURSE_FIGURES`` names, as ``LESSON-NAME.png``; else do nothing.
+        """Write a figure as ``LESSON-NAME.png`` into the folder ``COURSE_FIGURES``; without one, do nothing.
 
         Parameters
         ----------
@@ -236,12 +234,6 @@ class Lesson:
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
             figure.savefig(Path(folder) / f"{self.name}-{name}.png", dpi=160)
-
-
-def _minutes(seconds: float) -> str:
-    if seconds < 90:
-        return f"about {max(5, round(seconds / 5) * 5)} seconds"
-    return f"about {round(seconds / 60)} minutes"
 
 
 class _Bar(tqdm):
@@ -272,7 +264,9 @@ class _Progress(keras.callbacks.Callback):
         self.bar = bar(total=self.params["epochs"], desc=self.label, unit="epoch", leave=False)
 
     def on_epoch_end(self, epoch, logs=None):
-        self.bar.set_postfix({k: f"{v:.3f}" for k, v in (logs or {}).items() if "accuracy" in k}, refresh=False)
+        self.bar.set_postfix(
+            {k: f"{v:.3f}" for k, v in (logs or {}).items() if "accuracy" in k}, refresh=False
+        )
         self.bar.update()
 
     def on_train_end(self, logs=None):

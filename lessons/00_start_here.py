@@ -22,7 +22,7 @@
 # |---|---|
 # | **You will learn** | what is installed and which data you have · how a lesson works · why one run proves little · how to make small nets train faster |
 # | **You need** | some Python, and to have seen a neural net before |
-# | **Time** | a few minutes in full mode, less than one in quick mode |
+# | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
 #
 # Run the cells from top to bottom with Shift+Enter.
 
@@ -44,10 +44,10 @@ lesson = Lesson("00_start_here")
 # %%
 import platform
 
+import keras
 import matplotlib
 import numpy as np
 import tensorflow as tf
-import keras
 
 for name, version in [
     ("Python", platform.python_version()),
@@ -75,12 +75,15 @@ for load in (load_mnist, load_fashion_mnist, load_cifar10):
 # Here is Fashion-MNIST, with the first 5,000 training images held out for validation.
 
 # %%
+import matplotlib.pyplot as plt
+
+from course_utils import plotting
+
 fashion = lesson.data(load_fashion_mnist(validation=5_000))
 
 # %% tags=["figure"]
-from course_utils import plotting
-
-plotting.image_grid(fashion.x_train, fashion.y_train, fashion.class_names);
+plotting.image_grid(fashion.x_train, fashion.y_train, fashion.class_names)
+plt.show()
 
 # %% [markdown]
 # ## One small net
@@ -124,7 +127,8 @@ def train(seed, epochs, **settings):
 net, history = train(seed=42, epochs=lesson.epochs(5), **FAST)
 
 # %% tags=["figure"]
-plotting.learning_curves({"plain": history}).set_title("A net learning to tell clothes apart");
+plotting.learning_curves({"plain": history}).set_title("A net learning to tell clothes apart")
+plt.show()
 
 # %% [markdown]
 # Two curves, and the distance between them is what the middle of this course is about: how well the net does on images it
@@ -212,8 +216,6 @@ for _ in range(rounds):  # in turns, so that a busy machine slows all three alik
         times[name].append(milliseconds_per_step(net, steps))
 
 # %% tags=["figure"]
-import matplotlib.pyplot as plt
-
 medians = [np.median(values) for values in times.values()]
 fig, ax = plt.subplots(figsize=(7.2, 2.4))
 bars = ax.barh(list(times), medians, color=plotting.colour("plain"))
@@ -221,7 +223,8 @@ ax.bar_label(bars, [f"{value:.2f} ms" for value in medians], padding=4)
 ax.invert_yaxis()
 ax.grid(False)
 ax.set(xlabel="milliseconds per step (median)", xlim=(0, 1.25 * max(medians)))
-ax.set_title("The same steps, started in different ways");
+ax.set_title("The same steps, started in different ways")
+plt.show()
 
 # %% [markdown]
 # Does it change the result? Fifty steps per call are the same steps in the same order, and give the same bits.

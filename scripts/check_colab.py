@@ -14,9 +14,10 @@ import os
 import subprocess
 import sys
 import tempfile
-import tomllib
 import venv
 from pathlib import Path
+
+import tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 COLAB_PYTHON = (3, 13)
@@ -95,7 +96,9 @@ def main():
     arguments = parser.parse_args()
     if sys.version_info[:2] != COLAB_PYTHON:
         wanted = ".".join(map(str, COLAB_PYTHON))
-        sys.exit(f"Colab runs Python {wanted}; this is {sys.version.split()[0]}. Start me with python{wanted}.")
+        sys.exit(
+            f"Colab runs Python {wanted}; this is {sys.version.split()[0]}. Start me with python{wanted}."
+        )
     notebooks = arguments.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb"))
     if not notebooks:
         sys.exit("There is no notebook to check; `make notebooks` builds them.")

@@ -76,7 +76,13 @@ def test_mode_and_seed_come_from_the_environment(monkeypatch, said):
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("COURSE_MODE", "Full"), ("COURSE_MODE", ""), ("COURSE_SEED", "-1"), ("COURSE_SEED", "4.2"), ("COURSE_SEED", "4294967296")],
+    [
+        ("COURSE_MODE", "Full"),
+        ("COURSE_MODE", ""),
+        ("COURSE_SEED", "-1"),
+        ("COURSE_SEED", "4.2"),
+        ("COURSE_SEED", "4294967296"),
+    ],
 )
 def test_a_wrong_setting_is_named_with_its_value(monkeypatch, said, variable, value):
     monkeypatch.setenv(variable, value)
@@ -167,7 +173,9 @@ def test_progress_outside_a_notebook_leaves_stdout_alone(monkeypatch, quick, sai
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize(("settings", "same"), [(FAST_CONV, True), ({**FAST, "jit_compile": False}, True), (FAST, False)])
+@pytest.mark.parametrize(
+    ("settings", "same"), [(FAST_CONV, True), ({**FAST, "jit_compile": False}, True), (FAST, False)]
+)
 def test_steps_per_execution_changes_no_bit(settings, same):
     # 70 steps: one group of fifty and a rest. XLA may reorder sums, so there only closeness is promised.
     rng = np.random.default_rng(0)

@@ -18,7 +18,10 @@ def test_learning_curves_start_at_epoch_one():
     np.testing.assert_array_equal(validation.get_ydata(), HISTORY["val_accuracy"])
     assert (training.get_linestyle(), validation.get_linestyle()) == ("-", "--")
     assert training.get_color() == validation.get_color() == plotting.colour("plain")
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["plain, training", "plain, validation"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "plain, training",
+        "plain, validation",
+    ]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "accuracy")
 
 

@@ -73,7 +73,9 @@ def test_verdict_tables_results_and_summary_agree():
 def test_notebooks_show_outputs_fit_to_be_read(notebook):
     cells = nbformat.read(notebook, as_version=4).cells
     assert building.output_problems(cells, ROOT) == []
-    code = [cell for cell in cells if cell.cell_type == "code" and "colab" not in cell.metadata.get("tags", [])]
+    code = [
+        cell for cell in cells if cell.cell_type == "code" and "colab" not in cell.metadata.get("tags", [])
+    ]
     assert all(cell.execution_count for cell in code), "a cell was never run"
     assert any("image/png" in o.get("data", {}) for cell in code for o in cell.outputs), "no figure"
     lines = {i: sum(o.get("text", "").count("\n") for o in cell.outputs) for i, cell in enumerate(code)}
