@@ -15,7 +15,7 @@ from pathlib import Path
 
 from course_utils.ledger import evidence, table
 from course_utils.ledger.claims import ledger_folder, load_claims
-from course_utils.ledger.environment import current_stack
+from course_utils.ledger.environment import STACKS, current_stack
 from course_utils.ledger.errors import CourseError
 from course_utils.ledger.files import to_json, write_text
 from course_utils.ledger.report import results_page, summarize, usable_results
@@ -82,7 +82,7 @@ def address(root=None):
     return url.removesuffix(".git"), revision
 
 
-def stamp(name, root=None):
+def stamp(name, root=None, summary=None):
     """Write the two cells that every built notebook begins with.
 
     Parameters
@@ -90,11 +90,14 @@ def stamp(name, root=None):
     name : str
         The lesson's name.
     root : path-like, optional
+    summary : dict, optional
+        Another summary than the shipped one: what `report` is about to write.
 
     Returns
     -------
     list of nbformat.NotebookNode
-        A Markdown cell with the Colab badge, and a code cell that installs the package on Colab.
+        A Markdown cell with the Colab badge and how long a full run took, and a code cell that installs the
+        package on Colab.
 
     Raises
     ------
@@ -112,6 +115,10 @@ def stamp(name, root=None):
         "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
         f"(https://colab.research.google.com/github/{place})"
     )
+    seconds = (table.load_summary() if summary is None else summary)["seconds"].get(name, {})
+    times = [f"{table.duration(seconds[stack])} on the {stack} stack" for stack in STACKS if stack in seconds]
+    if times:
+        badge += f"\n\n*A full run took {' and '.join(times)}, on one CPU core.*"
     install = f"""# On Colab this installs the course's package; where that is present, it does nothing.
 import importlib.util
 
@@ -119,8 +126,8 @@ if importlib.util.find_spec("course_utils") is None:
     %pip install -q "course_utils @ git+{url}@{revision}"
     print("Installed course_utils, the course's helper package.")"""
     return [
-        nbformat.v4.new_markdown_cell(badge, metadata={"tags": ["colab"]}),
-        nbformat.v4.new_code_cell(install, metadata={"tags": ["colab"]}),
+        nbformat.v4.new_markdown_cell(badge, id="colab-badge", metadata={"tags": ["colab"]}),
+        nbformat.v4.new_code_cell(install, id="colab-install", metadata={"tags": ["colab"]}),
     ]
 
 
@@ -238,13 +245,13 @@ def assemble(lesson, executed, root=None):
     problems = output_problems(notebook.cells, root)
     if problems:
         raise CourseError(f"{lesson.name} cannot be shown as it is:\n  " + "\n  ".join(problems))
-    notebook.cells = [*stamp(lesson.name, root), *notebook.cells]
     notebook.metadata = nbformat.from_dict(copy.deepcopy(_METADATA))
     seen = {}
     for cell in notebook.cells:
         digest = hashlib.sha256(f"{cell.cell_type}\0{cell.source}".encode()).hexdigest()[:8]
         seen[digest] = seen.get(digest, 0) + 1
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    notebook.cells = [*stamp(lesson.name, root), *notebook.cells]
     # Every notebook in the same minor version, whichever nbformat writes it: 4.5 is the first with cell ids.
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     nbformat.validate(notebook)
@@ -467,6 +474,7 @@ def _pending(root):
     for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         old = _read(path)
         new = _refreshed(path.stem, old, summary)
+        new.cells[0].source = stamp(path.stem, root, summary)[0].source
         if new != old:
             files[path] = nbformat.writes(new) + "\n"
     return {
