@@ -6,6 +6,7 @@ run is evidence as well: `course_utils.ledger.evidence.measure` does both, so no
 """
 
 import ast
+import base64
 import copy
 import hashlib
 import re
@@ -17,7 +18,7 @@ from course_utils.ledger import evidence, table
 from course_utils.ledger.claims import ledger_folder, load_claims
 from course_utils.ledger.environment import STACKS, current_stack
 from course_utils.ledger.errors import CourseError
-from course_utils.ledger.files import to_json, write_text
+from course_utils.ledger.files import to_json, write_bytes, write_text
 from course_utils.ledger.report import results_page, summarize, usable_results
 from course_utils.running import read_lesson, repository, select, shown
 
@@ -369,6 +370,12 @@ def build(lessons=(), jobs=None, check=False, force=False, stack=STACK, root=Non
             changed.append(f"{shown(target)}: {why}")
             if not check:
                 write_text(target, text)
+        picture = cover(nbformat.reads(text, as_version=4))
+        place = root / "docs" / f"{lesson.name}.png"
+        if picture and (not place.exists() or place.read_bytes() != picture):
+            changed.append(f"{shown(place)}: the lesson's cover")
+            if not check:
+                write_bytes(place, picture)
 
     for lesson in select(lessons, root):
         target = _notebook(root, lesson)
@@ -404,6 +411,30 @@ def build(lessons=(), jobs=None, check=False, force=False, stack=STACK, root=Non
             executed = _read(evidence.kept_notebook(root, stack, lesson.name, SEED))
             finish(lesson, _refreshed(lesson.name, executed), "executed")
     return changed, problems
+
+
+def cover(notebook):
+    """Take the picture out of the cell tagged ``cover``: what the README shows of a lesson.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+
+    Returns
+    -------
+    bytes or None
+        A PNG; None where no cell is tagged so, or it shows no picture.
+
+    Examples
+    --------
+    >>> cover(nbformat.v4.new_notebook())
+    """
+    for cell in notebook.cells:
+        if "cover" in cell.metadata.get("tags", ()):
+            for output in cell.get("outputs", ()):
+                if "image/png" in output.get("data", {}):
+                    return base64.b64decode(output.data["image/png"])
+    return None
 
 
 def _notebook(root, lesson):

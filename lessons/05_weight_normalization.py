@@ -294,7 +294,7 @@ plt.show()
 # at 0, where no training has happened yet. And it shows training accuracy only: how well the net does on
 # images that it has seen. We draw epochs as epochs, and both accuracies.
 
-# %% tags=["figure"]
+# %% tags=["figure", "cover"]
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.0), sharey=True)
 plotting.learning_curves(histories, validation=False, ax=axes[0])
 plotting.learning_curves(histories, training=False, ax=axes[1])

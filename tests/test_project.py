@@ -82,6 +82,12 @@ def test_notebooks_show_outputs_fit_to_be_read(notebook):
     assert max(lines.values()) <= 20, f"an output has more than 20 lines: {lines}"
 
 
+def test_the_readmes_pictures_are_those_of_the_notebooks():
+    for picture in (ROOT / "docs").glob("*.png"):
+        notebook = nbformat.read(ROOT / "notebooks" / f"{picture.stem}.ipynb", as_version=4)
+        assert picture.read_bytes() == building.cover(notebook), "run `make notebooks`"
+
+
 def test_the_repositorys_address_is_the_same_everywhere():
     owner_and_name = ADDRESS.removeprefix("https://github.com/")
     revision = PROJECT["tool"]["course"]["revision"]
@@ -169,5 +175,8 @@ def test_examples_in_docstrings_run(module, monkeypatch, tmp_path):
 
 
 def test_the_package_loads_no_tensorflow_by_itself():
-    code = "import sys, course_utils, course_utils.data, course_utils.ledger; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    code = (
+        "import sys, course_utils, course_utils.data, course_utils.ledger\n"
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -36,14 +36,45 @@ def write_text(path, text):
     'hello'
     >>> folder.cleanup()
     """
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path, content):
+    """Write a file in one step, like `write_text`.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; missing folders are made.
+    content : bytes
+        Its whole content.
+
+    Returns
+    -------
+    pathlib.Path
+        The path written.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> write_bytes(Path(folder.name) / "two", b"ab").stat().st_size
+    2
+    >>> folder.cleanup()
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, because only within one file system is a rename one step. The process id keeps
     # two processes that write the same file apart.
     neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(neighbour, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with open(neighbour, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(neighbour, path)
