@@ -1,6 +1,7 @@
 """What a lesson starts with: mode, seed, data, progress, figures."""
 
 import json
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -185,7 +186,7 @@ def test_steps_per_execution_changes_no_bit(settings, same):
         net = dense_net(**setting)
         net.fit(x, y, batch_size=8, epochs=2, verbose=0)
         weights.append(net.get_weights())
-    for one, other in zip(*weights):
+    for one, other in zip(*weights, strict=True):
         if same:
             np.testing.assert_array_equal(one, other)
         np.testing.assert_allclose(one, other, atol=1e-4)
@@ -199,11 +200,13 @@ def test_importing_a_lesson_keeps_tensorflow_quiet():
 
 
 def test_what_native_code_said_is_shown_when_the_import_fails(capfd):
-    import os
+    def failing_import():
+        with lesson_module._native_stderr_kept_back():
+            os.write(2, b"native detail\n")
+            raise RuntimeError("no such library")
 
-    with pytest.raises(RuntimeError, match="no such library"), lesson_module._native_stderr_kept_back():
-        os.write(2, b"native detail\n")
-        raise RuntimeError("no such library")
+    with pytest.raises(RuntimeError, match="no such library"):
+        failing_import()
     assert "native detail" in capfd.readouterr().err
     with lesson_module._native_stderr_kept_back():
         os.write(2, b"chatter\n")

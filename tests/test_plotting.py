@@ -34,7 +34,7 @@ def test_learning_curves_draw_on_the_axes_given_and_only_what_is_asked():
 
 
 def test_a_history_without_the_metric_says_what_it_has():
-    with pytest.raises(KeyError, match="'plain' has no 'val_loss'; it has .*'val_accuracy'"):
+    with pytest.raises(KeyError, match=r"'plain' has no 'val_loss'; it has .*'val_accuracy'"):
         plotting.learning_curves({"plain": HISTORY}, "loss")
 
 
