@@ -296,12 +296,16 @@ def make_task(lesson, *, mode, seed, one_thread, **env):
 class _Client(NotebookClient):
     """nbclient, with this interpreter as the kernel, and Ctrl-C left to us.
 
-    `folder` is where the kernel's connection file and sockets go.
+    `folder` is where the kernel's connection file and sockets go; `started` is the cell last begun.
     """
 
     def __init__(self, notebook, folder, **settings):
-        super().__init__(notebook, **settings)
+        super().__init__(notebook, on_cell_execute=self._note, **settings)
         self.folder = folder
+        self.started = None
+
+    def _note(self, cell, cell_index):
+        self.started = cell_index
 
     def create_kernel_manager(self):
         manager = super().create_kernel_manager()
@@ -373,9 +377,9 @@ def execute(task):
         try:
             client.execute(env=env)
         except CellExecutionError as error:
-            problem = f"{_failed_cell(notebook)}: {error.ename}: {error.evalue}".strip()
+            problem = f"{_cell_name(notebook, client.started)}: {error.ename}: {error.evalue}".strip()
         except DeadKernelError:
-            problem = f"{_failed_cell(notebook)}: the kernel died (out of memory?)"
+            problem = f"{_cell_name(notebook, client.started)}: the kernel died (out of memory?)"
         except Exception as error:
             problem = f"the notebook could not be run: {type(error).__name__}: {error}"
         finally:
@@ -386,16 +390,13 @@ def execute(task):
     )
 
 
-def _failed_cell(notebook):
-    """Name the last cell that was started: its number among all cells and its first line."""
-    number, cell = 0, None
-    for i, candidate in enumerate(notebook.cells, 1):
-        if candidate.cell_type == "code" and (candidate.execution_count or candidate.outputs):
-            number, cell = i, candidate
-    if cell is None:
+def _cell_name(notebook, index):
+    """Name a cell for a person: its number among all cells and its first line of code."""
+    if index is None:
         return "before the first cell"
-    lines = [line for line in cell.source.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    return f"cell {number} ({lines[0].strip() if lines else 'empty'})"
+    source = notebook.cells[index].source
+    lines = [line for line in source.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return f"cell {index + 1} ({lines[0].strip() if lines else 'empty'})"
 
 
 def _end_with(parent):

@@ -62,7 +62,7 @@ def command(lesson, seeds):
     return f"python -m course_utils reproduce {lesson.partition('_')[0]} --seeds {' '.join(map(str, seeds))}"
 
 
-def outdated(record, lesson):
+def outdated(record, lesson, modules=None):
     """Say in what a record differs from what the repository holds now.
 
     Parameters
@@ -70,6 +70,8 @@ def outdated(record, lesson):
     record : dict
         The content of a results file.
     lesson : Lesson
+    modules : dict, optional
+        ``lesson.modules``, where it is known already: reading it takes a moment.
 
     Returns
     -------
@@ -83,7 +85,7 @@ def outdated(record, lesson):
     """
     if record["code"] != lesson.code:
         return "the code of the lesson has changed"
-    then, now = record["modules"], lesson.modules
+    then, now = record["modules"], lesson.modules if modules is None else modules
     changed = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
     if changed:
         return f"package code has changed ({', '.join(changed)})"
@@ -122,12 +124,13 @@ def problems(root=None):
         stack, lesson, seed = path.parts[-3], path.parts[-2], path.stem.removeprefix("seed")
         found.append(f"{message}; delete it, or on the {stack} stack: {command(lesson, [seed])}")
     lessons = {lesson.name: lesson for lesson in select(root=root)} if results else {}
+    modules = {name: lesson.modules for name, lesson in lessons.items()}
     for result in results:
         place = result.path.relative_to(root).as_posix()
         if result.lesson not in lessons:
             found.append(f"{place}: there is no lesson {result.lesson}; delete it")
             continue
-        reason = outdated(result.record, lessons[result.lesson])
+        reason = outdated(result.record, lessons[result.lesson], modules[result.lesson])
         if reason:
             again = command(result.lesson, [result.seed])
             found.append(f"{place}: {reason}; on the {result.stack} stack: {again}")
@@ -292,7 +295,7 @@ def reproduce(lessons=(), seeds=(42, 43, 44), jobs=None, dry_run=False, root=Non
     Parameters
     ----------
     lessons : iterable of str
-        As for `course_utils.running.select`; none for every lesson that has claims.
+        As for `course_utils.running.select`; every lesson that has claims if there are none.
     seeds : iterable of int, default=(42, 43, 44)
     jobs : int, optional
         As for `course_utils.running.spread`.
@@ -317,12 +320,8 @@ def reproduce(lessons=(), seeds=(42, 43, 44), jobs=None, dry_run=False, root=Non
     root = Path(root) if root else repository()
     seeds = list(dict.fromkeys(seeds))
     measured = {claim.lesson for claim in load_claims().claims.values()}
-    chosen = []
-    for lesson in select(lessons, root):
-        if lesson.name in measured:
-            chosen.append(lesson)
-        elif lessons:
-            print(f"{lesson.name} has no claims in claims.toml: nothing to reproduce")
+    # A lesson without claims is run where it is asked for: its time is a result as well.
+    chosen = [lesson for lesson in select(lessons, root) if lessons or lesson.name in measured]
     # Seed by seed, so that an interrupted night leaves every lesson with some seeds, not some with all.
     due = []
     for seed in seeds:

@@ -1,0 +1,131 @@
+"""A course of one small lesson in a folder of its own, to run and break without TensorFlow."""
+
+import json
+
+from course_utils.data import DIGESTS
+from course_utils.ledger import current_stack
+
+PROJECT = """\
+[project.urls]
+Repository = "https://github.com/someone/small"
+
+[tool.course]
+revision = "main"
+"""
+
+CLAIMS = """\
+[[source]]
+id = "S9"
+title = "A | source_with signs"
+year = 2020
+url = "https://example.org/s9"
+lesson = "01_tiny"
+
+[[claim]]
+id = "S9.c1"
+lesson = "01_tiny"
+section = "Measure"
+kind = "value"
+text = "The number is 1.50."
+values = [{ measure = "number", printed = 1.50 }]
+
+[[claim]]
+id = "S9.c2"
+lesson = "01_tiny"
+section = "Measure"
+kind = "ordering"
+text = "More is more, both times."
+greater = "more"
+less = "less"
+
+[[claim]]
+id = "S9.c3"
+lesson = "01_tiny"
+section = "Measure"
+kind = "property"
+text = "It always holds."
+"""
+
+TINY = """\
+# %% [markdown]
+# # Tiny
+#
+# A lesson.
+
+# %%
+# what every lesson sets up
+import os
+import random
+from types import SimpleNamespace
+
+from course_utils import ledger
+from course_utils.data import DIGESTS
+
+seed, mode = int(os.environ["COURSE_SEED"]), os.environ["COURSE_MODE"]
+recorder = ledger.Recorder("01_tiny", seed=seed, mode=mode, stack=ledger.current_stack())
+origin = os.environ.get("COURSE_TINY_ORIGIN", "real")
+recorder.data(SimpleNamespace(name="mnist", origin=origin, digests=DIGESTS["mnist"]))
+number = 1.5 + random.Random(seed).gauss(0, 0.1)
+
+# %% [markdown]
+# ## Measure
+
+# %%
+recorder.record("S9.c1", number=number)
+recorder.record("S9.c2", more=[number + 1, 3.0], less=[0.5, 2.0])
+recorder.record("S9.c3", holds=True, worst=0.001)
+print("measured")
+
+# %% tags=["figure"]
+print("a drawing")
+
+# %% tags=["verdicts"]
+ledger.verdicts("S9")
+"""
+
+
+def make(folder, **lessons):
+    """Lay out a course; more lessons by stem, as ``_02_bad="..."``."""
+    for name in ("lessons", "ledger"):
+        (folder / name).mkdir(parents=True)
+    (folder / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
+    (folder / "ledger" / "claims.toml").write_text(CLAIMS, encoding="utf-8")
+    write_lesson(folder, TINY)
+    for name, text in lessons.items():
+        write_lesson(folder, text, name.removeprefix("_"))
+    return folder
+
+
+def write_lesson(folder, text, name="01_tiny"):
+    (folder / "lessons" / f"{name}.py").write_text(text, encoding="utf-8")
+
+
+def a_record(lesson, seed, *, number, modules, stack=None):
+    """What a full run of the tiny lesson would leave in results/, without running it."""
+    stack = stack or current_stack()
+    versions = {"python": "3.12.1", "numpy": "2.0.0"}
+    return {
+        "lesson": lesson.name,
+        "seed": seed,
+        "mode": "full",
+        "stack": stack,
+        "data": {"mnist": {"origin": "real", "digests": DIGESTS["mnist"]}},
+        "versions": versions,
+        "cpu": "a processor",
+        "threads": {"cores": 2, "intra_op": 1, "inter_op": 1, "omp": 1},
+        "measurements": {
+            "S9.c1": {"number": number},
+            "S9.c2": {"more": [number + 1, 3.0], "less": [0.5, 2.0]},
+            "S9.c3": {"holds": True, "worst": 0.001},
+        },
+        "code": lesson.code,
+        "modules": modules,
+        "seconds": 10.0 + seed,
+    }
+
+
+def store(folder, record):
+    path = folder / "results" / record["stack"] / record["lesson"] / f"seed{record['seed']}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record), encoding="utf-8")
+    return path
