@@ -8,6 +8,7 @@ pickled, and gives back an `Outcome`, which can be too.
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -46,6 +47,10 @@ _KERNEL = {
     # Figures belong in the notebook, whatever backend the shell asks for.
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
+
+
+# The folders that kernels work in, among the system's temporary ones.
+_SCRATCH = "course-lesson-"
 
 
 def repository(start="."):
@@ -280,8 +285,6 @@ def make_task(lesson, *, mode, seed, one_thread, **env):
     for name in ("COURSE_LEDGER", "COURSE_DATA_DIR", "COURSE_FIGURES"):
         if course.get(name):
             course[name] = str(Path(course[name]).expanduser().resolve())
-    # Several lessons must not write one record; `execute` gives each a file of its own.
-    course.pop("COURSE_RECORD_TO", None)
     threads = ONE_THREAD if one_thread else {}
     settings = {"COURSE_MODE": mode, "COURSE_SEED": str(seed), "PYTHONPATH": search}
     return Task(
@@ -309,7 +312,9 @@ class _Client(NotebookClient):
 
     def create_kernel_manager(self):
         manager = super().create_kernel_manager()
-        if sys.platform != "win32":
+        socket = self.folder / "kernel-ipc-1"
+        # Unix limits a socket's path to about a hundred characters.
+        if sys.platform != "win32" and len(str(socket)) < 90:
             # Sockets in the run's own folder: no ports that two kernels starting at once could both choose,
             # and nothing that other users of the machine can reach.
             manager.transport = "ipc"
@@ -355,7 +360,7 @@ def execute(task):
     _end_with(task.parent)
     notebook = nbformat.reads(task.notebook, as_version=4)
     problem, start = "", time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="course-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, ignore_cleanup_errors=True) as folder:
         work, record = Path(folder) / "work", Path(folder) / "record.json"
         work.mkdir()
         client = _Client(
@@ -448,6 +453,7 @@ def spread(tasks, jobs=None, on_outcome=lambda outcome: "", unit="lesson"):
     """
     if not tasks:
         return []
+    _sweep()
     from concurrent.futures.process import BrokenProcessPool
 
     width = max(len(_label(task, unit)) for task in tasks)
@@ -477,6 +483,14 @@ def spread(tasks, jobs=None, on_outcome=lambda outcome: "", unit="lesson"):
                 "try fewer --jobs"
             ) from error
     return done
+
+
+def _sweep():
+    """Remove the folders of runs that were killed; a week old, so that none is still at work."""
+    for leftover in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > 7 * 86_400:
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _label(task, unit):

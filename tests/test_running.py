@@ -208,6 +208,17 @@ def test_two_at_a_time_in_processes_that_a_joblib_context_chooses(course, capsys
     assert "01_tiny seed 2" in capsys.readouterr().out
 
 
+def test_what_killed_runs_left_is_removed_after_a_week(course, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(course))
+    old, new, other = (course / name for name in ("course-lesson-old", "course-lesson-new", "something-old"))
+    for folder in (old, new, other):
+        folder.mkdir()
+    for folder in (old, other):
+        os.utime(folder, (time.time() - 8 * 86_400,) * 2)
+    run(["02"], jobs=1)
+    assert [folder.exists() for folder in (old, new, other)] == [False, True, True]
+
+
 def test_an_unknown_mode_is_refused(course):
     with pytest.raises(CourseError, match="mode should be one of quick, full, got 'fast'"):
         run(mode="fast")
@@ -334,7 +345,8 @@ def test_no_kernel_outlives_the_command(course, jobs, number, code):
     pids.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-m", "course_utils", "run", "--jobs", str(jobs)],
-        env={**os.environ, "COURSE_PIDS": str(pids)},
+        # What a killed run leaves in the temporary folder goes away with this test's.
+        env={**os.environ, "COURSE_PIDS": str(pids), "TMPDIR": str(course)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
