@@ -19,51 +19,26 @@ The environment chooses what a run is:
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
-import sys
-import tempfile
 from pathlib import Path
+
+from course_utils import ledger, notebook
 
 # Before TensorFlow loads: it reads these once.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# oneDNN's convolutions on every x86 processor. Left to itself, TensorFlow uses them only where it finds
+# AVX-512, and elsewhere others that are two to four times slower; and the same kernels, the same numbers.
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 
-
-@contextlib.contextmanager
-def _native_stderr_kept_back():
-    """Keep what native code writes to file descriptor 2 out of the notebook; show it if the block fails.
-
-    TensorFlow greets every import with log lines about missing GPU libraries, from C++ and before its own
-    log level counts. A learner can do nothing about them.
-    """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as kept:
-        saved = os.dup(2)
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.dup2(saved, 2)
-            kept.seek(0)
-            sys.stderr.write(kept.read().decode(errors="replace"))
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-
-
-with _native_stderr_kept_back():
+with notebook.native_stderr_kept_back():
     import keras
     import tensorflow as tf
 
-import matplotlib.pyplot as plt
-from IPython import get_ipython
-from IPython.display import Markdown, display
-from tqdm import tqdm
+    # XLA announces its first compilation; let that be this one.
+    tf.function(lambda: tf.constant(0.0), jit_compile=True)()
 
-from course_utils import ledger
+import matplotlib.pyplot as plt
 
 # TensorFlow suspects a mistake when several Keras models are compiled in one session, and warns of
 # "retracing". A lesson that compares nets does just that, on purpose.
@@ -145,7 +120,7 @@ class Lesson:
                 "A few examples and epochs only, to see everything move: the curves and numbers below mean "
                 "little. The verdicts at the end come from full runs."
             )
-        display(Markdown(" ".join(lines)))
+        notebook.say(" ".join(lines))
 
     def set_seed(self, seed: int | None = None):
         """Fix Python's, NumPy's and TensorFlow's random numbers, so that what follows can be repeated.
@@ -179,7 +154,7 @@ class Lesson:
         """
         self._recorder.data(images)
         if images.notice:
-            display(Markdown(f"> **Stand-in data.** {images.notice}"))
+            notebook.say(f"> **Stand-in data.** {images.notice}")
         return images.head(QUICK_TRAIN, QUICK_TEST) if self.quick else images
 
     def record(self, claim: str, **measures):
@@ -218,7 +193,7 @@ class Lesson:
         label : str
             What is being trained, in a few words.
         """
-        return _Progress(label)
+        return notebook.training_bar(label)
 
     def save_figure(self, figure, name: str):
         """Write a figure as ``LESSON-NAME.png`` into the folder ``COURSE_FIGURES``; without one, do nothing.
@@ -234,43 +209,3 @@ class Lesson:
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
             figure.savefig(Path(folder) / f"{self.name}-{name}.png", dpi=160)
-
-
-class _Bar(tqdm):
-    """A tqdm bar inside a notebook output that is redrawn in place, without widgets or stderr."""
-
-    def __init__(self, **kwargs):
-        self._handle = display(Markdown(""), display_id=True)
-        super().__init__(file=io.StringIO(), ncols=90, **kwargs)
-
-    def display(self, msg=None, pos=None):
-        # tqdm calls this whenever the bar should be drawn; an empty message would erase it
-        if msg is None or msg:
-            self.say(f"`{self}`")
-
-    def say(self, text: str):
-        self._handle.update(Markdown(text))
-
-
-class _Progress(keras.callbacks.Callback):
-    """One bar per training, an epoch a step; then a line that says how long it took."""
-
-    def __init__(self, label: str):
-        super().__init__()
-        self.label = label
-
-    def on_train_begin(self, logs=None):
-        bar = _Bar if get_ipython() else tqdm
-        self.bar = bar(total=self.params["epochs"], desc=self.label, unit="epoch", leave=False)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.bar.set_postfix(
-            {k: f"{v:.3f}" for k, v in (logs or {}).items() if "accuracy" in k}, refresh=False
-        )
-        self.bar.update()
-
-    def on_train_end(self, logs=None):
-        self.bar.close()
-        if isinstance(self.bar, _Bar):
-            elapsed = tqdm.format_interval(self.bar.format_dict["elapsed"])
-            self.bar.say(f"Trained *{self.label}*: {self.bar.n} epochs in {elapsed}.")

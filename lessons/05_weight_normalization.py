@@ -244,7 +244,18 @@ net = lenet(WeightNormalization)
 histories["weight normalization"] = train(net, "weight-normalized net", lesson.epochs(10), [lengths])
 
 # %% [markdown]
-# Here are the two runs next to the ones that the source prints.
+# These are the epochs of both, in the columns that the source prints: accuracy on the training images, then
+# loss and accuracy on the test images.
+
+# %% tags=["figure"]
+print("             plain                     weight normalization")
+print("epoch     acc  val loss  val acc        acc  val loss  val acc")
+columns = [run.history[key] for run in histories.values() for key in ("accuracy", "val_loss", "val_accuracy")]
+for number, row in enumerate(zip(*columns), start=1):
+    print("{:>5}  {:.4f}    {:.4f}   {:.4f}     {:.4f}    {:.4f}   {:.4f}".format(number, *row))
+
+# %% [markdown]
+# And the first and the last of them next to the numbers in the source.
 
 # %%
 source = {

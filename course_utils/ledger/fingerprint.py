@@ -26,6 +26,7 @@ _MEASURING = {"fit", "compile", "record", "evaluate", "predict", "train_on_batch
 SILENT_MODULES = {
     "course_utils.ledger": "notes and judges numbers; computes none",
     "course_utils.plotting": "draws numbers",
+    "course_utils.notebook": "shows progress",
     "course_utils.running": "runs lessons",
     "course_utils.building": "turns lessons into notebooks",
     "course_utils.__main__": "the command line",

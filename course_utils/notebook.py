@@ -1,0 +1,105 @@
+"""What a lesson shows while it works: no chatter of the libraries, one bar per training, a line at its end.
+
+Nothing here computes a result, so changing it leaves stored measurements valid.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+
+from IPython import get_ipython
+from IPython.display import Markdown, display
+from tqdm import tqdm
+
+
+@contextlib.contextmanager
+def native_stderr_kept_back():
+    """Keep what native code writes to file descriptor 2 out of the notebook; show it if the block fails.
+
+    TensorFlow greets every import, and XLA its first compilation, with log lines from C++ that come before
+    TensorFlow's own log level counts. A learner can do nothing about them.
+
+    Examples
+    --------
+    >>> with native_stderr_kept_back():
+    ...     _ = os.write(2, b"chatter")
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        saved = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(saved, 2)
+            kept.seek(0)
+            sys.stderr.write(kept.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def say(text: str):
+    """Show a line of Markdown below the cell.
+
+    Parameters
+    ----------
+    text : str
+        The line.
+    """
+    display(Markdown(text))
+
+
+class _Bar(tqdm):
+    """A tqdm bar inside a notebook output that is redrawn in place, without widgets or stderr."""
+
+    def __init__(self, **kwargs):
+        self._handle = display(Markdown(""), display_id=True)
+        super().__init__(file=io.StringIO(), ncols=90, **kwargs)
+
+    def display(self, msg=None, pos=None):
+        # tqdm calls this whenever the bar should be drawn; an empty message would erase it
+        if msg is None or msg:
+            self.say(f"`{self}`")
+
+    def say(self, text: str):
+        self._handle.update(Markdown(text))
+
+
+def training_bar(label: str):
+    """Return a Keras callback that shows one bar over the epochs, and at the end a line with the time.
+
+    Parameters
+    ----------
+    label : str
+        What is being trained, in a few words.
+
+    Returns
+    -------
+    keras.callbacks.Callback
+    """
+    import keras
+
+    class TrainingBar(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            bar = _Bar if get_ipython() else tqdm
+            self.bar = bar(total=self.params["epochs"], desc=label, unit="epoch", leave=False)
+
+        def on_epoch_end(self, epoch, logs=None):
+            shown = {name: f"{value:.3f}" for name, value in (logs or {}).items() if "accuracy" in name}
+            self.bar.set_postfix(shown, refresh=False)
+            self.bar.update()
+
+        def on_train_end(self, logs=None):
+            self.bar.close()
+            if isinstance(self.bar, _Bar):
+                elapsed = tqdm.format_interval(self.bar.format_dict["elapsed"])
+                epochs = f"{self.bar.n} epoch{'s' * (self.bar.n != 1)}"
+                self.bar.say(f"Trained *{label}*: {epochs} in {elapsed}.")
+
+    return TrainingBar()
