@@ -45,21 +45,42 @@ def test_methods_of_the_course_differ_in_colour_and_marker():
     assert plotting.colour("a new method") == plotting.colour("a new method") in plotting.OTHERS
 
 
+def cells(ax, rows, columns, side):
+    """The images of a grid, cut out again."""
+    mosaic = np.asarray(ax.images[0].get_array())
+    step = (mosaic.shape[0] - side) // max(rows - 1, 1)
+    return [
+        [mosaic[r * step : r * step + side, c * step : c * step + side] for c in range(columns)]
+        for r in range(rows)
+    ]
+
+
 def test_image_grid_shows_each_class_in_its_row():
     labels = np.array([1, 0, 1, 1, 0])
-    images = np.stack([np.full((4, 4), index, "uint8") for index in range(5)])
-    figure = plotting.image_grid(images, labels, ("zero", "one"), per_class=2)
-    grid = np.array(figure.axes).reshape(2, 2)
-    shown = [[int(ax.images[0].get_array()[0, 0]) for ax in row] for row in grid]
-    assert shown == [[1, 4], [0, 2]]
-    assert [row[0].texts[0].get_text() for row in grid] == ["zero", "one"]
+    images = np.stack([np.full((4, 4, 3), index, "uint8") for index in range(5)])
+    ax = plotting.image_grid(images, labels, ("zero", "one"), per_class=2)
+    shown = cells(ax, 2, 2, 4)
+    assert [[set(cell.flat) for cell in row] for row in shown] == [[{1}, {4}], [{0}, {2}]]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["zero", "one"]
     with pytest.raises(ValueError, match="5 images, but 4 labels"):
         plotting.image_grid(images, labels[:4], ("zero", "one"))
 
 
+def test_image_grid_draws_grey_images_as_ink_on_paper():
+    images = np.stack([np.zeros((4, 4)), np.ones((4, 4))])
+    _, given = plt.subplots()
+    ax = plotting.image_grid(images, [0, 1], ("paper", "ink"), per_class=1, ax=given)
+    assert ax is given
+    shown = cells(ax, 2, 1, 4)
+    assert (shown[0][0].min(), shown[1][0].max()) == (1.0, 0.0)
+    assert ax.images[0].get_clim() == (0, 1)
+
+
 def test_a_class_without_images_leaves_an_empty_row():
-    figure = plotting.image_grid(np.zeros((1, 2, 2)), [0], ("zero", "one"), per_class=2)
-    assert [len(ax.images) for ax in figure.axes] == [1, 0, 0, 0]
+    ax = plotting.image_grid(np.zeros((1, 2, 2, 3), "uint8"), [0], ("zero", "one"), per_class=2)
+    shown = cells(ax, 2, 2, 2)
+    assert shown[0][0].max() == 0
+    assert {int(cell.min()) for cell in (shown[0][1], *shown[1])} == {255}
 
 
 def test_drawing_changes_no_global_setting():
