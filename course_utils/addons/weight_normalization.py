@@ -87,8 +87,8 @@ class WeightNormalization(keras.layers.Wrapper):
         once without. In a ``tf.function`` of your own the check stays inside: right, but 20 to 40 % slower.
         Call the model once on a batch before tracing and it is gone.
 
-        A step also makes a few passes over each kernel. Beside a convolution, which uses its kernel many times,
-        they hardly count; beside a wide dense layer and a small batch they do
+        A step also makes a few passes over each kernel. Beside a convolution, which uses its kernel many
+        times, they hardly count; beside a wide dense layer and a small batch they do
         (``benchmarks/weight_normalization.py`` measures both).
 
     Reference:
