@@ -93,7 +93,7 @@ def learning_curves(histories, metric="accuracy", *, validation=True, training=T
     ax.set_ylabel(metric.replace("_", " "))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if "accuracy" in metric:
-        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.legend()
     return ax
 
