@@ -468,8 +468,8 @@ plt.show()
 # ## What a step costs
 #
 # The source calls the overhead low. Its own log says otherwise: 3 ms a step for the plain net, 5 ms for the
-# weight-normalized one, a factor of 1.67. We time both, in turns so that a busy machine slows both alike, with Keras' default
-# settings as in the source, and take medians.
+# weight-normalized one, a factor of 1.67. We time both with Keras' default settings, as the source does, and
+# take medians. The nets take turns, so that a busy machine slows both alike.
 
 # %%
 import time
@@ -504,8 +504,9 @@ lesson.record("S1.c5", step_time_ratio=ratio)
 # The cost depends on how the layer is written. TensorFlow Addons asks in every step whether the
 # initialisation has been done, and carries the code for it through every training step. The layer that this course
 # brings for Keras 3 settles the question once and then drops it from the program; what remains,
-# a norm and a division for each weight, is next to nothing beside the convolutions. The table at the end has
-# both.
+# a norm and a division for each weight, is next to nothing beside the convolutions, which use each weight
+# many times. (Beside a wide dense layer, which uses it once per example, it is not: try
+# `benchmarks/weight_normalization.py`.) The table at the end has both stacks.
 
 # %% [markdown]
 # ## Beyond the source: a recurrent net
@@ -562,9 +563,9 @@ for method, history in readers.items():
     print(f"{method:20}:", *(f"{value:.4f}" for value in history.history["val_accuracy"]))
 
 # %% [markdown]
-# It runs, unchanged, where batch normalization would need a statistic for every time step. Whether it helps is another
-# question: on a task that an LSTM learns this quickly there is little left to gain. Exercise 3 makes the task
-# harder.
+# It runs, unchanged, where batch normalization would need a statistic for every time step. Whether it helps is
+# another question: on a task that an LSTM learns this quickly there is little left to gain. Exercise 3 makes
+# the task harder.
 
 # %% [markdown]
 # ## Verdicts
