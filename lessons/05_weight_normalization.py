@@ -39,6 +39,7 @@ import tensorflow as tf
 
 from course_utils import plotting
 from course_utils.addons import WeightNormalization
+from course_utils.batches import shuffled
 from course_utils.data import load_cifar10, load_mnist
 
 # %% [markdown]
@@ -199,7 +200,8 @@ print("weight-normalized:", trainable(lenet(WeightNormalization)))
 # **Which of the two do you expect to be ahead after one epoch? After ten?** Write it down.
 #
 # Settings are the source's: Adam with its defaults, batches of 32, ten epochs, and after each epoch a look at
-# the test images. Both nets start from the same seed.
+# the test images. Both nets start from the same seed. (`shuffled` mixes the batches anew every epoch; lesson 00
+# shows why we do not leave that to `fit`.)
 
 
 # %%
@@ -222,9 +224,7 @@ class DirectionLengths(keras.callbacks.Callback):
 def train(net, label, epochs, callbacks=()):
     net.compile("adam", "categorical_crossentropy", metrics=["accuracy"], **FAST_CONV)
     return net.fit(
-        x_train,
-        y_train,
-        batch_size=32,
+        shuffled(x_train, y_train, batch_size=32),
         epochs=epochs,
         validation_data=(x_test, y_test),
         verbose=0,
@@ -541,9 +541,7 @@ for method, wrap in [("plain", lambda layer: layer), ("weight normalization", wr
     net = row_reader(wrap)
     net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], **FAST_CONV)
     readers[method] = net.fit(
-        rows_train,
-        mnist.y_train,
-        batch_size=128,
+        shuffled(rows_train, mnist.y_train, batch_size=128),
         epochs=lesson.epochs(3),
         validation_data=(rows_test, mnist.y_test),
         verbose=0,
