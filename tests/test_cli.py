@@ -20,7 +20,7 @@ def course(tmp_path, monkeypatch):
     folder = small_course.make(tmp_path / "course", _02_bad="# %%\nint('x')")
     monkeypatch.setenv("COURSE_LEDGER", str(folder / "ledger"))
     monkeypatch.chdir(folder)
-    for name in ("COURSE_MODE", "COURSE_SEED", "COURSE_DATA"):
+    for name in ("COURSE_MODE", "COURSE_SEED", "COURSE_DATA", "COURSE_DATA_DIR"):
         monkeypatch.delenv(name, raising=False)
     return folder
 
