@@ -10,10 +10,17 @@ import io
 import os
 import sys
 import tempfile
+import warnings
 
 from IPython import get_ipython
 from IPython.display import Markdown, display
 from tqdm import tqdm
+
+# Keras 3 warns that it will not shuffle a tf.data.Dataset because `shuffle=True` was passed; nobody did,
+# it is fit's default. (Why the lessons shuffle themselves: course_utils.batches.)
+warnings.filterwarnings(
+    "ignore", message="`shuffle=True` was passed, but will be ignored", category=UserWarning
+)
 
 
 @contextlib.contextmanager

@@ -198,10 +198,12 @@ def test_importing_a_lesson_keeps_tensorflow_quiet():
     code = """
 import numpy
 from course_utils.lesson import FAST, Lesson, keras
+from course_utils.batches import shuffled
 Lesson("05_weight_normalization")
 net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
 net.compile("adam", "mse", **FAST)
-net.predict(numpy.ones((1, 1)), verbose=0)
+x = numpy.ones((4, 1))
+net.fit(shuffled(x, x, 2), verbose=0)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
