@@ -22,7 +22,7 @@
 # |---|---|
 # | **You will learn** | what is installed and which data you have · how a lesson works · why one run proves little · how to make small nets train faster |
 # | **You need** | some Python, and to have seen a neural net before |
-# | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
+# | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) a minute or two |
 #
 # Run the cells from top to bottom with Shift+Enter.
 

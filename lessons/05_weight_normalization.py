@@ -24,7 +24,7 @@
 # | **You need** | a convolutional net in Keras; lesson 00 |
 # | **Reproduces** | the TensorFlow Addons tutorial [*Layers: WeightNormalization*](https://www.tensorflow.org/addons/tutorials/layers_weightnormalization) |
 # | **The idea** | Salimans & Kingma 2016, [*Weight Normalization*](https://arxiv.org/abs/1602.07868) |
-# | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
+# | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) a minute or two |
 
 # %%
 from course_utils.lesson import FAST_CONV, Lesson
