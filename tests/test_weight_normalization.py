@@ -565,6 +565,33 @@ def test_what_the_layer_itself_updates_and_adds_is_kept():
 
 
 @keras3
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("options", [{}, {"activation": "tanh"}, {"use_bias": False}])
+def test_scaling_a_dense_layers_outputs_is_the_same_as_scaling_its_weights(dtype, options):
+    class Another(layers.Dense):  # a subclass may do anything in `call`, so its weights are scaled
+        pass
+
+    results = []
+    for make_layer in (layers.Dense, Another):
+        keras.utils.set_random_seed(3)
+        layer = make_layer(4, bias_initializer="ones", dtype=dtype, **options)
+        wrapper = WeightNormalization(layer, data_init=False)
+        x = tf.Variable(data(3, 5, 6), dtype=dtype)
+        wrapper(x)
+        wrapper.g.assign([0.0, -1.0, 2.0, 0.5])
+        with tf.GradientTape() as tape:
+            outputs = wrapper(x)
+            loss = tf.reduce_sum(outputs**2)
+        gradients = tape.gradient(loss, [x, *wrapper.trainable_variables])
+        results.append([outputs, *gradients])
+        assert outputs.dtype == dtype
+    # Rounding: nothing else may differ. Sums of terms that cancel round by the size of the terms.
+    close = {"float16": 2e-2, "float32": 1e-5, "float64": 1e-13}[dtype]
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, atol=close * np.abs(other).max())
+
+
+@keras3
 @pytest.mark.parametrize("data_init", [True, False, "paper"])
 def test_save_and_load(tmp_path, data_init):
     model = small_net(data_init)

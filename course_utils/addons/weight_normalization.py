@@ -88,7 +88,7 @@ class WeightNormalization(keras.layers.Wrapper):
         Call the model once on a batch before tracing and it is gone.
 
         A step also makes a few passes over each kernel. Beside a convolution, which uses its kernel many
-        times, they hardly count; beside a wide dense layer and a small batch they do
+        times, they hardly count; beside a wide dense layer and a small batch they do, most without XLA
         (``benchmarks/weight_normalization.py`` measures both).
 
     Reference:
@@ -168,6 +168,8 @@ class WeightNormalization(keras.layers.Wrapper):
             What the wrapped layer returns.
         """
         self._settle(inputs, kwargs)
+        if _is_plain_dense(self.layer) and kwargs.keys() <= {"training"}:
+            return self._call_dense(inputs)
         return self._call_layer(inputs, kwargs, [(self.v, self._weights())])
 
     def compute_output_shape(self, input_shape):
@@ -233,15 +235,17 @@ class WeightNormalization(keras.layers.Wrapper):
         squares = tf.square(_at_least_float32(kernel))
         return tf.cast(tf.sqrt(tf.reduce_sum(squares, self._norm_axes())), self.layer.variable_dtype)
 
+    def _scale(self, lengths):
+        """lengths / ‖v‖, in single precision at least; 1e-12 as in Addons, where a v of zero gives zero."""
+        squares = tf.reduce_sum(tf.square(_at_least_float32(self.v.value)), self._norm_axes())
+        return _at_least_float32(lengths) * tf.math.rsqrt(tf.maximum(squares, 1e-12))
+
     def _scaled(self, lengths):
-        """v · lengths / ‖v‖, in single precision at least; a v of zero gives zero, as in Addons."""
-        v = _at_least_float32(self.v.value)
-        squares = tf.reduce_sum(tf.square(v), self._norm_axes(), keepdims=True)
+        """v · lengths / ‖v‖."""
         per_channel = [1] * len(self.v.shape)
         per_channel[self._kernel_channel_axis] = -1
-        lengths = tf.reshape(_at_least_float32(lengths), per_channel)
-        # The bracket matters: it spares a pass over the kernel here and three in the gradient.
-        scaled = v * (lengths * tf.math.rsqrt(tf.maximum(squares, 1e-12)))
+        # One factor per channel first: it spares a pass over the kernel here and three in the gradient.
+        scaled = _at_least_float32(self.v.value) * tf.reshape(self._scale(lengths), per_channel)
         return tf.cast(scaled, self.layer.variable_dtype)
 
     def _weights(self):
@@ -250,6 +254,19 @@ class WeightNormalization(keras.layers.Wrapper):
     def _bias(self):
         # A recurrent layer's bias lies in its cell, and Addons leaves it alone.
         return None if self.is_rnn else getattr(self.layer, "bias", None)
+
+    def _call_dense(self, inputs):
+        """What a dense layer computes, its outputs scaled in place of its weights: x · (s v) = s (x · v).
+
+        A dense layer uses each weight once per example, so with small batches there are many more weights
+        than outputs, and every pass over them is felt. This saves half of what the other way costs.
+        """
+        ops, layer = keras.ops, self.layer
+        scale = ops.cast(self._scale(self.g.value), layer.compute_dtype)
+        outputs = ops.matmul(ops.cast(inputs, layer.compute_dtype), self.v) * scale
+        if layer.bias is not None:
+            outputs = outputs + layer.bias
+        return outputs if layer.activation is None else layer.activation(outputs)
 
     def _call_layer(self, inputs, kwargs, values, keep_updates=True):
         """Call the wrapped layer as if its variables had other values.
@@ -373,6 +390,16 @@ class WeightNormalization(keras.layers.Wrapper):
         if isinstance(outputs, list | tuple):  # a recurrent layer that also returns its states
             outputs = outputs[0]
         return _at_least_float32(outputs)
+
+
+def _is_plain_dense(layer):
+    """Whether ``_call_dense`` says all that a layer does: not a subclass, nothing rounded, nothing beside."""
+    return (
+        type(layer) is keras.layers.Dense
+        and layer.compute_dtype == layer.variable_dtype
+        and layer.quantization_mode is None
+        and layer.activity_regularizer is None
+    )
 
 
 def _at_least_float32(tensor):
