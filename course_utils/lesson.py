@@ -44,13 +44,16 @@ import matplotlib.pyplot as plt
 # "retracing". A lesson that compares nets does just that, on purpose.
 tf.get_logger().setLevel("ERROR")
 
+# A loop over fifty steps saves much in a long training. A quick run takes longer to build it than to run it.
+_STEPS = 1 if os.environ.get("COURSE_MODE") == "quick" else 50
+
 #: ``compile(**FAST)`` for dense nets: TensorFlow runs 50 steps per Python call, and XLA compiles them into
-#: one program. Measured in benchmarks/; explained in lesson 00.
-FAST = {"steps_per_execution": 50, "jit_compile": True}
+#: one program. Measured in benchmarks/; explained in lesson 00. In quick mode one step per call.
+FAST = {"steps_per_execution": _STEPS, "jit_compile": True}
 
 #: ``compile(**FAST_CONV)`` for convolutions: the same without XLA, whose CPU convolutions are slower than
 #: TensorFlow's own.
-FAST_CONV = {"steps_per_execution": 50, "jit_compile": False}
+FAST_CONV = {"steps_per_execution": _STEPS, "jit_compile": False}
 
 #: The software this interpreter runs: "addons" (TensorFlow 2.15, Keras 2, TensorFlow Addons) or "keras3".
 STACK = "addons" if keras.__version__.startswith("2.") else "keras3"
@@ -58,7 +61,7 @@ STACK = "addons" if keras.__version__.startswith("2.") else "keras3"
 MODES = ("full", "quick")
 
 # How many examples quick mode keeps: enough for a curve to move, few enough for seconds.
-QUICK_TRAIN, QUICK_TEST = 2_000, 500
+QUICK_TRAIN, QUICK_TEST = 1_000, 250
 
 
 class Lesson:
@@ -150,7 +153,7 @@ class Lesson:
         Returns
         -------
         course_utils.data.ImageData
-            The same images; in quick mode the first 2,000 of them (and 500 to test on).
+            The same images; in quick mode the first 1,000 of them (and 250 to test on).
         """
         self._recorder.data(images)
         if images.notice:
