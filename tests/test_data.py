@@ -25,7 +25,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from course_utils import data
+from course_utils import archives, data, download
 
 LOADERS = {"mnist": data.load_mnist, "fashion_mnist": data.load_fashion_mnist, "cifar10": data.load_cifar10}
 NAMES = sorted(LOADERS)
@@ -92,22 +92,25 @@ def served(name):
 
 
 def shrink(patch, base_urls, archive_digest=None):
-    """Make `data` expect the tiny data sets, from these servers; `patch` is setattr or monkeypatch's."""
+    """Make the package expect the tiny data sets, from these servers; `patch` is setattr or monkeypatch's."""
     names = ("mnist", "fashion_mnist", "cifar10")
     tiny = {name: tiny_arrays(name) for name in names}
-    patch(data, "_SHAPES", {n: {k: a.shape for k, a in tiny[n].items()} for n in names})
+    shapes = {n: {k: a.shape for k, a in tiny[n].items()} for n in names}
     digests = {n: {k: hashlib.sha256(a).hexdigest() for k, a in tiny[n].items()} for n in names}
-    patch(data, "DIGESTS", digests)
-    patch(data, "_PAUSE", 0.01)
+    for module in (archives, data):  # each looks a name up in itself
+        patch(module, "SHAPES", shapes)
+        patch(module, "DIGESTS", digests)
+    patch(download, "_PAUSE", 0.01)
     if archive_digest:
-        patch(data, "_CIFAR10_ARCHIVE", archive_digest)
+        patch(archives, "_CIFAR10_ARCHIVE", archive_digest)
 
     def moved(file):
         last = file.urls[0].rpartition("/")[2]
         return dataclasses.replace(file, urls=tuple(f"{base}/{last}" for base in base_urls))
 
-    cached = {n: (tuple(moved(f) for f in first), *others) for n, (first, *others) in data._CACHED.items()}
-    patch(data, "_CACHED", cached)
+    cached = {n: (tuple(moved(f) for f in first), *others) for n, (first, *others) in download.CACHED.items()}
+    for module in (download, data):
+        patch(module, "CACHED", cached)
 
 
 class Server:
@@ -433,7 +436,7 @@ def test_an_archive_of_other_bytes_is_never_unpickled(cache, monkeypatch):
     """Not even one that holds the right arrays: only the known bytes are safe to open."""
     repacked = gzip.compress(gzip.decompress(ARCHIVE), mtime=1)
     path = put(cache / "cifar-10-batches-py.tar.gz", repacked)
-    monkeypatch.setattr(data, "_ArrayUnpickler", lambda *_, **__: pytest.fail("a pickle was opened"))
+    monkeypatch.setattr(archives, "_ArrayUnpickler", lambda *_, **__: pytest.fail("a pickle was opened"))
     assert data.load_cifar10().origin == "stand-in"
     assert not path.exists()
 
@@ -447,7 +450,7 @@ def test_an_evil_archive_is_never_unpickled(cache, bomb):
 
 def test_even_a_matching_archive_may_only_rebuild_arrays(cache, monkeypatch, bomb):
     evil = cifar10_archive(extra=bomb)
-    monkeypatch.setattr(data, "_CIFAR10_ARCHIVE", hashlib.sha256(evil).hexdigest())
+    monkeypatch.setattr(archives, "_CIFAR10_ARCHIVE", hashlib.sha256(evil).hexdigest())
     put(cache / "cifar-10-batches-py.tar.gz", evil)
     monkeypatch.setenv("COURSE_DATA", "real")
     with pytest.raises(data.DataError, match="was broken"):
@@ -467,6 +470,26 @@ def test_downloads_once_then_reads_the_cache(name, server, cache):
     assert_is_tiny(name, second)
     assert len(server.requests) == n_requests == (4 if name == "fashion_mnist" else 1)
     assert not list(cache.glob("course-download-*"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_array_handed_over_was_checked(name, server, cache, monkeypatch):
+    """So a change in the download module leaves measurements valid, as fingerprint.SILENT_MODULES says."""
+    checked, check = [], archives._checked
+
+    def remember(*arguments):
+        checked.append(check(*arguments))
+        return checked[-1]
+
+    def was_checked(found):
+        arrays, _ = found
+        assert arrays.keys() == archives.DIGESTS[name].keys()
+        return all(any(array is part.get(key) for part in checked) for key, array in arrays.items())
+
+    monkeypatch.setattr(archives, "_checked", remember)
+    assert was_checked(download.download(name, []))
+    checked.clear()
+    assert was_checked(download.from_cache(name, []))
 
 
 def truncated(handler):
@@ -520,15 +543,17 @@ def test_the_second_source_serves_where_the_first_fails(first, server, monkeypat
 
 def test_cifar10_has_a_second_source():
     # The module as imported, not the tiny world: a child process.
-    code = "from course_utils import data; print(len({u.split('/')[2] for u in data._CIFAR10_URLS}))"
+    code = "from course_utils import download; print(len({u.split('/')[2] for u in download._CIFAR10_URLS}))"
     assert int(subprocess.check_output([sys.executable, "-c", code])) >= 2
 
 
 def test_offline_is_noticed_quickly(monkeypatch):
-    transfer, asked = data._transfer, []
-    monkeypatch.setattr(data, "_transfer", lambda url, partial: (asked.append(url), transfer(url, partial)))
+    transfer, asked = download._transfer, []
+    monkeypatch.setattr(
+        download, "_transfer", lambda url, partial: (asked.append(url), transfer(url, partial))
+    )
     shrink(monkeypatch.setattr, [refused_url()] * 3)
-    data._download("cifar10", [])
+    download.download("cifar10", [])
     assert len(asked) == 3, "a source that cannot be reached is asked once: the next second changes nothing"
 
 
@@ -544,11 +569,11 @@ def test_silent_hosts_are_not_all_waited_for(monkeypatch):
         raise ConnectTimeout
 
     shrink(monkeypatch.setattr, ["http://a", "http://b", "http://c", "http://d"])
-    monkeypatch.setattr(data, "_transfer", swallow)
+    monkeypatch.setattr(download, "_transfer", swallow)
     monkeypatch.setattr(
-        data, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=time.sleep, time=time.time)
+        download, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=time.sleep, time=time.time)
     )
-    assert data._download("cifar10", tried := []) is None
+    assert download.download("cifar10", tried := []) is None
     assert len(asked) == 2
     assert tried == ["a cannot be reached", "b cannot be reached"]
 

@@ -504,6 +504,12 @@ def test_every_silent_module_exists_or_is_the_command_line():
         assert base.with_suffix(".py").exists() or (base / "__init__.py").exists(), name
 
 
+def test_what_checks_the_data_counts_and_what_downloads_it_does_not():
+    """A mirror's new address must not make hours of measurements stale; a changed check must."""
+    root = Path(ledger.__file__).parents[1]
+    assert modules("from course_utils.data import load_mnist", root) == {"data", "archives"}
+
+
 # --- files ------------------------------------------------------------------------------------------------
 
 
@@ -640,8 +646,11 @@ def test_results_of_other_code_are_refused(course):
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"modules": {"course_utils.data": "0" * 16}}, r"package code has changed \(course_utils.data\)"),
-        ({"modules": {}}, r"package code has changed \(course_utils.data\)"),
+        (
+            {"modules": {"course_utils.data": "0" * 16}},
+            r"package code has changed \(course_utils.archives, course_utils.data\)",
+        ),
+        ({"modules": {}}, r"package code has changed \(course_utils.archives, course_utils.data\)"),
         ({"data": {"mnist": {"origin": "real", "digests": {"x_train": "00"}}}}, "other mnist data"),
         ({"measurements": {}}, "does not measure S9.c1, S9.c2, S9.c3"),
     ],

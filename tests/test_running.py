@@ -295,7 +295,7 @@ def test_a_package_edited_while_a_lesson_ran_is_not_evidence(course):
     record, problem = evidence._accept(
         outcome_of(lesson, small_course.a_record(lesson, 42, number=1.0, modules={})),
         lesson,
-        {"course_utils.data": "as it was"},
+        {**lesson.modules, "course_utils.data": "as it was"},
         current_stack(),
     )
     assert record is None

@@ -30,6 +30,7 @@ SILENT_MODULES = {
     "course_utils.running": "runs lessons",
     "course_utils.building": "turns lessons into notebooks",
     "course_utils.__main__": "the command line",
+    "course_utils.download": "brings bytes, which archives checks against their digests",
     "course_utils.standins": "data that never enters results/ (a run on them is refused)",
 }
 
