@@ -60,8 +60,9 @@ STACK = "addons" if keras.__version__.startswith("2.") else "keras3"
 
 MODES = ("full", "quick")
 
-# How many examples quick mode keeps: enough for a curve to move, few enough for seconds.
-QUICK_TRAIN, QUICK_TEST = 1_000, 250
+# How many examples quick mode keeps: enough for a curve to move, few enough for seconds. Whole batches: XLA
+# compiles once more for a last batch of another size.
+QUICK_TRAIN, QUICK_TEST = 1_024, 256
 
 
 class Lesson:
@@ -153,7 +154,7 @@ class Lesson:
         Returns
         -------
         course_utils.data.ImageData
-            The same images; in quick mode the first 1,000 of them (and 250 to test on).
+            The same images; in quick mode the first 1,024 of them (and 256 to test on).
         """
         self._recorder.data(images)
         if images.notice:
