@@ -504,9 +504,12 @@ lesson.record("S1.c5", step_time_ratio=ratio)
 # The cost depends on how the layer is written. TensorFlow Addons asks in every step whether the
 # initialisation has been done, and carries the code for it through every training step. The layer that this course
 # brings for Keras 3 settles the question once and then drops it from the program; what remains,
-# a norm and a division for each weight, is next to nothing beside the convolutions, which use each weight
-# many times. (Beside a wide dense layer, which uses it once per example, it is not: try
-# `benchmarks/weight_normalization.py`.) The table at the end has both stacks.
+# a norm and a factor for each unit, is little beside the convolutions, which use each weight
+# many times. (Beside a wide dense layer, which uses it once per example, it is more: try
+# `benchmarks/weight_normalization.py`.)
+#
+# And do not read too much into a factor made of whole milliseconds. What is logged as 3 and 5 may have been 3.4 and
+# 4.6, or 2.6 and 5.4: a ratio anywhere from 1.35 to 2.1. The table at the end has ours, on both stacks.
 
 # %% [markdown]
 # ## Beyond the source: a recurrent net
