@@ -7,6 +7,7 @@ pickled, and gives back an `Outcome`, which can be too.
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -576,6 +577,14 @@ def run(lessons=(), mode="quick", seed=42, jobs=None, out=None, root=None):
     tasks = [make_task(lesson, mode=mode, seed=seed, one_thread=several) for lesson in chosen]
 
     def keep(outcome):
-        return shown(write_text(out / f"{outcome.name}.ipynb", outcome.notebook + "\n"))
+        place = shown(write_text(out / f"{outcome.name}.ipynb", outcome.notebook + "\n"))
+        drawn = _stand_ins(outcome)
+        return f"{place}  (no real {', '.join(drawn)}: stand-in data)" if drawn else place
 
     return spread(tasks, jobs, keep)
+
+
+def _stand_ins(outcome):
+    """Name the data sets of which a run had only a stand-in."""
+    data = json.loads(outcome.record)["data"] if outcome.record else {}
+    return [name for name, about in data.items() if about["origin"] != "real"]

@@ -168,6 +168,15 @@ def test_a_run_says_how_each_lesson_went_and_keeps_what_it_got(course, capsys):
     assert sorted(path.name for path in (course / "lessons").iterdir()) == ["01_tiny.py", "02_bad.py"]
 
 
+def test_a_run_says_where_data_was_only_a_stand_in(course, capsys, monkeypatch):
+    run(["01"], root=course)
+    assert "stand-in" not in capsys.readouterr().out
+    monkeypatch.setenv("COURSE_TINY_ORIGIN", "stand-in")
+    (outcome,) = run(["01"], root=course)
+    assert outcome.passed
+    assert "01_tiny.ipynb  (no real mnist: stand-in data)" in capsys.readouterr().out
+
+
 def test_a_kernel_gets_its_own_empty_folder_this_python_and_this_package(course, monkeypatch):
     monkeypatch.setenv("COURSE_MINE", "kept")
     monkeypatch.setenv("COURSE_MODE", "quick")
