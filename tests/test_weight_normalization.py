@@ -592,6 +592,14 @@ def test_scaling_a_dense_layers_outputs_is_the_same_as_scaling_its_weights(dtype
 
 
 @keras3
+def test_an_argument_that_a_dense_layer_does_not_take_is_refused():
+    wrapper = WeightNormalization(layers.Dense(3), data_init=False)
+    wrapper(X[:, 0, 0], training=True)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        wrapper(X[:, 0, 0], colour="red")
+
+
+@keras3
 @pytest.mark.parametrize("data_init", [True, False, "paper"])
 def test_save_and_load(tmp_path, data_init):
     model = small_net(data_init)
