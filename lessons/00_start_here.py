@@ -214,9 +214,9 @@ print("fit, given `shuffled`:", *order_of_examples(shuffled(numbers, numbers, ba
 # %% [markdown]
 # ## Training small nets fast
 #
-# What is `**FAST`? A step of this net is a fraction of a millisecond of arithmetic; most of its time goes into Python
-# calling TensorFlow, and TensorFlow starting one small operation after the other. Two arguments of `compile`
-# do something about it:
+# What is `**FAST`? A step of a net this small is little arithmetic. Much of its time goes into Python calling
+# TensorFlow, and into TensorFlow starting one small operation after the other. Two arguments of `compile` do
+# something about it, one each:
 #
 # - `steps_per_execution=50`: TensorFlow runs fifty steps for each call from Python.
 # - `jit_compile=True`: XLA compiles a whole step into one program, so that there is only one thing to start.
@@ -240,8 +240,9 @@ print("with XLA or without, largest difference:", largest_difference(grouped, co
 
 # %% [markdown]
 # Fifty steps per call are the same steps in the same order, and give the same bits. XLA may add numbers in another
-# order, so its results differ in the last digits, and after many steps in more of them; over several seeds they are
-# the same results. And what does it save?
+# order, which changes the last digit of a step; and training amplifies it, step after step, until single weights are
+# as far apart as you see. It is luck of the same kind as another seed's, and the course treats it so: a stack always
+# uses the same setting, and we look at several seeds. And what does it save?
 
 # %%
 import time
@@ -271,8 +272,9 @@ ax.set_title("The same steps, started in different ways")
 plt.show()
 
 # %% [markdown]
-# Convolutions are another matter: TensorFlow's own are faster than XLA's on a CPU, so nets with convolutions use `**FAST_CONV`, which
-# leaves XLA out.
+# Where the first two bars hardly differ, your machine was not waiting for Python but for TensorFlow starting its
+# operations, and that is what XLA spares it. Convolutions are another matter: TensorFlow's own are faster than XLA's
+# on a CPU, so nets with convolutions use `**FAST_CONV`, which leaves XLA out.
 #
 # One thing to remember: a callback that acts on every batch is called only once for each group of fifty.
 #
