@@ -257,8 +257,8 @@ def milliseconds_per_step(net, steps):
 rounds, steps = (3, 30) if lesson.quick else (7, 400)
 times = {name: [] for name in nets}
 for _ in range(1 + rounds):  # in turns, so that a busy machine slows all three alike
-    for name, net in nets.items():
-        times[name].append(milliseconds_per_step(net, steps))
+    for name, timed in nets.items():
+        times[name].append(milliseconds_per_step(timed, steps))
 medians = [np.median(values[1:]) for values in times.values()]  # the first turn may have had to prepare
 
 # %% tags=["figure"]
