@@ -11,16 +11,19 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 # Okabe and Ito's palette: told apart by colour-blind readers too, and in grey by the markers below.
-COLOURS = {
-    "plain": "#595959",
-    "weight normalization": "#0072B2",
-    "weight normalization, paper's initialisation": "#D55E00",
+# One identity each, so a method looks the same in every lesson.
+_METHODS = {
+    "plain": ("#595959", "o"),
+    "weight normalization": ("#0072B2", "s"),
+    "weight normalization, paper's initialisation": ("#D55E00", "^"),
+    "batch normalization": ("#009E73", "D"),
+    "layer normalization": ("#CC79A7", "v"),
+    "group normalization": ("#E69F00", "P"),
+    "instance normalization": ("#56B4E9", "X"),
 }
-MARKERS = {
-    "plain": "o",
-    "weight normalization": "s",
-    "weight normalization, paper's initialisation": "^",
-}
+COLOURS = {method: colour for method, (colour, _) in _METHODS.items()}
+MARKERS = {method: marker for method, (_, marker) in _METHODS.items()}
+# For other names: the palette again, for in one figure the colours of the methods above rarely all occur.
 OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 

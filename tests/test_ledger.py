@@ -21,7 +21,7 @@ from course_utils.ledger.claims import load_claims
 from course_utils.ledger.environment import versions
 from course_utils.ledger.files import to_json, write_text
 from course_utils.ledger.fingerprint import Cell
-from course_utils.ledger.record import ineligible
+from course_utils.ledger.record import checked_measures, ineligible
 from course_utils.running import read_lesson
 
 # --- claims -----------------------------------------------------------------------------------------------
@@ -36,7 +36,7 @@ def test_every_claim_of_the_first_source_is_there_with_its_printed_numbers():
         "S1.c5": {"step_time_ratio": 1.67},
     }
     for claim in ("S1.c3", "S1.c4"):
-        assert (claims[claim].greater, claims[claim].less) == ("weight_normalized", "plain")
+        assert claims[claim].orderings == (("weight_normalized", "plain"),)
     assert [claim.id for claim in load_claims().of("S1") if claim.timing] == ["S1.c5"]
 
 
@@ -60,6 +60,15 @@ CLAIM = small_course.CLAIMS
         ("printed = 1.50", "printed = inf", "printed should be a number"),
         ('measure = "number"', 'measure = "the number"', "Python name"),
         ('less = "less"', 'less = "more"', "with itself"),
+        ('less = "less"\n', "", "lacks the key 'less'"),
+        ('less = "less"', "orderings = 3", "unknown key 'greater'"),
+        ('greater = "more"\nless = "less"', "orderings = []", r"orderings should list \{ greater"),
+        ('greater = "more"\nless = "less"', 'orderings = ["a"]', r"one of the orderings is \{ greater"),
+        (
+            'greater = "more"\nless = "less"',
+            'orderings = [{ greater = "a", less = "b" }, { greater = "b", less = "a" }]',
+            "comparison twice",
+        ),
         ('kind = "property"', 'kind = "property"\nworst_is = "big"', "largest or smallest"),
         ("values = [", "tolerance = 0.1\nvalues = [", "come together"),
         ("values = [", 'tolerance = -1\nreason = "r"\nvalues = [', "above 0"),
@@ -74,6 +83,33 @@ def test_mistakes_in_claims_are_named(tmp_path, old, new, message):
     path.write_text(CLAIM.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(ledger.CourseError, match=message):
         load_claims(path)
+
+
+def test_a_claim_of_several_orderings_takes_all_of_them(tmp_path):
+    path = tmp_path / "claims.toml"
+    both = 'orderings = [{ greater = "a", less = "b" }, { greater = "c", less = "b" }]'
+    path.write_text(CLAIM.replace('greater = "more"\nless = "less"', both, 1), encoding="utf-8")
+    claims = load_claims(path)
+    claim = claims.claims["S9.c2"]
+    assert claim.measures == ("a", "b", "c")
+
+    with pytest.raises(ledger.CourseError, match="c and b should both be numbers or lists"):
+        checked_measures(claim, {"a": [1, 2], "b": [0, 0], "c": 3})
+    measured = [
+        {"S9.c2": {"a": [2.0, 2.0 + seed / 100], "b": [1.0, 1.0], "c": [0.5, 3.0 + seed / 100]}}
+        for seed in (1, 2, 3)
+    ]
+    runs = [
+        results.Result("keras3", "01_tiny", seed, path, {"measurements": measures, "seconds": 1.0})
+        for seed, measures in enumerate(measured)
+    ]
+    found = report.summarize(runs, claims)["claims"]["S9.c2"]["keras3"]
+    assert [row["word"] for row in found["rows"]] == ["holds", "reversed"]
+    assert found["verdict"] == "reversed"  # the claim is as good as its weakest comparison
+    assert [(row["measure"], row["elements"]) for row in found["rows"]] == [("a - b", 2), ("c - b", 2)]
+    rows = table.claim_rows(claim, {"claims": {"S9.c2": {"keras3": found}}})
+    assert [row[2] for row in rows] == ["a > b", "c > b"]
+    assert rows[1][-1] == "✗ reversed"
 
 
 def test_claims_of_an_unknown_lesson_say_what_is_known():

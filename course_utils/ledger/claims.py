@@ -18,16 +18,12 @@ KINDS = ("value", "ordering", "property")
 _COMMON = {"id", "lesson", "section", "kind", "text", "timing"}
 _BY_KIND = {
     "value": {"values", "tolerance", "reason"},
-    "ordering": {"greater", "less"},
+    "ordering": {"orderings"},
     "property": {"worst_is"},
 }
-_REQUIRED = {
-    "value": {"values"},
-    "ordering": {"greater", "less"},
-    "property": set(),
-}
-_SOURCE_REQUIRED = {"id", "title", "year", "url", "lesson"}
-_SOURCE_KEYS = _SOURCE_REQUIRED | {"author", "publisher"}
+_REQUIRED = {"value": {"values"}, "ordering": {"orderings"}, "property": set()}
+_SOURCE_REQUIRED = {"id", "title", "lesson"}
+_SOURCE_KEYS = _SOURCE_REQUIRED | {"author", "publisher", "year", "url"}
 
 
 class Printed(float):
@@ -50,11 +46,11 @@ class Source:
 
     id: str
     title: str
-    year: int
-    url: str
     lesson: str | list
     author: str = ""
     publisher: str = ""
+    year: int | None = None
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,8 +65,7 @@ class Claim:
     values: tuple = ()
     tolerance: float | None = None
     reason: str = ""
-    greater: str = ""
-    less: str = ""
+    orderings: tuple = ()
     worst_is: str = "largest"
     timing: bool = False
 
@@ -85,7 +80,7 @@ class Claim:
         if self.kind == "value":
             return tuple(measure for measure, _ in self.values)
         if self.kind == "ordering":
-            return (self.greater, self.less)
+            return tuple(dict.fromkeys(name for pair in self.orderings for name in pair))
         return ("holds", "worst")
 
 
@@ -199,6 +194,10 @@ def load_claims(path=None):
 def _claim(file, entry):
     name = f"claim {entry.get('id', '(without id)')}"
     kind = entry.get("kind")
+    if kind == "ordering" and "orderings" not in entry:
+        # The short form, for a single comparison.
+        pair = {key: entry[key] for key in ("greater", "less") if key in entry}
+        entry = {key: value for key, value in entry.items() if key not in pair} | {"orderings": [pair]}
     if kind not in KINDS:
         raise CourseError(f"{file}: {name} has kind {kind!r}; it should be one of {', '.join(KINDS)}")
     _check_keys(
@@ -208,7 +207,7 @@ def _claim(file, entry):
         required=(_COMMON - {"timing"}) | _REQUIRED[kind],
         known=_COMMON | _BY_KIND[kind],
     )
-    for key in ("id", "lesson", "section", "text", "greater", "less"):
+    for key in ("id", "lesson", "section", "text"):
         if key in entry and not (isinstance(entry[key], str) and entry[key].strip()):
             raise CourseError(f"{file}: {name}: {key} should be a text, got {entry[key]!r}")
     if not re.fullmatch(r"[A-Za-z]\w*\.c\d+\w*", entry["id"]):
@@ -223,26 +222,49 @@ def _claim(file, entry):
         raise CourseError(
             f"{file}: {name}: worst_is should be largest or smallest, got {entry['worst_is']!r}"
         )
-    if kind == "ordering" and entry["greater"] == entry["less"]:
-        raise CourseError(f"{file}: {name} compares {entry['greater']!r} with itself")
     if kind == "value":
         entry = {**entry, "values": _values(file, name, entry["values"])}
+    if kind == "ordering":
+        entry = {**entry, "orderings": _orderings(file, name, entry["orderings"])}
     return Claim(**entry)
+
+
+def _orderings(file, name, orderings):
+    pairs = []
+    for ordering in _tables(file, name, "orderings", orderings, ("greater", "less")):
+        for key in ("greater", "less"):
+            _check_measure(file, name, ordering[key])
+        if ordering["greater"] == ordering["less"]:
+            raise CourseError(f"{file}: {name} compares {ordering['greater']!r} with itself")
+        pairs.append((ordering["greater"], ordering["less"]))
+    if len({frozenset(pair) for pair in pairs}) < len(pairs):
+        raise CourseError(f"{file}: {name} makes a comparison twice")
+    return tuple(pairs)
+
+
+def _tables(file, name, key, tables, keys):
+    """Check that a value of the file is a list of small tables with just these keys."""
+    form = f"{{ {', '.join(f'{k} = …' for k in keys)} }}"
+    if not isinstance(tables, list) or not tables:
+        raise CourseError(f"{file}: {name}: {key} should list {form} tables, got {tables!r}")
+    for table in tables:
+        if not isinstance(table, dict):
+            raise CourseError(f"{file}: {name}: one of the {key} is {form}, got {table!r}")
+        _check_keys(file, f"{name}, one of its {key},", table, set(keys), set(keys))
+    return tables
+
+
+def _check_measure(file, name, measure):
+    if not (isinstance(measure, str) and measure.isidentifier()):
+        raise CourseError(
+            f"{file}: {name}: a measure is a Python name (it is recorded as a keyword), got {measure!r}"
+        )
 
 
 def _values(file, name, values):
     pairs = []
-    if not isinstance(values, list) or not values:
-        raise CourseError(f"{file}: {name}: values should list {{ measure, printed }} tables, got {values!r}")
-    for value in values:
-        if not isinstance(value, dict):
-            raise CourseError(f"{file}: {name}: a value is {{ measure = …, printed = … }}, got {value!r}")
-        _check_keys(file, f"{name}, a value", value, {"measure", "printed"}, {"measure", "printed"})
-        if not (isinstance(value["measure"], str) and value["measure"].isidentifier()):
-            raise CourseError(
-                f"{file}: {name}: a measure is a Python name (it is recorded as a keyword), "
-                f"got {value['measure']!r}"
-            )
+    for value in _tables(file, name, "values", values, ("measure", "printed")):
+        _check_measure(file, name, value["measure"])
         if not _is_number(value["printed"]):
             raise CourseError(f"{file}: {name}: printed should be a number, got {value['printed']!r}")
         pairs.append((value["measure"], value["printed"]))

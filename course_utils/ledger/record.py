@@ -197,13 +197,14 @@ def checked_measures(claim, measures):
                     f"claim {claim.id}: {name} should be one number, got a list of {len(value)}"
                 )
     else:
-        lengths = [len(plain[m]) if isinstance(plain[m], list) else None for m in claim.measures]
-        if lengths[0] != lengths[1]:
-            words = ["a number" if n is None else f"a list of {n}" for n in lengths]
-            raise CourseError(
-                f"claim {claim.id}: {claim.greater} and {claim.less} should both be numbers or lists of "
-                f"equal length, got {words[0]} and {words[1]}"
-            )
+        for pair in claim.orderings:
+            lengths = [len(plain[m]) if isinstance(plain[m], list) else None for m in pair]
+            if lengths[0] != lengths[1]:
+                words = ["a number" if n is None else f"a list of {n}" for n in lengths]
+                raise CourseError(
+                    f"claim {claim.id}: {pair[0]} and {pair[1]} should both be numbers or lists of "
+                    f"equal length, got {words[0]} and {words[1]}"
+                )
     return plain
 
 

@@ -104,13 +104,17 @@ def _judge(claim, runs):
             for name, printed in claim.values
         ]
     elif claim.kind == "ordering":
-        judged = [(f"{claim.greater} - {claim.less}", _ordering(claim, column))]
+        judged = [
+            (f"{greater} - {less}", _ordering(claim, column(greater), column(less)))
+            for greater, less in claim.orderings
+        ]
     else:
         judged = [("worst", verdict.judge_property(column("holds"), column("worst"), claim.worst_is))]
     rows = [{"measure": name, **_rounded(dataclasses.asdict(result))} for name, result in judged]
     if claim.kind == "ordering":
-        first = measured[0][claim.greater]
-        rows[0]["elements"] = len(first) if isinstance(first, list) else None
+        for row, (greater, _) in zip(rows, claim.orderings, strict=True):
+            first = measured[0][greater]
+            row["elements"] = len(first) if isinstance(first, list) else None
     return {
         "verdict": verdict.overall([row["word"] for row in rows]),
         "seeds": [run.seed for run in runs],
@@ -118,14 +122,14 @@ def _judge(claim, runs):
     }
 
 
-def _ordering(claim, column):
-    lengths = {np.shape(values) for values in column(claim.greater)}
+def _ordering(claim, greater, less):
+    lengths = {np.shape(values) for values in greater}
     if len(lengths) > 1:
         raise CourseError(
             f"claim {claim.id}: the runs recorded lists of different lengths "
             f"({', '.join(str(shape[0] if shape else 1) for shape in sorted(lengths))}); repeat the older"
         )
-    return verdict.judge_ordering(column(claim.greater), column(claim.less))
+    return verdict.judge_ordering(greater, less)
 
 
 def _rounded(row):
@@ -191,8 +195,10 @@ def _paragraph(summary, claims):
 
 
 def _citation(source):
-    who = ", ".join(part for part in (source.author, source.publisher, str(source.year)) if part)
-    return f"[{table.escape(source.title)}]({source.url}) ({who})"
+    who = ", ".join(str(part) for part in (source.author, source.publisher, source.year) if part)
+    title = table.escape(source.title)
+    # Not every document can be linked to, or says when it was written and by whom.
+    return (f"[{title}]({source.url})" if source.url else title) + f" ({who})" * bool(who)
 
 
 def _source_table(claims, summary):

@@ -208,7 +208,7 @@ def claim_rows(claim, summary):
     if claim.kind == "value":
         said = [f"{_words(name)} {printed}" for name, printed in claim.values]
     elif claim.kind == "ordering":
-        said = [f"{_words(claim.greater)} > {_words(claim.less)}"]
+        said = [f"{_words(greater)} > {_words(less)}" for greater, less in claim.orderings]
     else:
         said = ["holds"]
     rows = []
