@@ -110,3 +110,35 @@ def training_bar(label: str):
                 self.bar.say(f"Trained *{label}*: {epochs} in {elapsed}.")
 
     return TrainingBar()
+
+
+def progress_bar(iterable, label: str, unit: str = "run"):
+    """Go through an iterable under one bar, and leave a line with the time; for loops over many trainings.
+
+    Parameters
+    ----------
+    iterable : sequence
+        What to go through; it needs a length.
+    label : str
+        What is being done, in a few words.
+    unit : str, default="run"
+        What one element is.
+
+    Yields
+    ------
+    object
+        The elements.
+
+    Examples
+    --------
+    >>> list(progress_bar([1, 2], "two numbers"))
+    [1, 2]
+    """
+    in_notebook = get_ipython() is not None
+    with (_Bar if in_notebook else tqdm)(total=len(iterable), desc=label, unit=unit, leave=False) as bar:
+        for element in iterable:
+            yield element
+            bar.update()
+    if in_notebook:
+        elapsed = tqdm.format_interval(bar.format_dict["elapsed"])
+        bar.say(f"Done *{label}*: {bar.n} {unit}{'s' * (bar.n != 1)} in {elapsed}.")

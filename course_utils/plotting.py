@@ -154,3 +154,135 @@ def image_grid(images, labels, class_names, *, per_class=8, ax=None):
     ax.spines[:].set_visible(False)
     ax.grid(False)
     return ax
+
+
+def shared_means(shape, axes, groups=None):
+    """Number the means that a normalization takes: cells with one number share a mean.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the activations, batch axis included, for example ``(N, H, W, C)``.
+    axes : int or tuple of int
+        The axes the mean is taken over; negative ones count from the end.
+    groups : int, optional
+        Splits the last axis into so many groups of neighbours, and takes a mean for each.
+
+    Returns
+    -------
+    array of int, of that shape
+        The number of each cell's mean, counted from 0 in the order of the cells.
+
+    Raises
+    ------
+    ValueError
+        If an axis does not exist or is named twice, or the groups do not divide the last axis.
+
+    Examples
+    --------
+    A batch of two examples with three features. Batch normalization takes the mean over axis 0:
+
+    >>> shared_means((2, 3), axes=0)
+    array([[0, 1, 2],
+           [0, 1, 2]])
+
+    Layer normalization takes it over axis 1:
+
+    >>> shared_means((2, 3), axes=1)
+    array([[0, 0, 0],
+           [1, 1, 1]])
+    """
+    rank = len(shape)
+    axes = (axes,) if isinstance(axes, int) else tuple(axes)
+    for axis in axes:
+        if not -rank <= axis < rank:
+            raise ValueError(f"axes should lie between {-rank} and {rank - 1} for shape {shape}; got {axes}.")
+    reduced = {axis % rank for axis in axes}
+    if len(reduced) < len(axes):
+        raise ValueError(f"axes should name each axis once; got {axes} for shape {shape}.")
+    sizes = [1 if axis in reduced else size for axis, size in enumerate(shape)]
+    index = [np.minimum(where, size - 1) for where, size in zip(np.indices(shape), sizes, strict=True)]
+    if groups is not None:
+        if groups < 1 or shape[-1] % groups:
+            raise ValueError(f"groups should divide the last axis, of size {shape[-1]}; got {groups}.")
+        sizes[-1] = groups
+        index[-1] = np.indices(shape)[-1] // (shape[-1] // groups)
+    return np.ravel_multi_index(index, sizes)
+
+
+def normalization_axes(shape, axes, *, groups=None, names=("N", "H×W", "C"), ax=None):
+    """Draw activations as a block of cells, and mark those that share a mean with the nearest one.
+
+    The picture follows Wu & He 2018 (https://arxiv.org/abs/1803.08494, figure 2), but is computed: a cell is
+    blue if `shared_means` gives it the number of the cell in the near upper corner. The other means are
+    told apart by shades of grey.
+
+    Parameters
+    ----------
+    shape : tuple of three int
+        The block: its first axis goes to the back, its second down, its third to the right.
+    axes : int or tuple of int
+        The axes the mean is taken over.
+    groups : int, optional
+        Of the last axis, as for `shared_means`.
+    names : sequence of three str, default=("N", "H×W", "C")
+        What to write along the axes.
+    ax : matplotlib.axes.Axes, optional
+        New ones by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Its label says how many means there are, and of how many cells each.
+
+    Raises
+    ------
+    ValueError
+        If `shape` does not have three axes, or as `shared_means` does.
+
+    Examples
+    --------
+    >>> ax = normalization_axes((4, 5, 6), axes=(0, 1))
+    >>> ax.get_xlabel()
+    '6 means of 20 cells each'
+    """
+    if len(shape) != 3:
+        raise ValueError(f"shape should have three axes, to be drawn as a block; got {shape}.")
+    ids = shared_means(shape, axes, groups)
+    # Greys change like the fields of a chess board, one step each time another mean begins.
+    parity = sum(
+        np.cumsum(np.diff(ids, axis=axis, prepend=ids.take([0], axis)) != 0, axis=axis) for axis in range(3)
+    )
+    depth, height, width = shape
+    back = np.array([0.55, 0.42])  # how far one step backwards goes to the right and up
+
+    def corner(n, h, c):
+        return np.array([c, -h]) + n * back
+
+    def shade(n, h, c):
+        if ids[n, h, c] == ids[0, 0, 0]:
+            return COLOURS["weight normalization"]
+        return ("#D9D9D9", "#F4F4F4")[parity[n, h, c] % 2]
+
+    ax = ax if ax is not None else plt.subplots(figsize=(3.2, 3.2))[1]
+    right, down = np.array([1, 0]), np.array([0, -1])
+    faces = [(corner(0, h, c), right, down, shade(0, h, c)) for h in range(height) for c in range(width)]
+    faces += [(corner(n, 0, c), right, back, shade(n, 0, c)) for n in range(depth) for c in range(width)]
+    faces += [
+        (corner(n, h, width), back, down, shade(n, h, width - 1)) for n in range(depth) for h in range(height)
+    ]
+    for start, one, other, fill in faces:
+        outline = [start, start + one, start + one + other, start + other]
+        ax.add_patch(plt.Polygon(outline, facecolor=fill, edgecolor="#404040", linewidth=0.7))
+    ax.text(*(corner(depth / 2, 0, 0) + (-0.25, 0.1)), names[0], ha="right", va="bottom")
+    ax.text(*(corner(0, height / 2, 0) + (-0.25, 0)), names[1], ha="right", va="center")
+    ax.text(*(corner(0, height, width / 2) + (0, -0.2)), names[2], ha="center", va="top")
+    means = int(ids.max()) + 1
+    cells = ids.size // means
+    ax.set_xlabel(f"{means} mean{'s' * (means > 1)} of {cells} cell{'s' * (cells > 1)} each")
+    ax.set(aspect="equal", xticks=[], yticks=[])
+    ax.autoscale_view()
+    ax.margins(0.08)
+    ax.spines[:].set_visible(False)
+    ax.grid(False)
+    return ax

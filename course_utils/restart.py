@@ -1,8 +1,8 @@
 """The same compiled net from another seed, without compiling it again.
 
-An experiment over five seeds and five batch sizes trains one net twenty-five times. TensorFlow needs longer to
-build its training program than to run it for a few hundred steps; so the lessons compile such a net once and
-put it back to a fresh start before each training.
+An experiment over five seeds and five batch sizes trains one net twenty-five times. TensorFlow needs
+longer to build its training program than to run it for a few hundred steps; so the lessons compile such a
+net once and put it back to a fresh start before each training.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ def restart(model: keras.Model, seed: int) -> keras.Model:
     Afterwards the model is as if it had been built and compiled right after
     ``keras.utils.set_random_seed(seed)``: initializers have drawn anew, running statistics are those of an
     untrained net, dropout starts over, and the optimizer has made no step. Its learning rate, and what else
-    it was compiled with, stay as they are. The global seed is set too, so that what is shuffled afterwards can
-    be repeated. (One thing does not start over: dropout that Keras 2 compiles with XLA. TensorFlow 2.15 draws its
-    masks from a stream that lasts as long as the process, and that no seed resets.)
+    it was compiled with, stay as they are. The global seed is set too, so that what is shuffled afterwards
+    can be repeated. (One thing does not start over: dropout that Keras 2 compiles with XLA. TensorFlow 2.15
+    draws its masks from a stream that lasts as long as the process, and that no seed resets.)
 
     Parameters
     ----------
