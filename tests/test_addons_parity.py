@@ -1,20 +1,20 @@
-"""The numbers recorded from TensorFlow Addons 0.23, replayed with the class of the stack at hand.
+"""The numbers recorded from TensorFlow Addons 0.23, replayed with the classes of the stack at hand.
 
 On the addons stack this shows that the record is still what Addons gives; on keras3, that ours gives the
 same.
 """
 
+import functools
 import importlib.util
 import json
 import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 
-from course_utils.addons import STACK, WeightNormalization
+import course_utils.addons
+from course_utils.addons import STACK
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
@@ -26,63 +26,104 @@ def load_recorder(name):
     return module
 
 
-recorder = load_recorder("record_weight_normalization")
+RECORDERS = {
+    name: load_recorder(f"record_{name}")
+    for name in ("weight_normalization", "normalization", "conditional_gradient")
+}
+each_record = pytest.mark.parametrize("name", RECORDERS)
 
 # The same code on another processor may add in another order: a few units in the last place of float32
-# (6e-8), grown over five steps, so 2e-6 for Addons itself. Ours is another program of the same mathematics:
+# (6e-8), grown over some steps, so 2e-6 for Addons itself. Ours is another program of the same mathematics:
 # 1e-5.
 TOLERANCE = {"addons": 2e-6, "keras3": 1e-5}[STACK]
 
 
-@pytest.fixture(scope="module")
-def record():
-    with np.load(recorder.RECORD, allow_pickle=False) as arrays:
+@functools.cache
+def record(name):
+    with np.load(RECORDERS[name].RECORD, allow_pickle=False) as arrays:
         return dict(arrays)
 
 
-def part(record, prefix):
-    return {name.split("/")[1]: value for name, value in record.items() if name.split("/")[0] == prefix}
+def part(name, prefix):
+    return {key.split("/")[1]: value for key, value in record(name).items() if key.split("/")[0] == prefix}
+
+
+def case_id(name, case):
+    return RECORDERS[name].case_id(*case)
 
 
 @pytest.mark.filterwarnings("ignore:data-dependent initialisation of the recurrent layer")
-@pytest.mark.parametrize("case", recorder.CASES, ids=lambda case: recorder.case_id(*case))
-def test_gives_the_recorded_numbers(record, case):
-    expected = part(record, recorder.case_id(*case))
-    found = recorder.replay(WeightNormalization, *case, part(record, case[0]))
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        pytest.param(name, case, id=case_id(name, case))
+        for name in RECORDERS
+        for case in RECORDERS[name].CASES
+    ],
+)
+def test_gives_the_recorded_numbers(name, case):
+    expected = part(name, case_id(name, case))
+    found = RECORDERS[name].replay(course_utils.addons, *case, part(name, case[0]))
     assert set(found) == set(expected)
-    for name, value in expected.items():
+    for key, value in expected.items():
         np.testing.assert_allclose(
-            found[name],
+            found[key],
             value,
             rtol=TOLERANCE,
             atol=TOLERANCE,
-            err_msg=f"{name} of {recorder.case_id(*case)}: stack {STACK} against Addons 0.23. If a Keras or "
-            "TensorFlow version changed, look at the plain layer first.",
+            err_msg=f"{key} of {case_id(name, case)}: stack {STACK} against Addons 0.23. If a Keras or "
+            "TensorFlow version changed, look at what is wrapped or derived from first.",
         )
 
 
-def test_the_training_in_the_record_acts(record):
-    for case in recorder.CASES:
-        arrays = part(record, recorder.case_id(*case))
+def test_the_training_in_the_record_acts():
+    for case in RECORDERS["weight_normalization"].CASES:
+        arrays = part("weight_normalization", case_id("weight_normalization", case))
         moved = [
-            np.abs(arrays[name] - arrays[name.replace("trained", "settled")]).max()
-            for name in arrays
-            if name.startswith("trained")
+            np.abs(arrays[key] - arrays[key.replace("trained", "settled")]).max()
+            for key in arrays
+            if key.startswith("trained")
         ]
-        assert min(moved) > 1e-4, f"{recorder.case_id(*case)}: some weight hardly moves"
+        assert min(moved) > 1e-4, f"{case_id('weight_normalization', case)}: some weight hardly moves"
 
 
-def test_record_says_where_it_is_from(record):
-    about = json.loads(str(record["about"]))
+@pytest.mark.parametrize(("one", "other"), [(4, 1), (4, 8), (4, None)])
+def test_the_groups_in_the_record_act(one, other):
+    outputs = [
+        part("normalization", case_id("normalization", ("images", axis, groups, True, True)))["output"]
+        for axis, groups in [(-1, one), (3, other)]
+    ]
+    assert np.abs(outputs[0] - outputs[1]).max() > 0.1
+
+
+def test_the_norms_in_the_record_act():
+    fro, nuclear = (part("conditional_gradient", f"matrices-{ord}-constant") for ord in ("fro", "nuclear"))
+    differ = [np.abs(fro[f"step_1_variable_{i}"] - nuclear[f"step_1_variable_{i}"]).max() for i in range(8)]
+    # Matrices of more than one row and column; for all others the two norms are one.
+    assert [difference > 1e-3 for difference in differ] == [False] * 3 + [True] * 3 + [False] * 2
+
+
+@each_record
+def test_record_says_where_it_is_from(name):
+    about = json.loads(str(record(name)["about"]))
     assert about["tensorflow_addons"].startswith("0.23")
-    assert (GOLDEN.parent.parent / about["script"]).is_file()
-    assert {"date", "python", "tensorflow", "keras", "numpy"} <= set(about)
-    assert recorder.RECORD.stat().st_size < 500_000
+    assert about["script"] == f"tests/golden/record_{name}.py"
+    assert {"what", "date", "python", "tensorflow", "keras", "numpy"} <= set(about)
+    assert RECORDERS[name].RECORD.stat().st_size < 500_000
 
 
-def test_record_has_every_case_and_no_other(record):
-    cases = {recorder.case_id(*case) for case in recorder.CASES}
-    assert {name.split("/")[0] for name in record} == cases | set(recorder.LAYERS) | {"about"}
+@each_record
+def test_record_has_every_case_and_no_other(name):
+    cases = RECORDERS[name].CASES
+    expected = {case_id(name, case) for case in cases} | {case[0] for case in cases} | {"about"}
+    assert {key.split("/")[0] for key in record(name)} == expected
+
+
+@each_record
+def test_records_inputs_are_those_of_its_script(name):
+    for inputs in {case[0] for case in RECORDERS[name].CASES}:
+        for key, value in RECORDERS[name].make_inputs(inputs).items():
+            np.testing.assert_array_equal(part(name, inputs)[key], value, err_msg=f"{inputs}/{key}")
 
 
 def test_gru_has_the_same_defaults_on_both_stacks():
@@ -92,9 +133,11 @@ def test_gru_has_the_same_defaults_on_both_stacks():
 
 
 @pytest.mark.skipif(STACK == "addons", reason="on the addons stack the recorder records")
-def test_recorder_refuses_a_stack_without_addons():
+@each_record
+def test_recorder_refuses_a_stack_without_addons(name, monkeypatch):
+    recorder = RECORDERS[name]
+    monkeypatch.syspath_prepend(GOLDEN)  # as for a script, whose folder is searched
     before = recorder.RECORD.read_bytes()
-    run = subprocess.run([sys.executable, recorder.__file__], capture_output=True, text=True, check=False)
-    assert run.returncode != 0
-    assert "Use the addons stack" in run.stderr
+    with pytest.raises(SystemExit, match="Use the addons stack"):
+        recorder.main()
     assert recorder.RECORD.read_bytes() == before

@@ -11,8 +11,18 @@ from course_utils.addons._stack import STACK, require_tensorflow_backend
 
 if STACK == "addons":
     from course_utils.addons._tfa import WeightNormalization
+    from course_utils.addons._tfa_conditional_gradient import ConditionalGradient
+    from course_utils.addons._tfa_normalization import GroupNormalization, InstanceNormalization
 else:
     require_tensorflow_backend()
+    from course_utils.addons.conditional_gradient import ConditionalGradient
+    from course_utils.addons.group_normalization import GroupNormalization, InstanceNormalization
     from course_utils.addons.weight_normalization import WeightNormalization
 
-__all__ = ["STACK", "WeightNormalization"]
+__all__ = [
+    "STACK",
+    "ConditionalGradient",
+    "GroupNormalization",
+    "InstanceNormalization",
+    "WeightNormalization",
+]

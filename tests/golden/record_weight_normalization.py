@@ -13,10 +13,7 @@ left out, for there Addons normalises per input channel and the course deliberat
 
 from __future__ import annotations
 
-import datetime
-import json
 import pathlib
-import platform
 import sys
 import zlib
 
@@ -77,14 +74,14 @@ def make_inputs(layer_name):
     return {"x": x, "y": y, **{f"initial_{i}": w for i, w in enumerate(weights)}}
 
 
-def replay(wrapper_class, layer_name, data_init, optimizer_name, inputs):
-    """Return what a wrapper does with the inputs of one case, as arrays by name."""
+def replay(source, layer_name, data_init, optimizer_name, inputs):
+    """Return what the wrapper of a module does with the inputs of one case, as arrays by name."""
     make_layer, shape = LAYERS[layer_name]
     layer = make_layer()
     # Weights first, wrapper second: Addons initialises from a copy it takes of them when it is built.
     layer.build((None, *shape))
     layer.set_weights([inputs[f"initial_{i}"] for i in range(len(layer.weights))])
-    wrapper = wrapper_class(layer, data_init=data_init)
+    wrapper = source.WeightNormalization(layer, data_init=data_init)
     wrapper.build((None, *shape))
     # Taken before the first call, in which Addons puts tensors where the layer had its variables.
     variables = [wrapper.g, *layer.trainable_weights]
@@ -105,38 +102,11 @@ def replay(wrapper_class, layer_name, data_init, optimizer_name, inputs):
 
 
 def main():
-    if int(keras.__version__.split(".")[0]) >= 3:
-        sys.exit(
-            "This records TensorFlow Addons, which does not run beside Keras "
-            f"{keras.__version__}. Use the addons stack: Python 3.10 or 3.11 with the locked requirements."
-        )
-    import tensorflow_addons as tfa
+    from recording import import_addons, record
 
-    if not tfa.__version__.startswith("0.23"):
-        sys.exit(f"The record is of TensorFlow Addons 0.23; found {tfa.__version__}.")
-    arrays = {}
-    for layer in LAYERS:
-        inputs = make_inputs(layer)
-        arrays.update({f"{layer}/{name}": value for name, value in inputs.items()})
-        for case in CASES:
-            if case[0] == layer:
-                outputs = replay(tfa.layers.WeightNormalization, *case, inputs)
-                arrays.update({f"{case_id(*case)}/{name}": value for name, value in outputs.items()})
-    about = {
-        "what": "tfa.layers.WeightNormalization: settled weights, first output, gradients, weights after 5 "
-        "steps",
-        "script": f"tests/golden/{pathlib.Path(__file__).name}",
-        "date": datetime.date.today().isoformat(),
-        "python": platform.python_version(),
-        "tensorflow_addons": tfa.__version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "numpy": np.__version__,
-        "machine": platform.machine(),
-    }
-    arrays["about"] = np.array(json.dumps(about))
-    np.savez_compressed(RECORD, **arrays)
-    print(f"{RECORD.name}: {len(CASES)} cases, {RECORD.stat().st_size / 1024:.0f} kB")
+    tfa = import_addons()
+    what = "tfa.layers.WeightNormalization: settled weights, first output, gradients, weights after 5 steps"
+    record(sys.modules[__name__], tfa.layers, tfa.__version__, what)
 
 
 if __name__ == "__main__":
