@@ -187,7 +187,7 @@ def _curve(lrs, losses, shortest=3):
     lrs, losses = np.asarray(lrs, float), np.asarray(losses, float)
     if lrs.ndim != 1 or lrs.shape != losses.shape:
         raise ValueError(
-            f"lrs and losses should be two rows of one length; received shapes {lrs.shape} and {losses.shape}."
+            f"lrs and losses should be rows of one length; received shapes {lrs.shape} and {losses.shape}."
         )
     if len(lrs) < shortest:
         raise ValueError(
@@ -417,6 +417,7 @@ def lr_find(
             lrs = np.geomspace(start_lr, end_lr, num_iter)
             iterator = iter(batches)
             steps, variables = _step_function(model, rate, iterator)
+            metrics = model.metrics
             # Copies in the computer's own memory: TensorFlow may reuse the buffer of a variable.
             before = [(variable, variable.numpy()) for variable in variables]
             try:
@@ -431,6 +432,9 @@ def lr_find(
             finally:
                 for variable, value in before:
                     variable.assign(value)
+                for metric in model.metrics:
+                    if metric not in metrics:  # made in the first step, by Keras 2 without a graph
+                        metric.reset_state()
     return LRFinderResult(lrs[: len(losses)], np.array(losses), np.array(smoothed), stopped)
 
 
@@ -442,7 +446,11 @@ def _raise_rate(steps, iterator, lrs, group, smooth_f, diverge_th):
     for begin in range(0, len(lrs), group):
         for loss in steps(iterator, tf.constant(lrs[begin : begin + group])).numpy().tolist():
             if not math.isfinite(loss):
-                return losses, smoothed, f"the loss became {loss} at a learning rate of {lrs[len(losses)]:.3g}"
+                return (
+                    losses,
+                    smoothed,
+                    f"the loss became {loss} at a learning rate of {lrs[len(losses)]:.3g}",
+                )
             average += share * (loss - average)
             losses.append(loss)
             # The average began at zero; divided by the sum of its shares it is one over the losses so far.
@@ -478,13 +486,16 @@ def _step_function(model, rate, iterator):
 
     if model.run_eagerly:
         return steps, _distinct(_variables(model, rate))
-    # As `fit` does: XLA (if asked for) sees one step; Keras 2 lets AutoGraph rewrite a train_step, Keras 3 not.
-    step = tf.function(
-        step, jit_compile=bool(model.jit_compile), autograph=_KERAS_2, reduce_retracing=True
-    )
-    steps = tf.function(steps, autograph=False, reduce_retracing=True)
+    # As `fit` does: XLA, if asked for, sees one step; Keras 2 lets AutoGraph rewrite a train_step.
+    step = tf.function(step, jit_compile=bool(model.jit_compile), autograph=_KERAS_2, reduce_retracing=True)
     # Tracing changes nothing yet, and finds what a train_step uses beyond the model's own variables.
-    traced = steps.get_concrete_function(iterator, tf.TensorSpec((None,), tf.float64))
+    types = (iterator, tf.TensorSpec((None,), tf.float64))
+    metrics = model.metrics
+    traced = tf.function(steps, autograph=False).get_concrete_function(*types)
+    if len(model.metrics) > len(metrics):
+        # Keras 2 makes its metrics in the first step. Only from the second on are there all to begin anew.
+        step = tf.function(step.python_function, jit_compile=bool(model.jit_compile), reduce_retracing=True)
+        traced = tf.function(steps, autograph=False).get_concrete_function(*types)
     return traced, _distinct([*_variables(model, rate), *traced.graph.variables])
 
 
@@ -510,8 +521,8 @@ def _rate_variable(model):
     # Keras 2 shows a schedule's current value as a variable; what it was built with is kept beside.
     if not hasattr(getattr(inner, "_learning_rate", rate), "assign") or getattr(inner, "_initial_decay", 0):
         raise ValueError(
-            f"the learning rate of the model's {type(inner).__name__} follows a schedule, so it cannot be set "
-            "batch by batch. Compile the model with a plain number as learning_rate, find the rate, then "
+            f"the learning rate of the model's {type(inner).__name__} follows a schedule, so it cannot be "
+            "set batch by batch. Compile the model with a plain number as learning_rate, find the rate, then "
             "compile with the schedule."
         )
     return rate
@@ -577,12 +588,12 @@ def _layer_seeds_kept(model):
 def _random_state_kept():
     """Put back the global random states of Python, NumPy and TensorFlow."""
     tensorflow = getattr(context.context(), "_rng", None)  # absent until a seed is set
-    before = random.getstate(), np.random.get_state(), tensorflow and tensorflow.getstate()
+    before = random.getstate(), np.random.get_state(), tensorflow and tensorflow.getstate()  # noqa: NPY002
     try:
         yield
     finally:
         random.setstate(before[0])
-        np.random.set_state(before[1])
+        np.random.set_state(before[1])  # noqa: NPY002
         if tensorflow and tensorflow.getstate() != before[2]:
             tensorflow.setstate(before[2])
             # Random operations outside functions are kept with their state and found again by their seeds.
@@ -603,7 +614,9 @@ def _batches(x, y, sample_weight, batch_size, num_iter, seed):
     data = tf.nest.map_structure(_as_tensor, keras.utils.pack_x_y_sample_weight(x, y, sample_weight))
     lengths = sorted({int(tensor.shape[0]) for tensor in tf.nest.flatten(data)})
     if len(lengths) != 1 or lengths[0] == 0:
-        raise ValueError(f"x, y and sample_weight should hold the same number of examples; received {lengths}.")
+        raise ValueError(
+            f"x, y and sample_weight should hold the same number of examples; received {lengths}."
+        )
     examples = lengths[0]
     batch_size = min(batch_size, examples)
     rng = np.random.default_rng(seed)
@@ -677,7 +690,9 @@ def _check_settings(start_lr, end_lr, num_iter, smooth_f, diverge_th):
     if not 0 <= smooth_f < 1:
         raise ValueError(f"smooth_f should be from 0 (no smoothing) to below 1; received {smooth_f}.")
     if diverge_th <= 1:
-        raise ValueError(f"diverge_th should be above 1, a multiple of the lowest loss; received {diverge_th}.")
+        raise ValueError(
+            f"diverge_th should be above 1, a multiple of the lowest loss; received {diverge_th}."
+        )
     _whole("num_iter", num_iter, least=2)
 
 
