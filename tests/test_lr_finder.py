@@ -80,7 +80,7 @@ def assert_same_state(after, before):
 def trained(net, data=(X, Y), epochs=2):
     """The weights and slots after a training, which draws on every random state."""
     if isinstance(data, tuple):
-        net.fit(*data, batch_size=16, epochs=epochs, verbose=0)
+        net.fit(*data, batch_size=48, epochs=epochs, verbose=0)
     else:
         net.fit(data, epochs=epochs, verbose=0)
     return plain_values(net.variables) + plain_values(net.optimizer.variables)
@@ -164,6 +164,7 @@ def test_it_stops_at_a_loss_that_is_not_finite(steps_per_execution):
     y = np.array([0, 0, 0, 0, np.nan, 0], "float32")
     net = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
     net.compile("sgd", "mse", steps_per_execution=steps_per_execution)
+    net.evaluate(x, x, verbose=0)  # Keras 2 makes its metrics now
     build_optimizer(net)
     before = state(net)
     data = tf.data.Dataset.from_tensor_slices((x, y[:, None])).batch(1)
@@ -270,7 +271,7 @@ def test_the_training_after_it_is_the_training_without_it(how, data):
 
     def run(find):
         net = small_net(dropout=dropout, **how)
-        mine = shuffled(X, Y, 16) if data == "dataset" else (X, Y)
+        mine = shuffled(X, Y, 48) if data == "dataset" else (X, Y)
         if find:
             lr_find(net, *(mine if isinstance(mine, tuple) else (mine,)), **SHORT)
         return trained(net, mine), random.random(), np.random.random()  # noqa: NPY002
@@ -280,8 +281,8 @@ def test_the_training_after_it_is_the_training_without_it(how, data):
 
 def test_in_the_midst_of_a_training_it_changes_nothing_either():
     def run(find):
-        net, data = small_net(), shuffled(X, Y, 16)
-        net.layers[2].seed = 3
+        net, data = small_net(), shuffled(X, Y, 48)
+        pass
         trained(net, data)
         if find:
             lr_find(net, data, **SHORT)
