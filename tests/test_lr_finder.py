@@ -282,7 +282,8 @@ def test_the_training_after_it_is_the_training_without_it(how, data):
 def test_in_the_midst_of_a_training_it_changes_nothing_either():
     def run(find):
         net, data = small_net(), shuffled(X, Y, 48)
-        pass
+        if STACK == "addons":  # a seed given to a layer, which Keras 2 counts up with every tracing
+            net.layers[2]._random_generator._seed = 3
         trained(net, data)
         if find:
             lr_find(net, data, **SHORT)
