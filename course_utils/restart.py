@@ -60,7 +60,9 @@ def restart(model: keras.Model, seed: int) -> keras.Model:
     fresh = keras.models.clone_model(model)
     fresh_optimizer = type(optimizer).from_config(optimizer.get_config())
     for one in (optimizer, fresh_optimizer):
-        one.build(model.trainable_variables)
+        # TensorFlow Addons' optimizers are of the kind that Keras 2 calls legacy.
+        build = one.build if hasattr(one, "build") else one._create_all_weights
+        build(model.trainable_variables)
 
     for old, new in zip(model.variables, fresh.variables, strict=True):
         old.assign(new)
@@ -71,4 +73,6 @@ def restart(model: keras.Model, seed: int) -> keras.Model:
 
 def _memory(optimizer):
     """An optimizer's variables, and Nadam's product, which Keras 2 does not count among them."""
-    return [*optimizer.variables, *(v for v in vars(optimizer).values() if isinstance(v, tf.Variable))]
+    variables = optimizer.variables
+    variables = variables() if callable(variables) else variables
+    return [*variables, *(v for v in vars(optimizer).values() if isinstance(v, tf.Variable))]

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from course_utils.addons import STACK
+from course_utils.addons import STACK, ConditionalGradient
 from course_utils.batches import shuffled
 from course_utils.restart import restart
 
@@ -41,6 +41,16 @@ def assert_equal(one, other):
     assert len(one) == len(other)
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_optimizers_of_addons_are_restarted_too():
+    net = make(ConditionalGradient(0.99, lambda_=5.0))
+    train(restart(net, 3))
+    first = net.get_weights()
+    assert int(net.optimizer.iterations) == 12
+    train(restart(net, 3))
+    assert_equal(net.get_weights(), first)
+    assert int(net.optimizer.iterations) == 12
 
 
 @pytest.mark.parametrize("xla", [False, True])
