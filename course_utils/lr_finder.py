@@ -388,8 +388,8 @@ def lr_find(
     pipeline does when read cannot be undone.
 
     A layer of Keras 2 with a seed of its own (``Dropout(0.5, seed=3)``) takes its random numbers from that
-    seed and from how often it was traced. The first ``fit`` of a freshly compiled model traces once less after the
-    test, whose metrics and slots it finds made; so there, and only there, it draws other numbers.
+    seed and from how often it was traced. The first ``fit`` of a freshly compiled model traces once less
+    after the test, whose metrics and slots it finds made; so there, and only there, it draws other numbers.
 
     Other optimizers that a ``train_step`` uses are put back too, but their rates do not grow.
 
