@@ -377,7 +377,8 @@ def lr_find(
 
     Notes
     -----
-    As many steps as the model is compiled for (``steps_per_execution``) run in one call of TensorFlow. The
+    Ten steps, or more if the model is compiled for more (``steps_per_execution``), run in one call of
+    TensorFlow: waiting for the loss of every single step would cost more than a small step itself. The
     curve is looked at between calls: steps taken after the stop are thrown away, and Ctrl-C waits for the
     call to end.
 
@@ -386,9 +387,9 @@ def lr_find(
     than 2 GB of it) is read itself, and its next order is a later one. What a Python generator inside a
     pipeline does when read cannot be undone.
 
-    A layer of Keras 2 with a seed of its own (``Dropout(0.5, seed=3)``) takes its random numbers from that seed
-    and from how often it was traced. The first ``fit`` of a freshly compiled model traces once less after the
-    test, whose metrics and slots it finds made; so there, and only there, it draws other numbers.
+    A layer of Keras 2 with a seed of its own (``Dropout(0.5, seed=3)``) takes its random numbers from that
+    seed and from how often it was traced. The first ``fit`` of a freshly compiled model traces once less
+    after the test, whose metrics and slots it finds made; so there, and only there, it draws other numbers.
 
     Other optimizers that a ``train_step`` uses are put back too, but their rates do not grow.
 
@@ -426,7 +427,7 @@ def lr_find(
             before = [(variable, variable.numpy()) for variable in variables]
             try:
                 losses, smoothed, stopped = _raise_rate(
-                    steps, iterator, lrs, int(model.steps_per_execution or 1), smooth_f, diverge_th
+                    steps, iterator, lrs, max(10, int(model.steps_per_execution or 1)), smooth_f, diverge_th
                 )
             except tf.errors.OutOfRangeError as error:
                 raise ValueError(
