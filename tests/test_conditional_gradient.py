@@ -1,0 +1,518 @@
+"""What ConditionalGradient promises: on both stacks where both have it, the rest on keras3."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from course_utils.addons import STACK, ConditionalGradient
+from course_utils.addons._top_singular import top_singular_product
+
+schedules = keras.optimizers.schedules
+keras3 = pytest.mark.skipif(
+    STACK != "keras3", reason="beside Keras 2 this is one of its older optimizers, which have no such thing"
+)
+both_norms = pytest.mark.parametrize("ord", ["fro", "nuclear"])
+
+# A dozen operations in float32 (6e-8 each).
+CLOSE = {"rtol": 2e-6, "atol": 2e-6}
+
+
+def data(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def step(optimizer, weights, gradient):
+    """One step from weights, as an array."""
+    variable = tf.Variable(weights)
+    if not isinstance(gradient, tf.IndexedSlices):
+        gradient = tf.constant(gradient, variable.dtype)
+    optimizer.apply_gradients([(gradient, variable)])
+    return variable.numpy()
+
+
+def top_by_numpy(matrix):
+    u, _, vt = np.linalg.svd(matrix.astype("float64"), full_matrices=False)
+    return np.outer(u[:, 0], vt[0])
+
+
+# -- the step ------------------------------------------------------------------------------------------------
+
+
+def test_a_case_to_check_by_hand():
+    # The gradient has length 5: 0.75 · (4, 8) - 0.25 · 10 · (3, -4) / 5.
+    found = step(ConditionalGradient(0.75, 10.0), [4.0, 8.0], [3.0, -4.0])
+    np.testing.assert_allclose(found, [1.5, 8.0], **CLOSE)
+
+
+def test_a_nuclear_case_to_check_by_hand():
+    # Singular values 3 and 1: only the element of the larger one moves away from 0.
+    found = step(
+        ConditionalGradient(0.5, 8.0, ord="nuclear"), [[2.0, 0.0], [0.0, 2.0]], [[0.0, -3.0], [1.0, 0.0]]
+    )
+    np.testing.assert_allclose(found, [[1.0, 4.0], [0.0, 1.0]], **CLOSE)
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (5, 3), (2, 3, 4), (2, 2, 3, 4)], ids=str)
+def test_frobenius_steps_are_the_formula(shape):
+    w, gradient = data(*shape), 100 * data(*shape, seed=1)
+    expected = 0.9 * w - 0.1 * 7 * gradient / (np.sqrt((gradient**2).sum()) + 2.0)
+    found = step(ConditionalGradient(0.9, 7.0, epsilon=2.0), w, gradient)
+    np.testing.assert_allclose(found, expected, **CLOSE)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (2, 3, 4), (2, 2, 3, 4)], ids=str)
+def test_nuclear_steps_are_the_formula(shape):
+    w, gradient = data(*shape), 100 * data(*shape, seed=1)
+    top = top_by_numpy(gradient.reshape(-1, shape[-1])).reshape(shape)
+    found = step(ConditionalGradient(0.9, 7.0, ord="nuclear"), w, gradient)
+    np.testing.assert_allclose(found, 0.9 * w - 0.1 * 7 * top, **CLOSE)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (4,), (1, 4), (4, 1)], ids=str)
+def test_vectors_and_scalars_have_one_norm_only(shape):
+    w, gradient = data(*shape), data(*shape, seed=1)
+    found = [step(ConditionalGradient(0.9, 7.0, ord=ord), w, gradient) for ord in ("fro", "nuclear")]
+    np.testing.assert_allclose(found[0], found[1], **CLOSE)
+
+
+@both_norms
+@pytest.mark.parametrize("shape", [(), (4,), (5, 3), (2, 3, 4)], ids=str)
+@pytest.mark.parametrize("epsilon", [0.0, 1e-7])
+def test_a_gradient_of_zero_only_shrinks(ord, shape, epsilon):
+    w = data(*shape)
+    found = step(ConditionalGradient(0.75, 3.0, epsilon=epsilon, ord=ord), w, np.zeros(shape, "float32"))
+    np.testing.assert_array_equal(found, np.float32(0.75) * w)
+
+
+@both_norms
+def test_learning_rate_is_the_share_that_is_kept(ord):
+    w, gradient = data(4, 3), data(4, 3, seed=1)
+    np.testing.assert_array_equal(step(ConditionalGradient(1.0, 5.0, ord=ord), w, gradient), w)
+    # 0 jumps to the surface of the ball, wherever w was.
+    there = step(ConditionalGradient(0.0, 5.0, ord=ord), w, gradient)
+    assert np.linalg.norm(there) == pytest.approx(5.0, rel=1e-5)
+    nearer, farther = (
+        np.linalg.norm(step(ConditionalGradient(rate, 5.0, ord=ord), w, gradient) - w) for rate in (0.9, 0.5)
+    )
+    assert nearer < farther
+
+
+rates = st.floats(0, 1, width=32)
+radii = st.floats(0.125, 1000, width=32)
+seeds = st.integers(0, 10_000)
+lengths = st.sampled_from([1e-3, 1.0, 1e4])
+quickly = settings(max_examples=15, deadline=None, derandomize=True)
+
+
+@both_norms
+@quickly
+@given(rate=rates, radius=radii, length=lengths, seed=seeds)
+def test_a_step_from_zero_is_1_minus_eta_times_lambda_long(ord, rate, radius, length, seed):
+    gradient = np.float32(length) * data(4, 3, seed=seed)
+    found = step(ConditionalGradient(rate, radius, ord=ord), np.zeros((4, 3), "float32"), gradient)
+    # Beside a gradient of length 1e-3, the epsilon of 1e-7 takes 1e-4.
+    assert np.linalg.norm(found) == pytest.approx((1 - rate) * radius, rel=3e-4, abs=1e-6)
+    assert np.sum(found * gradient) <= 0
+
+
+@both_norms
+@quickly
+@given(rate=rates, radius=radii, length=lengths, start=st.floats(0, 1), seed=seeds)
+def test_what_starts_inside_the_ball_stays_inside(ord, rate, radius, length, start, seed):
+    norm = np.linalg.norm if ord == "fro" else lambda w: np.linalg.norm(w, "nuc")
+    w = data(4, 3, seed=seed)
+    variable = tf.Variable(w * np.float32(start * radius / norm(w)))
+    optimizer = ConditionalGradient(rate, radius, ord=ord)
+    for i in range(8):
+        optimizer.apply_gradients([(tf.constant(np.float32(length) * data(4, 3, seed=seed + i)), variable)])
+        assert norm(variable.numpy()) <= radius * (1 + 1e-5)
+
+
+def test_ten_thousand_times_the_gradient_is_the_same_step():
+    w, gradient = data(4, 3), data(4, 3, seed=1)
+    for ord in ("fro", "nuclear"):
+        found = [
+            step(ConditionalGradient(0.9, 7.0, epsilon=0.0, ord=ord), w, np.float32(factor) * gradient)
+            for factor in (1e-4, 1, 1e4)
+        ]
+        np.testing.assert_allclose(found[0], found[1], **CLOSE)
+        np.testing.assert_allclose(found[2], found[1], **CLOSE)
+
+
+@both_norms
+def test_not_a_number_is_not_hidden(ord):
+    gradient = data(4, 3)
+    gradient[0, 0] = np.nan
+    assert np.isnan(step(ConditionalGradient(0.9, 7.0, ord=ord), data(4, 3), gradient)).any()
+
+
+@both_norms
+def test_sparse_gradients_move_the_rows_looked_up_and_no_other(ord):
+    w, values = data(6, 3), data(3, 3, seed=1)
+    found = step(ConditionalGradient(0.9, 7.0, ord=ord), w, tf.IndexedSlices(tf.constant(values), [4, 1, 4]))
+    whole = np.zeros((6, 3), "float32")
+    np.add.at(whole, [4, 1, 4], values)
+    dense = step(ConditionalGradient(0.9, 7.0, ord=ord), w, whole)
+    np.testing.assert_allclose(found[[1, 4]], dense[[1, 4]], **CLOSE)
+    np.testing.assert_array_equal(found[[0, 2, 3, 5]], w[[0, 2, 3, 5]])
+
+
+# -- the top singular vectors --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(64, 10), (10, 64), (32, 32), (2, 2)], ids=str)
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_top_singular_product_is_that_of_a_decomposition(shape, jit_compile):
+    compute = tf.function(top_singular_product, jit_compile=jit_compile)
+    for seed in range(3):
+        matrix = data(*shape, seed=seed)
+        np.testing.assert_allclose(compute(matrix), top_by_numpy(matrix), atol=5e-6)
+
+
+@pytest.mark.parametrize("gap", [0.5, 0.1, 1e-2, 1e-3])
+def test_a_second_singular_value_close_by(gap):
+    rng = np.random.default_rng(5)
+    u, v = (np.linalg.qr(rng.normal(size=(size, size)))[0] for size in (30, 20))
+    values = np.concatenate([[1, 1 - gap], np.linspace(0.9 - gap, 0, 18)])
+    matrix = (u[:, :20] * values) @ v.T
+    # Rounding to float32 alone turns the vectors by about 6e-8 / gap.
+    found = top_singular_product(tf.constant(matrix.astype("float32")))
+    np.testing.assert_allclose(found, np.outer(u[:, 0], v[:, 0]), atol=1e-6 / gap)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e20, 1e30])
+def test_top_singular_product_of_tiny_and_huge_matrices(scale):
+    matrix = data(6, 4)
+    found = top_singular_product(tf.constant(np.float32(scale) * matrix))
+    np.testing.assert_allclose(found, top_by_numpy(matrix), atol=1e-5)
+
+
+def test_equal_singular_values_give_one_of_their_products():
+    found = top_singular_product(tf.eye(4) * 3).numpy()
+    assert np.linalg.matrix_rank(found) == 1
+    assert np.linalg.norm(found) == pytest.approx(1)
+    assert np.trace(found) == pytest.approx(1)  # the largest there is, so a steepest direction
+    np.testing.assert_array_equal(top_singular_product(tf.eye(4) * 3), found)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
+def test_top_singular_product_keeps_the_dtype(dtype):
+    matrix = data(6, 4) * 100
+    found = top_singular_product(tf.cast(matrix, dtype))
+    assert found.dtype == dtype
+    atol = {"float64": 1e-6, "float16": 2e-3, "bfloat16": 2e-2}[dtype]  # of the rounded matrix, rounded
+    np.testing.assert_allclose(tf.cast(found, "float64"), top_by_numpy(matrix), atol=atol)
+
+
+# -- in models -----------------------------------------------------------------------------------------------
+
+X, Y = data(32, 6, 6, 1), data(32, 2, seed=1)
+
+
+def small_net(optimizer, **options):
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            keras.layers.Conv2D(4, 3, activation="relu"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2),
+        ]
+    )
+    model.compile(optimizer, "mse", **options)
+    return model
+
+
+def fitted(optimizer, epochs=1, **options):
+    """The weights after training, and what the optimizer has to say."""
+    model = small_net(optimizer, **options)
+    model.fit(X, Y, batch_size=8, epochs=epochs, shuffle=False, verbose=0)
+    return model
+
+
+def assert_same_weights(one, other, **tolerance):
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, **(tolerance or {"rtol": 1e-4, "atol": 1e-5}))
+
+
+@both_norms
+@pytest.mark.parametrize(
+    "options",
+    [{"jit_compile": True}, {"jit_compile": False, "steps_per_execution": 2}, {"run_eagerly": True}],
+    ids=str,
+)
+def test_fit_takes_the_steps_of_the_formula(ord, options):
+    model = small_net("sgd")
+    weights = [tf.Variable(w) for w in model.get_weights()]
+    for start in range(0, 32, 8):
+        model.set_weights([w.numpy() for w in weights])
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(X[start : start + 8]) - Y[start : start + 8]) ** 2)
+        for w, gradient in zip(weights, tape.gradient(loss, model.trainable_variables), strict=True):
+            g = gradient.numpy()
+            is_matrix = ord == "nuclear" and g.ndim > 1
+            top = top_by_numpy(g.reshape(-1, g.shape[-1])).reshape(g.shape) if is_matrix else None
+            w.assign(0.9 * w - 0.1 * 3 * (top if is_matrix else g / np.linalg.norm(g)))
+    model.set_weights([w.numpy() for w in weights])
+    assert_same_weights(fitted(ConditionalGradient(0.9, 3.0, ord=ord), **options), model)
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_embeddings_train(jit_compile):
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras.layers.Embedding(7, 4),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile(ConditionalGradient(0.9, 3.0), "mse", jit_compile=jit_compile)
+    before = model.layers[0].get_weights()[0]
+    model.fit(np.array([[1, 1, 2], [2, 5, 1]]), np.ones((2, 1)), epochs=3, verbose=0)
+    moved = np.abs(model.layers[0].get_weights()[0] - before).max(1)
+    np.testing.assert_array_equal(moved > 1e-3, [False, True, True, False, False, True, False])
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_constant_schedules_and_functions_are_as_good_as_numbers(jit_compile):
+    expected = fitted(ConditionalGradient(0.9, 3.0), jit_compile=jit_compile)
+    as_schedules = ConditionalGradient(
+        schedules.PiecewiseConstantDecay([100], [0.9, 0.1]),
+        schedules.PiecewiseConstantDecay([100], [3.0, 9.0]),
+    )
+    as_functions = ConditionalGradient(lambda: 0.9, lambda: 3.0)
+    for optimizer in (as_schedules, as_functions):
+        assert_same_weights(fitted(optimizer, jit_compile=jit_compile), expected, atol=1e-6)
+
+
+def test_schedules_follow_the_steps():
+    optimizer = ConditionalGradient(
+        schedules.PiecewiseConstantDecay([0], [0.5, 0.75]), schedules.PiecewiseConstantDecay([1], [2.0, 4.0])
+    )
+    variable = tf.Variable(8.0)
+    seen = []
+    for _ in range(3):
+        optimizer.apply_gradients([(tf.constant(1.0), variable)])
+        seen.append(float(variable.numpy()))
+    # 0.5 · 8 - 0.5 · 2, 0.75 · 3 - 0.25 · 2, 0.75 · 1.75 - 0.25 · 4
+    np.testing.assert_allclose(seen, [3.0, 1.75, 0.3125], **CLOSE)
+
+
+def test_numbers_can_be_set_between_steps():
+    optimizer = ConditionalGradient(0.5, 2.0)
+    model = small_net(optimizer)
+    model.fit(X, Y, verbose=0)
+    optimizer.learning_rate = 1.0
+    before = model.get_weights()
+    model.fit(X, Y, verbose=0)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    optimizer.learning_rate, optimizer.lambda_ = 0.0, 5.0
+    model.fit(X, Y, batch_size=32, verbose=0)
+    assert [np.linalg.norm(w) for w in model.get_weights()] == pytest.approx([5.0] * 4, rel=1e-4)
+
+
+def test_clipping():
+    # Clipping lengths leaves the direction, so nothing changes but what epsilon does.
+    w, gradient = data(4, 3), data(4, 3, seed=1)
+    plain = step(ConditionalGradient(0.9, 3.0), w, gradient)
+    for option in ("clipnorm", "global_clipnorm"):
+        np.testing.assert_allclose(
+            step(ConditionalGradient(0.9, 3.0, **{option: 0.1}), w, gradient), plain, **CLOSE
+        )
+    # Clipping values turns it.
+    clipped = step(ConditionalGradient(0.9, 3.0, clipvalue=0.1), w, gradient)
+    expected = step(ConditionalGradient(0.9, 3.0), w, np.clip(gradient, -0.1, 0.1))
+    np.testing.assert_allclose(clipped, expected, **CLOSE)
+    assert np.abs(clipped - plain).max() > 1e-3
+
+
+def test_same_seed_gives_the_same_weights():
+    for one, other in zip(
+        *(fitted(ConditionalGradient(0.9, 3.0, ord="nuclear")).get_weights() for _ in range(2)), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("ord", "jit_compile"), [("fro", True), ("nuclear", False)])
+def test_mixed_precision(ord, jit_compile):
+    plain = fitted(ConditionalGradient(0.99, 3.0, ord=ord), jit_compile=jit_compile)
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model = fitted(ConditionalGradient(0.99, 3.0, ord=ord), jit_compile=jit_compile)
+        loss = model.evaluate(X, Y, verbose=0)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert "LossScale" in type(model.optimizer).__name__
+    # Not the weights: where two singular values are close, a gradient rounded to ten bits has other vectors.
+    assert loss == pytest.approx(plain.evaluate(X, Y, verbose=0), rel=2e-2)
+    assert loss < 0.98 * small_net("sgd").evaluate(X, Y, verbose=0)
+
+
+@keras3
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+@both_norms
+def test_variables_of_other_precision(ord, dtype):
+    # 1 - 0.9995 has no correct digit left in bfloat16, and the squares overflow in float16.
+    w, gradient = data(5, 4), 300 * data(5, 4, seed=1)
+    expected = step(ConditionalGradient(0.9995, 200.0, ord=ord), w, gradient)
+    variable = tf.Variable(tf.cast(w, dtype))
+    ConditionalGradient(0.9995, 200.0, ord=ord).apply_gradients([(tf.cast(gradient, dtype), variable)])
+    rounding = {"float16": 2e-3, "bfloat16": 2e-2, "float64": 1e-4}[dtype]
+    np.testing.assert_allclose(tf.cast(variable, "float32"), expected, atol=rounding)
+
+
+@keras3
+def test_moving_average_of_the_weights():
+    plain = fitted(ConditionalGradient(0.9, 3.0))
+    # A momentum of 0 averages over the last value only.
+    last = fitted(ConditionalGradient(0.9, 3.0, use_ema=True, ema_momentum=0.0))
+    assert_same_weights(last, plain, atol=1e-6)
+    averaged = fitted(ConditionalGradient(0.9, 3.0, use_ema=True, ema_momentum=0.9))
+    assert np.abs(averaged.get_weights()[0] - plain.get_weights()[0]).max() > 1e-3
+
+
+@keras3
+def test_loss_scale_and_accumulated_gradients():
+    plain = fitted(ConditionalGradient(0.9, 3.0))
+    assert_same_weights(fitted(ConditionalGradient(0.9, 3.0, loss_scale_factor=1024.0)), plain)
+    model = small_net(ConditionalGradient(0.9, 3.0, gradient_accumulation_steps=2))
+    model.fit(X[:16], Y[:16], batch_size=8, shuffle=False, verbose=0)
+    at_once = small_net(ConditionalGradient(0.9, 3.0))
+    at_once.fit(X[:16], Y[:16], batch_size=16, verbose=0)
+    assert_same_weights(model, at_once)
+
+
+# -- saving --------------------------------------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable(package="course_utils_tests")
+def radius_of_three():
+    return 3.0
+
+
+@pytest.mark.parametrize(
+    "lambda_",
+    [3.0, 7, schedules.ExponentialDecay(3.0, 10, 0.5), radius_of_three],
+    ids=["float", "int", "schedule", "function"],
+)
+@pytest.mark.parametrize("rate", [0.5, schedules.CosineDecay(0.9, 100)], ids=["number", "schedule"])
+def test_config_round_trip(rate, lambda_):
+    optimizer = ConditionalGradient(rate, lambda_, epsilon=1e-3, ord="nuclear", name="cg", clipvalue=0.5)
+    config = optimizer.get_config()
+    again = ConditionalGradient.from_config(config)
+    assert again.get_config() == config == optimizer.get_config()
+    assert (again.ord, again.epsilon, again.clipvalue) == ("nuclear", 1e-3, 0.5)
+    by_name = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
+    assert isinstance(by_name, ConditionalGradient)
+    w, gradient = data(4, 3), data(4, 3, seed=1)
+    np.testing.assert_array_equal(step(again, w, gradient), step(optimizer, w, gradient))
+
+
+def test_models_are_saved_and_loaded(tmp_path):
+    model = fitted(ConditionalGradient(0.9, schedules.ExponentialDecay(3.0, 2, 0.5), ord="nuclear"))
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert isinstance(again.optimizer, ConditionalGradient)
+    assert_same_weights(again, model, atol=0)
+    if STACK == "keras3":  # Keras 2 writes no state of its older optimizers into this format
+        assert int(again.optimizer.iterations.numpy()) == 4
+        for one in (model, again):
+            one.fit(X, Y, batch_size=8, shuffle=False, verbose=0)
+        assert_same_weights(again, model, atol=0)
+
+
+@keras3
+def test_state_has_the_numbers_that_were_set(tmp_path):
+    model = fitted(ConditionalGradient(0.9, 3.0))
+    model.optimizer.learning_rate, model.optimizer.lambda_ = 0.75, 5.0
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras").optimizer
+    state = [float(value.numpy()) for value in (again.learning_rate, again.lambda_, again.iterations)]
+    assert state == [0.75, 5.0, 4.0]
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "lambda_"])
+def test_functions_that_could_not_be_loaded_are_not_saved(name, tmp_path):
+    optimizer = ConditionalGradient(**{"learning_rate": 0.9, "lambda_": 3.0, name: lambda: 0.5})
+    message = rf"`{name}` is a function that Keras cannot find again.*LearningRateSchedule.*register_keras"
+    with pytest.raises(ValueError, match=message):
+        optimizer.get_config()
+    model = fitted(optimizer)  # training is another matter
+    with pytest.raises(ValueError, match=message):
+        model.save(tmp_path / "model.keras")
+
+
+# -- what is refused -----------------------------------------------------------------------------------------
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("value", [-0.01, 1.01, NAN, INF, True, "0.9", None, [0.9]])
+def test_bad_learning_rate(value):
+    with pytest.raises(ValueError, match=r"`learning_rate` should be a number in \[0, 1\].*received: "):
+        ConditionalGradient(value, 3.0)
+
+
+@pytest.mark.parametrize("value", [0, 0.0, -3.0, NAN, INF, True, "3", None])
+def test_bad_lambda(value):
+    with pytest.raises(ValueError, match=r"`lambda_` should be a finite number > 0.*received: "):
+        ConditionalGradient(0.9, value)
+
+
+@pytest.mark.parametrize("value", [-1e-7, NAN, INF, True, "1e-7", None])
+def test_bad_epsilon(value):
+    with pytest.raises(ValueError, match="`epsilon` should be a finite number ≥ 0, received: "):
+        ConditionalGradient(0.9, 3.0, epsilon=value)
+
+
+@pytest.mark.parametrize("value", ["frobenius", "Fro", 2, None, ["fro"]])
+def test_bad_ord(value):
+    with pytest.raises(ValueError, match="`ord` should be 'fro' or 'nuclear', received: "):
+        ConditionalGradient(0.9, 3.0, ord=value)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("weight_decay", "already shrinks"), ("decay", "LearningRateSchedule"), ("lr", "Use `learning_rate`")],
+)
+def test_options_that_mean_nothing_here(name, remedy):
+    with pytest.raises(ValueError, match=rf"`{name}` should not be given.*received: 0\.01\. .*{remedy}"):
+        ConditionalGradient(0.9, 3.0, **{name: 0.01})
+
+
+def test_bad_values_are_refused_when_set_and_change_nothing():
+    optimizer = ConditionalGradient(0.9, 3.0)
+    with pytest.raises(ValueError, match=r"`learning_rate` should be .* received: 2\.0"):
+        optimizer.learning_rate = 2.0
+    with pytest.raises(ValueError, match=r"`lambda_` should be .* received: -1"):
+        optimizer.lambda_ = -1
+    config = optimizer.get_config()
+    assert (config["learning_rate"], config["lambda_"]) == pytest.approx((0.9, 3.0))
+
+
+@keras3
+def test_a_number_stays_a_number():
+    with pytest.raises(TypeError, match="`lambda_` can be changed from one number to another only"):
+        ConditionalGradient(0.9, 3.0).lambda_ = lambda: 3.0
+    with pytest.raises(TypeError, match="`lambda_` can be changed from one number to another only"):
+        ConditionalGradient(0.9, lambda: 3.0).lambda_ = 4.0
+
+
+def test_numpys_numbers_and_whole_ones_are_taken():
+    w, gradient = data(4, 3), data(4, 3, seed=1)
+    expected = step(ConditionalGradient(1.0, 3.0), w, gradient)
+    np.testing.assert_array_equal(step(ConditionalGradient(1, np.float64(3)), w, gradient), expected)
+    ConditionalGradient(np.float32(0.5), np.int64(3))
+
+
+@pytest.mark.skipif(STACK != "addons", reason="TensorFlow Addons is only on the addons stack")
+def test_it_is_tensorflow_addons_class():
+    import tensorflow_addons as tfa
+
+    assert issubclass(ConditionalGradient, tfa.optimizers.ConditionalGradient)
