@@ -11,8 +11,9 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 # Okabe and Ito's palette: told apart by colour-blind readers too, and in grey by the markers below.
-# One identity each, so a method looks the same in every lesson.
-_METHODS = {
+# One identity each, so a method looks the same in every lesson. Normalizations and optimizers, which are not
+# compared with one another, may share a colour.
+_NORMALIZATIONS = {
     "plain": ("#595959", "o"),
     "weight normalization": ("#0072B2", "s"),
     "weight normalization, paper's initialisation": ("#D55E00", "^"),
@@ -21,6 +22,15 @@ _METHODS = {
     "group normalization": ("#E69F00", "P"),
     "instance normalization": ("#56B4E9", "X"),
 }
+_OPTIMIZERS = {
+    "SGD": ("#595959", "o"),
+    "SGD, rate found": ("#0072B2", "s"),
+    "SGD, rate found, weight decay": ("#56B4E9", "D"),
+    "conditional gradient": ("#D55E00", "^"),
+    "conditional gradient, shrinking steps": ("#E69F00", "v"),
+    "conditional gradient, nuclear norm": ("#009E73", "P"),
+}
+_METHODS = _NORMALIZATIONS | _OPTIMIZERS
 COLOURS = {method: colour for method, (colour, _) in _METHODS.items()}
 MARKERS = {method: marker for method, (_, marker) in _METHODS.items()}
 # For other names: the palette again, for in one figure the colours of the methods above rarely all occur.

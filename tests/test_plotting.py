@@ -39,9 +39,10 @@ def test_a_history_without_the_metric_says_what_it_has():
 
 
 def test_methods_of_the_course_differ_in_colour_and_marker():
-    assert len(set(plotting.COLOURS.values())) == len(plotting.COLOURS)
     assert plotting.MARKERS.keys() == plotting.COLOURS.keys()
-    assert len(set(plotting.MARKERS.values())) == len(plotting.MARKERS)
+    for family in (plotting._NORMALIZATIONS, plotting._OPTIMIZERS):
+        assert len({plotting.colour(method) for method in family}) == len(family)
+        assert len({plotting.MARKERS[method] for method in family}) == len(family)
     assert plotting.colour("a new method") == plotting.colour("a new method") in plotting.OTHERS
 
 
