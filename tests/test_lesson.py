@@ -175,6 +175,25 @@ def test_progress_outside_a_notebook_leaves_stdout_alone(monkeypatch, quick, sai
     assert capsys.readouterr().out == ""
 
 
+def test_a_loop_of_trainings_has_one_bar_and_one_line(monkeypatch, said, capsys):
+    monkeypatch.setattr(notebook_module, "get_ipython", lambda: True)
+    assert list(notebook_module.progress_bar("abc", "letters", unit="letter")) == ["a", "b", "c"]
+    assert said[-1].startswith("Done *letters*: 3 letters in 00:0")
+    before = list(said)
+    monkeypatch.setattr(notebook_module, "get_ipython", lambda: None)
+    assert list(notebook_module.progress_bar([1], "numbers")) == [1]
+    assert said == before
+    assert capsys.readouterr().out == ""
+
+
+def test_a_loop_that_is_left_early_closes_its_bar(monkeypatch, said):
+    monkeypatch.setattr(notebook_module, "get_ipython", lambda: True)
+    for element in notebook_module.progress_bar(range(3), "numbers"):
+        if element == 1:
+            break
+    assert not any(text.startswith("Done") for text in said)  # it was not
+
+
 @pytest.mark.parametrize(("settings", "same"), [(FAST_CONV, True), (FAST, False)])
 def test_steps_per_execution_changes_no_bit(settings, same):
     # As in full mode, with 70 steps: one group of fifty and a rest. XLA may reorder sums, so there only

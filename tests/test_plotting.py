@@ -89,3 +89,75 @@ def test_drawing_changes_no_global_setting():
     plotting.learning_curves({"plain": HISTORY})
     plotting.image_grid(np.zeros((1, 2, 2)), [0], ("zero",))
     assert dict(mpl.rcParams) == before
+
+
+def block(ax):
+    """The fill colours of a block's faces, in the order they were drawn."""
+    return [mpl.colors.to_hex(patch.get_facecolor()).upper() for patch in ax.patches]
+
+
+def test_cells_that_share_a_mean_are_those_that_a_mean_runs_over():
+    x = np.random.default_rng(0).normal(size=(3, 4, 5, 6))
+    for axes in [(0,), (1, 2), (0, 1, 2), (1, 2, 3), (0, 1, 2, 3), (-1, 1)]:
+        ids = plotting.shared_means(x.shape, axes)
+        sums = np.bincount(ids.ravel(), weights=x.ravel()) / np.bincount(ids.ravel())
+        np.testing.assert_allclose(sums[ids], np.broadcast_to(x.mean(axis=axes, keepdims=True), x.shape))
+
+
+def test_groups_split_the_last_axis_into_neighbours():
+    ids = plotting.shared_means((2, 1, 6), axes=1, groups=3)
+    np.testing.assert_array_equal(ids[:, 0], [[0, 0, 1, 1, 2, 2], [3, 3, 4, 4, 5, 5]])
+    # One group takes the means of layer normalization, a group per channel those of instance normalization.
+    shape = (2, 4, 6)
+    np.testing.assert_array_equal(
+        plotting.shared_means(shape, 1, groups=1), plotting.shared_means(shape, (1, 2))
+    )
+    np.testing.assert_array_equal(plotting.shared_means(shape, 1, groups=6), plotting.shared_means(shape, 1))
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "groups", "message"),
+    [
+        ((2, 3), 2, None, r"between -2 and 1 for shape \(2, 3\); got \(2,\)"),
+        ((2, 3), (0, -3), None, r"between -2 and 1"),
+        ((2, 3, 4), (1, -2), None, r"each axis once; got \(1, -2\)"),
+        ((2, 3, 4), 1, 3, "groups should divide the last axis, of size 4; got 3"),
+        ((2, 3, 4), 1, 0, "groups should divide the last axis, of size 4; got 0"),
+    ],
+)
+def test_means_that_cannot_be_are_refused(shape, axes, groups, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.shared_means(shape, axes, groups)
+
+
+@pytest.mark.parametrize(
+    ("choice", "label", "blue"),
+    [
+        (dict(axes=(0, 1)), "6 means of 20 cells each", 5 + 4),  # a column in front, a row on top
+        (dict(axes=(1, 2)), "4 means of 30 cells each", 30 + 6 + 5),  # the whole front, and its edges
+        (dict(axes=1), "24 means of 5 cells each", 5 + 1),
+        (dict(axes=1, groups=2), "8 means of 15 cells each", 15 + 3),
+        (dict(axes=(0, 1, 2)), "1 mean of 120 cells each", 30 + 24 + 20),
+    ],
+)
+def test_a_block_marks_the_cells_that_share_a_mean_with_the_nearest(choice, label, blue):
+    ax = plotting.normalization_axes((4, 5, 6), **choice)
+    assert ax.get_xlabel() == label
+    fills = block(ax)
+    assert len(fills) == 5 * 6 + 4 * 6 + 4 * 5  # front, top, side
+    assert fills.count(plotting.colour("weight normalization")) == blue
+    assert [text.get_text() for text in ax.texts] == ["N", "H×W", "C"]
+
+
+def test_neighbouring_means_differ_in_shade():
+    fills = np.array(block(plotting.normalization_axes((4, 5, 6), axes=(0, 1)))[:30]).reshape(5, 6)
+    assert all(fills[0, c] != fills[0, c + 1] for c in range(5))
+    assert all((fills[:, c] == fills[0, c]).all() for c in range(6))
+
+
+def test_a_block_is_drawn_on_the_axes_given_and_needs_three_axes():
+    _, axes = plt.subplots(1, 2)
+    assert plotting.normalization_axes((2, 2, 2), 0, names="HWC", ax=axes[1]) is axes[1]
+    assert not axes[0].patches
+    with pytest.raises(ValueError, match=r"three axes.*got \(2, 3\)"):
+        plotting.normalization_axes((2, 3), 0)
