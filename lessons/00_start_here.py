@@ -284,7 +284,10 @@ plt.show()
 #
 # | lesson | the question | checks |
 # |---|---|---|
+# | 03 · Normalization layers | which cells share a mean, and when do small batches hurt? | the TensorFlow Addons tutorial on normalization layers |
+# | 04 · Normalization by hand | which mistakes does a learning curve never show? | an unpublished memo, with every gradient derived and checked |
 # | 05 · Weight normalization | does training length and direction apart make a net learn faster? | the TensorFlow Addons tutorial on WeightNormalization |
+# | 09 · Conditional gradient | weights that never leave a ball: was it the ball that helped? | the TensorFlow Addons tutorial on ConditionalGradient |
 #
 # How long a full run of each takes, on the two stacks:
 
