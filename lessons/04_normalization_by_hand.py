@@ -467,7 +467,7 @@ for ax, title, (method, history) in zip(axes, titles, histories.items()):
     ax.set_xlabel("step")
 axes[0].set(ylabel="accuracy of the batch", ylim=(0, 1.02))
 axes[0].yaxis.set_major_formatter(plotting.PercentFormatter(1))
-axes[0].annotate("95 %", (0.98, 0.95), xycoords=("axes fraction", "data"), va="top", ha="right")
+axes[-1].annotate("95 %", (1.04, 0.95), xycoords=("axes fraction", "data"), va="center")
 plt.show()
 
 # %% [markdown]
@@ -489,19 +489,19 @@ print("(training loss, test accuracy)")
 
 
 # %% tags=["figure"]
-def draw_runs(runs, colours=plotting.COLOURS, first=1):
+def draw_runs(runs, colours=plotting.COLOURS, markers=plotting.MARKERS, first=1):
     fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.4))
     for method, history in runs.items():
         keep = [i for i, step in enumerate(history["step"]) if step >= first]
         steps = [history["step"][i] for i in keep]
-        style = dict(color=colours[method], marker=plotting.MARKERS.get(method, "o"), label=method)
+        style = dict(color=colours[method], marker=markers[method], label=method)
         axes[0].plot(steps, [history["loss"][i] for i in keep], **style)
         axes[1].plot(steps, [100 * (1 - history["test"][i]) for i in keep], **style)
     for ax, ticks in zip(axes, ([0.1, 0.2, 0.5, 1, 2], [3, 5, 10, 20, 50, 90])):
         ax.set(xscale="log", yscale="log", xlabel="step")
         ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.minorticks_off()
-        shown = [step for step in (1, 10, 100, 1000) if step <= steps[-1]]
+        shown = [step for step in (1, 10, 100, 1000) if first <= step <= steps[-1]]
         ax.set_xticks(shown, [f"{step:,}" for step in shown])
     axes[0].set(ylabel="loss, all training images", title="Training loss")
     axes[1].set(ylabel="error on the test images (%)", title="Test error")
@@ -564,7 +564,8 @@ print(f"mean ‖v‖ at the start: {lengths[0]:.2f} in the first layer, {lengths
 
 # %% [markdown]
 # One constant decides. Glorot's columns are longer than 1, so $g = 1$ shrinks the weights and, as the
-# next box shows, the steps as well. From the same function the two nets stay close: writing weights as length
+# next box shows, the steps as well. From the same function the two nets stay close: beside the gap to the
+# other normalizations, writing weights as length
 # times direction, by itself, does little here. A claim about "weight normalization" says little without its start.
 
 # %% [markdown]
@@ -591,12 +592,15 @@ shown = {
     "plain, rate 0.5": "#56B4E9",
     INITIALISED: plotting.colour(INITIALISED),
 }
-fig, axes = draw_runs({method: {**histories, **variants}[method] for method in shown}, shown, first=10)
-axes[0].set_title("Not the start, but the step")
+markers = dict(zip(shown, "oPX^"))
+fig, axes = draw_runs(
+    {method: {**histories, **variants}[method] for method in shown}, shown, markers, first=10
+)
+axes[0].set_title("Training loss: not the start, but the step")
 plt.show()
 
 # %% [markdown]
-# The start alone wins nothing in the long run. A longer step does: with rate 0.5 the plain net keeps up with the
+# The start alone wins next to nothing in the long run. A longer step does: with rate 0.5 the plain net keeps up with the
 # initialised one, once the first steps are over. Where does weight normalization get its longer steps? The
 # gradient reaches $v$ multiplied by $g/\lVert v\rVert$, and moving $v$ moves $w = g\hat v$ by that factor again:
 # the step in $w$ is $(g/\lVert v\rVert)^2$ times as long.
@@ -743,7 +747,7 @@ print(
 print(f"{ranges.max():.4f} for the image that minds most")
 
 # %% [markdown]
-# Small, because $\gamma$ barely moves in this training; and real, because a prediction should be a function of
+# Small, because the 128 scales end up so alike; and real, because a prediction should be a function of
 # the image.
 #
 # ### Worth a second look: an image and its companions
