@@ -564,9 +564,8 @@ print(f"mean ‖v‖ at the start: {lengths[0]:.2f} in the first layer, {lengths
 
 # %% [markdown]
 # One constant decides. Glorot's columns are longer than 1, so $g = 1$ shrinks the weights and, as the
-# next box shows, the steps as well. From the same function the two nets stay close: beside the gap to the
-# other normalizations, writing weights as length
-# times direction, by itself, does little here. A claim about "weight normalization" says little without its start.
+# next box shows, the steps as well. From the same function the two nets stay close,
+# beside the gap to the other normalizations: writing weights as length times direction does little here by itself. A claim about "weight normalization" says little without its start.
 
 # %% [markdown]
 # ### Worth a second look: a better method, or a longer step?
@@ -607,8 +606,12 @@ plt.show()
 
 # %%
 for name, layer, v in zip(("first", "second"), donor.layers, (start1, start2)):
-    factor = (layer.p["g"] / np.linalg.norm(v, axis=0)) ** 2
-    print(f"{name:6} layer: steps {np.median(factor):.1f} times as long (median over its units)")
+    squares = np.linalg.norm(v, axis=0) ** 2
+    without, initialised = np.median(1 / squares), np.median(layer.p["g"] ** 2 / squares)
+    print(
+        f"{name:6} layer: steps {without:.1f} times as long with g = 1, {initialised:.1f} times initialised"
+    )
+print("(median over the units, at the start)")
 
 # %% [markdown]
 # So "learns faster at rate 0.1" is true and is not the whole truth. Normalization sets the scale of a step,
