@@ -258,8 +258,8 @@ plt.show()
 
 # %% [markdown]
 # So conditional gradient has the smaller weights and the higher accuracy, and the source concludes that it regularises. Two
-# things should make you pause. The blue dashed curve jumps about like the point in our right panel. And the norms are around
-# ten: the ball has a radius of 203, for *each* of the six variables.
+# things should make you pause. The dashed orange curve jumps about like the point in our right panel. And all weights
+# together have a norm of little more than ten, in a ball whose radius is 203 for *each* of the six variables.
 #
 # ## Is the constraint kept?
 #
@@ -613,7 +613,7 @@ lesson.verdicts("S4")
 # ## Exercises
 #
 # 1. **Frank and Wolfe's own schedule** (10 minutes). In `path_to`, let $1-\eta = 2/(t+2)$ at step $t$, counted from 0. *Check:* the path to the inner
-#    target ends within 0.1 of it; the norm still never exceeds 1.
+#    target ends within 0.1 of it; the norm still never exceeds 1 (up to rounding).
 # 2. **A ball that binds, and helps?** (30 minutes). Train on only 1,000 images of MNIST for 200 epochs, with shrinking steps, for radii of 3, 5, 10, 30 and 203,
 #    all with the source's step length. *Check:* print the largest share of the radius that any kernel reaches; for 203 it is far below one.
 # 3. **One radius for each layer** (30 minutes). The radius is the same for a kernel of 50,000 weights and a bias of ten. Write the step for a radius proportional to
