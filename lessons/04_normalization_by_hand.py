@@ -652,7 +652,6 @@ for means, name, marker, colour in zip(starts.values(), starts, "^o", ("#D55E00"
     left.plot(range(10), means, marker, color=colour, label=name, markersize=7)
 left.set(xlabel="output unit", ylabel="mean over the first batch", title="Where the outputs start")
 left.set_xticks(range(10))
-left.axhline(0, color="grey", linewidth=1, linestyle=":")
 for history, name, marker, colour, dash in [
     (histories[INITIALISED], "as derived", "^", "#D55E00", "-"),
     (variants["the memo's b"], "the memo's", "o", "#000000", "--"),
@@ -661,7 +660,7 @@ for history, name, marker, colour, dash in [
 right.set(xscale="log", yscale="log", xlabel="step", ylabel="loss, all training images")
 right.set_title("Training hardly notices")
 right.minorticks_off()
-right.set_yticks([0.1, 0.2, 0.5, 1, 2], ["0.1", "0.2", "0.5", "1", "2"])
+right.set_yticks([0.1, 0.2, 0.5, 1, 2], "0.1 0.2 0.5 1 2".split())
 shown_steps = [step for step in (1, 10, 100, 1000) if step <= history["step"][-1]]
 right.set_xticks(shown_steps, [f"{step:,}" for step in shown_steps])
 left.legend()
