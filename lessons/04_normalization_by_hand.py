@@ -660,7 +660,7 @@ for history, name, marker, colour, dash in [
 right.set(xscale="log", yscale="log", xlabel="step", ylabel="loss, all training images")
 right.set_title("Training hardly notices")
 right.minorticks_off()
-right.set_yticks([0.1, 0.2, 0.5, 1, 2], "0.1 0.2 0.5 1 2".split())
+right.set_yticks([0.1, 0.2, 0.5, 1, 2], ["0.1", "0.2", "0.5", "1", "2"])
 shown_steps = [step for step in (1, 10, 100, 1000) if step <= history["step"][-1]]
 right.set_xticks(shown_steps, [f"{step:,}" for step in shown_steps])
 left.legend()
@@ -896,14 +896,10 @@ convolutions[INITIALISED] = fit(net, images_train, images_test, "weight-normaliz
 
 # %%
 class LSTMCell(keras.layers.Layer):
-    def __init__(self, units, normalize, **options):
-        super().__init__(**options)
-        self.units, self.normalize, self.state_size, self.output_size = (
-            units,
-            normalize,
-            [units, units],
-            units,
-        )
+    def __init__(self, units, normalize):
+        super().__init__()
+        self.units, self.normalize = units, normalize
+        self.state_size, self.output_size = [units, units], units
 
     def build(self, shape):
         wide, add = 4 * self.units, self.add_weight
