@@ -652,7 +652,6 @@ for means, name, marker, colour in zip(starts.values(), starts, "^o", ("#D55E00"
     left.plot(range(10), means, marker, color=colour, label=name, markersize=7)
 left.set(xlabel="output unit", ylabel="mean over the first batch", title="Where the outputs start")
 left.set_xticks(range(10))
-left.axhline(0, color="grey", linewidth=1, linestyle=":")
 for history, name, marker, colour, dash in [
     (histories[INITIALISED], "as derived", "^", "#D55E00", "-"),
     (variants["the memo's b"], "the memo's", "o", "#000000", "--"),
@@ -897,14 +896,10 @@ convolutions[INITIALISED] = fit(net, images_train, images_test, "weight-normaliz
 
 # %%
 class LSTMCell(keras.layers.Layer):
-    def __init__(self, units, normalize, **options):
-        super().__init__(**options)
-        self.units, self.normalize, self.state_size, self.output_size = (
-            units,
-            normalize,
-            [units, units],
-            units,
-        )
+    def __init__(self, units, normalize):
+        super().__init__()
+        self.units, self.normalize = units, normalize
+        self.state_size, self.output_size = [units, units], units
 
     def build(self, shape):
         wide, add = 4 * self.units, self.add_weight
