@@ -56,6 +56,18 @@ def dense_net(wrap=lambda layer: layer):
 NETS = {"conv": conv_net, "dense": dense_net}
 
 
+def compiled(model, optimizer="adam", steps_per_execution=50, xla=False):
+    """Compile a classifier as the lessons do; returns what `seconds_per_step` takes."""
+    model.compile(
+        optimizer=optimizer,
+        loss="categorical_crossentropy",
+        metrics=["accuracy"],
+        steps_per_execution=steps_per_execution,
+        jit_compile=xla,
+    )
+    return model, steps_per_execution
+
+
 class Clock(keras.callbacks.Callback):
     """Notes the time at the end of every execution."""
 
@@ -66,7 +78,7 @@ class Clock(keras.callbacks.Callback):
         self.ends.append(time.perf_counter())
 
 
-def seconds_per_step(models, rounds, steps=200):
+def seconds_per_step(models, rounds, steps=200, batch=BATCH):
     """Train compiled models in turns on random data.
 
     `models` maps a name to a model, or to a pair of a model and its steps per execution. Returns, for each,
@@ -75,23 +87,23 @@ def seconds_per_step(models, rounds, steps=200):
     models = {name: model if isinstance(model, tuple) else (model, 1) for name, model in models.items()}
     shape = next(iter(models.values()))[0].input_shape[1:]
     rng = np.random.default_rng(0)
-    x = rng.random((BATCH * steps, *shape), dtype="float32")
+    x = rng.random((batch * steps, *shape), dtype="float32")
     y = np.eye(10, dtype="float32")[rng.integers(0, 10, len(x))]
     seconds = {name: [] for name in models}
     for turn in range(rounds + 1):
         for name, (model, group) in models.items():
             clock = Clock()
-            model.fit(x, y, batch_size=BATCH, verbose=0, callbacks=[clock])
+            model.fit(x, y, batch_size=batch, verbose=0, callbacks=[clock])
             if turn:  # the first one traces
                 seconds[name] += list(np.diff(clock.ends) / group)
     return seconds
 
 
-def print_machine(stack):
+def print_machine(stack, batch=BATCH):
     """Say what the numbers were measured with."""
     print(
         f"stack {stack}: Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras "
-        f"{keras.__version__}, {os.cpu_count()} CPUs; batch {BATCH}"
+        f"{keras.__version__}, {os.cpu_count()} CPUs; batch {batch}"
     )
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 
 import keras
-from side_by_side import NETS, print_machine, print_table, seconds_per_step
+from side_by_side import NETS, compiled, print_machine, print_table, seconds_per_step
 
 from course_utils.addons import STACK, WeightNormalization
 
@@ -30,20 +30,12 @@ def variants():
         yield "tfa.layers", tfa.layers.WeightNormalization
 
 
-def compiled(make_net, xla, steps_per_execution):
+def all_variants(make_net, xla, steps_per_execution):
     """Each variant of a net, from the same seed."""
     models = {}
     for name, wrap in variants():
         keras.utils.set_random_seed(42)
-        model = make_net(wrap)
-        model.compile(
-            optimizer="adam",
-            loss="categorical_crossentropy",
-            metrics=["accuracy"],
-            steps_per_execution=steps_per_execution,
-            jit_compile=xla,
-        )
-        models[name] = (model, steps_per_execution)
+        models[name] = compiled(make_net(wrap), steps_per_execution=steps_per_execution, xla=xla)
     return models
 
 
@@ -60,7 +52,7 @@ def main():
     print(f"{options.steps_per_execution} steps per execution")
     for name, xla in [("conv", False), ("dense", True), ("dense", False)]:
         if options.net in (None, name):
-            models = compiled(NETS[name], xla, options.steps_per_execution)
+            models = all_variants(NETS[name], xla, options.steps_per_execution)
             seconds = seconds_per_step(models, options.rounds, steps=4 * options.steps_per_execution)
             print_table(f"{name} net, {'XLA' if xla else 'no XLA'}", seconds, "plain")
 

@@ -16,17 +16,19 @@ def top_singular_product(tensor):
     kernel, one column per output channel. One of rank one or zero is a matrix of a single row, so its u vᵀ is
     the tensor divided by its length.
 
-    The smaller one of GᵀG and G Gᵀ (G being the matrix) is squared again and again. All that
-    remains is the projection onto the vector sought, and the other vector follows from it, with the right
-    sign. Unlike a power iteration this needs no start vector, which could be a bad one. XLA, for which a
-    singular value decomposition takes a second, does it in less than a millisecond.
+    With G the matrix, the smaller one of GᵀG and G Gᵀ is squared again and again. What remains is the
+    projection P onto the vector sought, and G P (or P G) is u vᵀ times the singular value, whose square is
+    the trace of P GᵀG. Unlike a power iteration this needs no start vector, which could be a bad one. And XLA
+    makes a fast program of it, where a singular value decomposition takes a second. (It is fast because
+    nothing but matrix products follows the loop: XLA works a vector out anew for every element it goes into.)
 
     Args:
         tensor: a floating-point tensor, its shape known but for the number of rows.
 
     Returns:
-        A tensor of the same shape and dtype. Its length is 1, and its nuclear norm too; of equal largest
-        singular values it belongs to one, and always to the same. Zero for a tensor of zeros.
+        A tensor of the same shape and dtype, its nuclear norm 1. If several singular values are the largest,
+        the mean of their products, which has the same nuclear norm and is as steep a direction. Zero for a
+        tensor of zeros.
 
     Example:
         >>> top_singular_product(tf.constant([[0.0, -3.0], [1.0, 0.0]])).numpy().round(6) + 0.0
@@ -41,16 +43,14 @@ def top_singular_product(tensor):
     matrix = tf.math.divide_no_nan(matrix, tf.reduce_max(tf.abs(matrix)))
     rows, columns = matrix.shape
     if 1 in (rows, columns):
-        product = _normalized(matrix)
+        product = tf.math.divide_no_nan(matrix, tf.norm(matrix))
     else:
         is_tall = rows is None or rows >= columns
-        if not is_tall:
-            matrix = tf.transpose(matrix)
-        power = _to_high_power(tf.matmul(matrix, matrix, transpose_a=True))
-        # This is v vᵀ, so each of its rows is a multiple of v, and the longest the best.
-        v = _normalized(power[tf.argmax(tf.linalg.diag_part(power))])
-        u = _normalized(tf.linalg.matvec(matrix, v))
-        product = u[:, None] * v if is_tall else v[:, None] * u
+        gram = tf.matmul(matrix, matrix, transpose_a=is_tall, transpose_b=not is_tall)
+        projection = _to_high_power(gram)
+        product = tf.matmul(matrix, projection) if is_tall else tf.matmul(projection, matrix)
+        # Never longer than it should be, not even if the projection is onto several vectors: Σ pσ ≤ √Σ pσ².
+        product = tf.math.divide_no_nan(product, tf.sqrt(tf.reduce_sum(projection * gram)))
     return tf.cast(tf.reshape(product, tf.shape(tensor)), tensor.dtype)
 
 
@@ -70,7 +70,3 @@ def _to_high_power(matrix):
     start = tf.math.divide_no_nan(matrix, tf.linalg.trace(matrix))
     # A loop, not sixteen copies of it, which XLA would take seconds to compile.
     return tf.while_loop(unfinished, square, (0, tf.zeros((), matrix.dtype), start))[2]
-
-
-def _normalized(tensor):
-    return tf.math.divide_no_nan(tensor, tf.norm(tensor))

@@ -10,7 +10,8 @@ from its text. Deliberate differences:
 - ``epsilon=0`` is 0, where Addons takes 1e-7;
 - a function given as learning rate or λ is saved if it can be found again, else saving fails. Addons saves
   its value of the moment;
-- the top singular vectors are found without a singular value decomposition (``_top_singular.py``);
+- the top singular vectors are found without a singular value decomposition (``_top_singular.py``). Where
+  several singular values are the largest, the step is the mean of theirs; Addons takes any one of them;
 - bad arguments are refused.
 """
 
