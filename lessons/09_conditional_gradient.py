@@ -550,7 +550,7 @@ deep_net = compiled(ConditionalGradient(eta, radius), hidden=(64,) * layers, inp
 cases = {
     "two layers, scaled pixels": (shallow_net, 255, eta),
     "two layers, raw pixels": (shallow_net, 1, eta),
-    "sixteen layers, scaled pixels": (deep_net, 255, eta),
+    f"{layers} layers, scaled pixels": (deep_net, 255, eta),
 }
 
 
@@ -589,7 +589,7 @@ for name, (accuracy, ratios) in outcomes.items():
 # %%
 cures = {
     "two layers, raw pixels": (shallow_net, 1, 1 - (1 - eta) / 100),
-    "sixteen layers, scaled pixels": (deep_net, 255, 1 - (1 - eta) / 10),
+    f"{layers} layers, scaled pixels": (deep_net, 255, 1 - (1 - eta) / 10),
 }
 cured = {name: try_on_cifar(*case) for name, case in progress_bar(cures.items(), "shorter steps", unit="net")}
 for name, (accuracy, _) in cured.items():
