@@ -44,6 +44,24 @@ def test_a_printed_number_keeps_its_last_zero():
     assert str(dict(load_claims().claims["S1.c2"].values)["accuracy"]) == "0.7040"
 
 
+def test_the_claims_of_the_normalization_and_optimizer_sources_carry_their_printed_numbers():
+    claims = load_claims().claims
+    printed = {claim: dict(claims[claim].values) for claim in claims if claim[:2] in ("S2", "S4")}
+    assert {claim: values for claim, values in printed.items() if values} == {
+        "S2.c1": {"accuracy": 0.8591, "loss": 0.4759},
+        "S2.c2": {"accuracy": 0.8432, "loss": 0.5241},
+        "S2.c3": {"accuracy": 0.8708, "loss": 0.4546},
+        "S4.c1": {"accuracy": 0.9689, "val_accuracy": 0.9516, "loss": 0.1029},
+        "S4.c2": {"accuracy": 0.9450, "val_accuracy": 0.9469, "loss": 0.1925},
+    }
+    assert claims["S2.c4"].orderings == (("layer", "group"), ("group", "instance"))
+    # S3 says "faster": a lower loss or a higher accuracy, and the plain net always on the losing side.
+    for greater, less in claims["S3.c2"].orderings:
+        assert greater == "plain_loss" or less == "plain_test_accuracy"
+    assert len(claims["S3.c2"].orderings) == 2 * 4
+    assert [len(load_claims().of(source)) for source in ("S2", "S3", "S4")] == [5, 2, 5]
+
+
 CLAIM = small_course.CLAIMS
 
 
