@@ -545,8 +545,9 @@ raw_train, raw_test = (
 labels_train, labels_test = cifar10.y_train, cifar10.y_test
 layers = 4 if lesson.quick else 16
 
-shallow_net = compiled(ConditionalGradient(eta, radius), inputs=3072)
-deep_net = compiled(ConditionalGradient(eta, radius), hidden=(64,) * layers, inputs=3072)
+# Without XLA, which would need longer to compile sixteen layers than it saves.
+shallow_net = compiled(ConditionalGradient(eta, radius), inputs=3072, speed=FAST_CONV)
+deep_net = compiled(ConditionalGradient(eta, radius), hidden=(64,) * layers, inputs=3072, speed=FAST_CONV)
 cases = {
     "two layers, scaled pixels": (shallow_net, 255, eta),
     "two layers, raw pixels": (shallow_net, 1, eta),
