@@ -102,11 +102,11 @@ class ConditionalGradient(tfa.optimizers.ConditionalGradient):
         """
         return cls(**_checks.deserialized(config, custom_objects))
 
-    @staticmethod
-    def _frobenius_norm(m):
-        norm = tfa.optimizers.ConditionalGradient._frobenius_norm(m)
-        # 0 / 1 instead of 0 / 0, should epsilon be 0.
-        return tf.where(norm > 0, norm, tf.ones_like(norm))
+    def _frobenius_norm(self, m):
+        norm = super()._frobenius_norm(m)
+        if self.epsilon < 1e-37:  # which is zero in single precision
+            norm = tf.where(norm > 0, norm, tf.ones_like(norm))  # so that 0 / 0 is 0 / 1
+        return norm
 
     @staticmethod
     def _top_singular_vector(m):

@@ -150,7 +150,11 @@ class ConditionalGradient(keras.optimizers.Optimizer):
             if self.ord == "nuclear":
                 step = length * top_singular_product(gradient)
             else:
-                norm = tf.sqrt(tf.reduce_sum(tf.square(gradient)))
+                # In two stages, which XLA runs faster than one long sum.
+                squares = tf.square(gradient)
+                if squares.shape.rank > 1:
+                    squares = tf.reduce_sum(squares, -1)
+                norm = tf.sqrt(tf.reduce_sum(squares))
                 step = tf.math.divide_no_nan(length, norm + self.epsilon) * gradient
             return tf.cast(keep * tf.cast(old, dtype) - step, variable.dtype)
 
