@@ -105,14 +105,14 @@ for name, layer in layers_by_name.items():
 # and a new shade is another mean. The picture is computed from the axes. **Cover the titles: which is which?**
 
 # %% tags=["figure", "cover"]
-fig, axes = plt.subplots(1, 4, figsize=(11, 3.3))
+fig, panels = plt.subplots(1, 4, figsize=(11, 3.3))
 choices = {
     "batch": dict(axes=(0, 1)),
     "layer": dict(axes=(1, 2)),
     "instance": dict(axes=1),
     "group (two groups)": dict(axes=1, groups=2),
 }
-for ax, (name, choice) in zip(axes, choices.items()):
+for ax, (name, choice) in zip(panels, choices.items()):
     plotting.normalization_axes((4, 5, 6), **choice, ax=ax)
     ax.set_title(name.capitalize())
 lesson.save_figure(fig, "who-shares-a-mean")
@@ -280,17 +280,17 @@ normalized = {
 }
 
 # %% tags=["figure"]
-fig, axes = plt.subplots(2, 4, figsize=(11, 6), height_ratios=[1, 1])
-for (top, below), (axis, values) in zip(axes.T[1:], normalized.items()):
+fig, panels = plt.subplots(2, 4, figsize=(11, 6), height_ratios=[1, 1])
+for (top, below), (axis, values) in zip(panels.T[1:], normalized.items()):
     drawn = [one - 1 for one in (axis if isinstance(axis, tuple) else (axis,))]  # the block has no batch axis
     plotting.normalization_axes((5, 5, 6), tuple(drawn), names=("H", "W", "C"), ax=top)
     top.set_title(f"axis={axis}")
     below.imshow(values[0, :, :, 0], cmap="cividis")
-axes[0, 0].imshow(digit[0, :, :, 0], cmap="gray_r")
-axes[0, 0].set_title("The image")
-axes[1, 0].imshow(activation[0, :, :, 0], cmap="cividis")
-axes[1, 0].set_title("One channel of its activation", fontsize=11)
-for ax in [axes[0, 0], *axes[1]]:
+panels[0, 0].imshow(digit[0, :, :, 0], cmap="gray_r")
+panels[0, 0].set_title("The image")
+panels[1, 0].imshow(activation[0, :, :, 0], cmap="cividis")
+panels[1, 0].set_title("One channel of its activation", fontsize=11)
+for ax in [panels[0, 0], *panels[1]]:
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
 plt.show()
@@ -513,9 +513,9 @@ for method, size, seed in progress_bar(plan, "after the dense layer", unit="trai
     by_size_dense.setdefault((method, size), []).append(test_accuracy(after_dense[method], size, seed))
 
 # %% tags=["figure"]
-fig, axes = plt.subplots(1, 2, figsize=(10.4, 4.4), sharey=True)
+fig, panels = plt.subplots(1, 2, figsize=(10.4, 4.4), sharey=True)
 titles = ["After the convolution", "After the dense layer"]
-for ax, measured, title in zip(axes, (by_size, by_size_dense), titles):
+for ax, measured, title in zip(panels, (by_size, by_size_dense), titles):
     for offset, method in zip((0.94, 1, 1.06), after_convolution):
         drawn = [size for size in sizes if (method, size) in measured]
         values = np.array([measured[method, size] for size in drawn])
@@ -526,8 +526,8 @@ for ax, measured, title in zip(axes, (by_size, by_size_dense), titles):
     ax.set_xticks(sizes, sizes)
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.set(xlabel="batch size", title=title)
-axes[0].set_ylabel("test accuracy, mean and 95 % interval")
-fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+panels[0].set_ylabel("test accuracy, mean and 95 % interval")
+fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
 plt.show()
 
 # %%
