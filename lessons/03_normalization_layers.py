@@ -187,7 +187,7 @@ def compiled(normalization=None):
 # %% [markdown]
 # ## The source's three runs
 #
-# The source trains this net with three layers. In its words and settings:
+# The source trains this net with three layers, set as follows:
 #
 # - **group normalization**: the ten channels in five groups of two. Its paper finds it level with batch normalization on
 #   image classification, and better where batches are small;
