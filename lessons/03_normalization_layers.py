@@ -490,14 +490,15 @@ after_dense = {
     "group normalization": compiled_dense(GroupNormalization(groups=8, axis=-1)),
 }
 sizes = [2, 32] if lesson.quick else [2, 4, 8, 32, 128]
-sizes_dense = sizes[:1] if lesson.quick else sizes[:4]
-steps = 4 if lesson.quick else 400
+sizes_dense = sizes[:1] if lesson.quick else [2, 4, 8, 32]
+steps = 4 if lesson.quick else 300
+some = slice(None, None, 5)  # every fifth test image: there are many nets to test
 
 
 # %%
 def test_accuracy(net, size, seed):
     restart(net, seed).fit(shuffled(x_train, y_train, size).take(steps), verbose=0)
-    return net.evaluate(x_test, y_test, batch_size=1000, verbose=0)[1]
+    return net.evaluate(x_test[some], y_test[some], batch_size=1000, verbose=0)[1]
 
 
 # %%
