@@ -71,9 +71,9 @@ def step(w, gradient, eta, radius):
 
 
 def path_to(target, eta=0.9, radius=1.0, steps=60):
-    path = [np.array([-0.6, -0.5])]
+    path = [np.array([-0.3, -0.85])]
     for _ in range(steps):
-        gradient = path[-1] - target  # of half the squared distance
+        gradient = np.array([1.0, 3.0]) * (path[-1] - target)  # of a bowl, steeper in the second weight
         path.append(step(path[-1], gradient, eta, radius))
     return np.array(path)
 
@@ -85,20 +85,26 @@ def path_to(target, eta=0.9, radius=1.0, steps=60):
 # We send a point after two targets, one outside the ball, one inside. **What will it do in each case?**
 
 # %%
-paths = {"outside": path_to(np.array([1.2, 0.9])), "inside": path_to(np.array([0.3, 0.2]))}
+targets = {"outside": np.array([1.2, 0.7]), "inside": np.array([0.45, 0.3])}
+paths = {where: path_to(target) for where, target in targets.items()}
 
 # %% tags=["figure"]
-fig, axes = plt.subplots(1, 2, figsize=(9.2, 4.4), sharex=True, sharey=True)
-targets = {"outside": (1.2, 0.9), "inside": (0.3, 0.2)}
+fig, panels = plt.subplots(1, 2, figsize=(9.6, 4.3), sharex=True, sharey=True)
 titles = {"outside": "Target outside: stops at the surface", "inside": "Target inside: never settles"}
-for ax, (where, path) in zip(axes, paths.items()):
+for ax, (where, path) in zip(panels, paths.items()):
     ax.add_patch(plt.Circle((0, 0), 1, color="#0072B2", alpha=0.12))
     ax.plot(*path.T, "o-", color="#0072B2", markersize=4, linewidth=1.2, label="w, step by step")
-    ax.plot(*targets[where], "k*", markersize=14, label="target")
-    ax.annotate("start", path[0], xytext=(-6, -14), textcoords="offset points")
-    ax.set(aspect="equal", xlabel="first weight", title=titles[where], xlim=(-1.15, 1.45), ylim=(-1.15, 1.15))
-axes[0].set_ylabel("second weight")
-axes[0].legend(loc="upper left")
+    ax.plot(*targets[where], "k*", markersize=13, markerfacecolor="none", linestyle="none", label="target")
+    ax.annotate("start", path[0], xytext=(7, -4), textcoords="offset points")
+    ax.set(aspect="equal", xlabel="first weight", title=titles[where], xlim=(-1.1, 1.45), ylim=(-1.1, 1.1))
+inset = panels[1].inset_axes([0.66, 0.02, 0.33, 0.36], xticks=[], yticks=[])
+inset.plot(*paths["inside"][-20:].T, "o-", color="#0072B2", markersize=4, linewidth=1.2)
+inset.plot(*targets["inside"], "k*", markersize=13, markerfacecolor="none")
+inset.set(xlim=(0.32, 0.58), ylim=(0.17, 0.43), title="the last 20 steps")
+inset.title.set_fontsize(9)
+panels[1].indicate_inset_zoom(inset)
+panels[0].set_ylabel("second weight")
+panels[0].legend(loc="upper left")
 plt.show()
 
 # %% tags=["nbval-check-output"]
@@ -110,7 +116,8 @@ for where, path in paths.items():
     )
 
 # %% [markdown]
-# The promise holds in both. But look at the right panel: the point has found the target and cannot stop there. The length of
+# The promise holds in both. But look at the right panel: the point has found the target and cannot stop there; it goes round and
+# round beside it. The length of
 # $s$ is $\lambda$ whatever the gradient, so a step from near the origin is always about $(1-\eta)\lambda$ long. Frank and Wolfe let
 # $1-\eta$ shrink from step to step. The source keeps it fixed. Remember this picture when its accuracies jump about.
 #
@@ -419,12 +426,12 @@ ax.axvline(0.01, color="black", linestyle=":", linewidth=1.2)
 ax.annotate(
     "the source's rate", (0.01, ax.get_ylim()[0]), xytext=(-4, 6), textcoords="offset points", ha="right"
 )
-ax.set_title("At the source's rate the loss has hardly begun to fall")
+ax.set(ylim=(1.0, 4.0), title="At the source's rate the loss has hardly begun to fall")
 plt.show()
 
 # %% [markdown]
-# The finder knows four rules to read such a curve, and they do not agree. We take all four rates, train one epoch with each,
-# and let the held-out images decide.
+# The finder knows four rules to read such a curve, and they do not agree; one may even pick a place where the loss already
+# climbs. We take all four rates, train one epoch with each, and let the held-out images decide.
 
 # %%
 candidates = {}
