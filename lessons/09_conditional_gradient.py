@@ -250,6 +250,8 @@ lesson.record(
 lesson.record("S4.c4", sgd_norm=plain_sgd["norm"][1:], conditional_gradient_norm=cg["norm"][1:])
 
 # %% [markdown]
+# (In their first epoch both of the source's nets are behind ours, in their last they are not. We do not know why.)
+#
 # The source draws two figures: the norm of all weights over the epochs, and the four accuracies.
 
 # %% tags=["figure"]
@@ -306,9 +308,9 @@ worst = max(share.max() for share in shares.values())
 lesson.record("S4.c5", holds=bool(worst <= 1), worst=worst)
 
 # %% [markdown]
-# The promise is kept, in every step and for every variable. And the first row answers the question that the source did not
-# ask: its ball is so wide that no variable comes anywhere near the surface. **A constraint that never binds cannot be what
-# regularises.** What does?
+# The promise is kept, in every step and for every variable. The second row shows what a ball that binds looks like: the kernels fill
+# most of it. And the first row answers the question that the source did not ask: its ball is so wide that no variable comes
+# anywhere near the surface. **A constraint that never binds cannot be what regularises.** What does?
 #
 # ## Worth a second look: an old acquaintance
 #
