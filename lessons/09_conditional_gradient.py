@@ -101,7 +101,7 @@ inset = panels[1].inset_axes([0.66, 0.02, 0.33, 0.36], xticks=[], yticks=[])
 inset.plot(*paths["inside"][-20:].T, "o-", color="#0072B2", markersize=4, linewidth=1.2)
 inset.plot(*targets["inside"], "k*", markersize=13, markerfacecolor="none")
 inset.set(xlim=(0.32, 0.58), ylim=(0.17, 0.43), title="the last 20 steps")
-inset.title.set_fontsize(9)
+inset.title.set(fontsize=9, fontweight="normal")
 panels[1].indicate_inset_zoom(inset)
 panels[0].set_ylabel("second weight")
 panels[0].legend(loc="upper left")
@@ -428,7 +428,7 @@ ax.axvline(0.01, color="black", linestyle=":", linewidth=1.2)
 ax.annotate(
     "the source's rate", (0.01, ax.get_ylim()[0]), xytext=(-4, 6), textcoords="offset points", ha="right"
 )
-ax.set(ylim=(1.0, 4.0), title="At the source's rate the loss has hardly begun to fall")
+ax.set(ylim=(1.0, 5.0), title="At the source's rate the loss has hardly begun to fall")
 plt.show()
 
 # %% [markdown]
