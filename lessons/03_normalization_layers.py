@@ -552,6 +552,10 @@ lesson.record(
 # Every line falls to the left, the grey one too: as many steps with smaller batches are fewer images and noisier gradients. What
 # counts is how the lines fall beside each other.
 #
+# (One handicap is batch normalization's alone. At test time it uses running statistics, which in Keras move by a hundredth in each
+# step: after 300 steps, $0.99^{300} \approx 5\,\%$ of where they started is still in them, and the variance starts at 1, far from
+# what a convolution of these images gives. It weighs on the green lines at every batch size.)
+#
 # On the right batch normalization breaks down at a batch of two, as the count predicted, and group normalization does not. On the
 # left, in the source's own net, compare for yourself; the ledger has the answer over more seeds. The rule to keep is not “batches
 # under sixteen are bad”. It is: **count the values behind a mean.** In a deep convolutional net they become few towards the end, where
