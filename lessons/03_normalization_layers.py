@@ -436,6 +436,7 @@ for method, values in accuracy.items():
 # %% [markdown]
 # Before you crown a winner, look at the widths: the seeds of one method lie further apart than most methods do. Does
 # any interval lie wholly above zero? The net is shallow and the task easy, so there is little for a normalization to repair.
+# (Batch normalization's row carries a handicap that we come to below.)
 #
 # And compare the hollow marks with the full ones of their colour. The source's two choices changed what the layers
 # *are*. Did that cost test accuracy? A layer that does something else than its name says need not show in the score. That is
