@@ -166,6 +166,56 @@ def image_grid(images, labels, class_names, *, per_class=8, ax=None):
     return ax
 
 
+def schedule(learning_rate, steps, *, steps_per_epoch=None, label=None, ax=None):
+    """Draw a learning rate over the steps of a training, before it is used.
+
+    Parameters
+    ----------
+    learning_rate : callable
+        A ``LearningRateSchedule`` (of Keras, or of `course_utils.schedules`), or any function that takes the
+        number of a step, counted from 0, and returns a rate.
+    steps : int
+        How many steps to draw. Of a longer training than a thousand steps, a thousand of them are asked for.
+    steps_per_epoch : int, optional
+        If given, the axis counts epochs.
+    label : str, optional
+        For the legend.
+    ax : matplotlib.axes.Axes, optional
+        New ones by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    TypeError
+        If `learning_rate` cannot be called.
+    ValueError
+        If `steps` or `steps_per_epoch` is below 1.
+
+    Examples
+    --------
+    >>> ax = schedule(lambda step: 0.1 / (1 + step / 100), steps=500)
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('step', 'learning rate')
+    """
+    if not callable(learning_rate):
+        raise TypeError(
+            f"learning_rate should be a schedule or a function of the step; got {learning_rate!r}."
+        )
+    for name, value in [("steps", steps), ("steps_per_epoch", steps_per_epoch)]:
+        if value is not None and value < 1:
+            raise ValueError(f"{name} should be at least 1; got {value}.")
+    asked = np.unique(np.linspace(0, steps - 1, min(steps, 1000)).round().astype(int))
+    rates = [float(learning_rate(int(step))) for step in asked]
+    ax = ax if ax is not None else plt.subplots()[1]
+    ax.plot(asked / (steps_per_epoch or 1), rates, label=label)
+    ax.set(xlabel="epoch" if steps_per_epoch else "step", ylabel="learning rate")
+    ax.set_ylim(bottom=0)
+    return ax
+
+
 def shared_means(shape, axes, groups=None):
     """Number the means that a normalization takes: cells with one number share a mean.
 

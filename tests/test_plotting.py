@@ -161,3 +161,33 @@ def test_a_block_is_drawn_on_the_axes_given_and_needs_three_axes():
     assert not axes[0].patches
     with pytest.raises(ValueError, match=r"three axes.*got \(2, 3\)"):
         plotting.normalization_axes((2, 3), 0)
+
+
+def test_a_schedule_is_drawn_step_by_step():
+    ax = plotting.schedule(lambda step: 0.1 * step, steps=5, label="rising")
+    (line,) = ax.lines
+    np.testing.assert_array_equal(line.get_xdata(), range(5))
+    np.testing.assert_allclose(line.get_ydata(), [0, 0.1, 0.2, 0.3, 0.4])
+    assert line.get_label() == "rising"
+    assert ax.get_xlabel() == "step"
+
+
+def test_a_long_schedule_is_asked_for_a_thousand_steps_with_both_ends():
+    asked = []
+    ax = plotting.schedule(lambda step: asked.append(step) or 1.0, steps=42_975, steps_per_epoch=1719)
+    assert (len(asked), asked[0], asked[-1]) == (1000, 0, 42_974)
+    assert ax.lines[0].get_xdata()[-1] == 42_974 / 1719
+    assert ax.get_xlabel() == "epoch"
+
+
+def test_schedules_share_axes_and_nonsense_is_refused():
+    ax = plt.subplots()[1]
+    assert plotting.schedule(lambda step: 1.0, 3, ax=ax) is plotting.schedule(lambda step: 2.0, 3, ax=ax)
+    assert len(ax.lines) == 2
+    with pytest.raises(TypeError, match=r"learning_rate should be .*0\.01"):
+        plotting.schedule(0.01, 3, ax=ax)
+    with pytest.raises(ValueError, match="steps should be at least 1; got 0"):
+        plotting.schedule(lambda step: 1.0, 0, ax=ax)
+    with pytest.raises(ValueError, match="steps_per_epoch should be at least 1; got 0"):
+        plotting.schedule(lambda step: 1.0, 3, steps_per_epoch=0, ax=ax)
+    assert len(ax.lines) == 2

@@ -1,0 +1,402 @@
+"""Learning-rate schedules: the rate as a pure function of the step.
+
+Give one to any Keras optimizer in place of a number:
+
+>>> schedule = OneCycle(max_lr=0.05, total_steps=1000)
+>>> optimizer = keras.optimizers.SGD(learning_rate=schedule)
+>>> print(f"{schedule(0):.4f} {schedule(299):.4f} {schedule(999):.1e}")
+0.0020 0.0500 2.0e-07
+
+The step is the number of the batch, counted from 0 through all epochs. Since a schedule is computed inside
+TensorFlow's program, it costs no callback, works with any number of steps per execution, and is saved with
+the model. It keeps nothing between two calls, so it can be looked at (``plotting.schedule``) before it is
+used, and given to two optimizers.
+
+All schedules take a step or an array of steps; a step below 0 counts as 0. They compute in double
+precision, so the rate is that of the formula to the last digit of a 32-bit float, in graphs and outside.
+Keras has schedules of its own, and those named here are not meant to replace them: ``ExponentialDecay`` is
+`Exponential` in steps, ``InverseTimeDecay`` is `Power` with ``power=1``, ``PiecewiseConstantDecay`` is
+`PiecewiseConstant` with every boundary one step later, and ``CosineDecay`` is what to take for a
+cosine after a warm-up. Those here also count in epochs, as the callback ``LearningRateScheduler`` does, and
+refuse settings that make no sense.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import numbers
+from itertools import pairwise
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from course_utils.addons._checks import checked_number
+
+
+class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """What the schedules share. A subclass keeps its arguments under their names and defines `_rate`."""
+
+    def __call__(self, step):
+        step = tf.maximum(tf.cast(tf.convert_to_tensor(step), tf.float64), 0.0)
+        return tf.cast(self._rate(step), keras.backend.floatx())
+
+    def _rate(self, step):
+        raise NotImplementedError
+
+    def _time(self, step):
+        """The step; or with `steps_per_epoch`, the epoch it belongs to, counted from 0."""
+        return step if self.steps_per_epoch is None else tf.floor(step / self.steps_per_epoch)
+
+    def get_config(self):
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def __repr__(self):
+        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.get_config())
+        return f"{type(self).__name__}({settings})"
+
+
+def _positive(name, value):
+    return checked_number(name, value, "a finite number > 0", lambda number: 0 < number < math.inf)
+
+
+def _not_negative(name, value):
+    return checked_number(name, value, "a finite number ≥ 0", lambda number: 0 <= number < math.inf)
+
+
+def _whole(name, value, least):
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise ValueError(f"`{name}` should be a whole number ≥ {least}, received: {value!r}")
+    return int(value)
+
+
+def _epoch_length(value):
+    return None if value is None else _whole("steps_per_epoch", value, least=1)
+
+
+@keras.saving.register_keras_serializable(package="course_utils")
+class Power(_Schedule):
+    """A rate that falls quickly at first, then ever more slowly: lr = lr₀ / (1 + t/s)ᶜ.
+
+    With c = 1 it is halved after s steps, a third after 2 s, a quarter after 3 s. This is what the argument
+    ``decay`` did that Keras' optimizers had until version 2.10, with s = 1 / decay.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        lr₀, the rate of the first step. Above 0.
+    decay_steps : float
+        s: in steps, or in epochs if `steps_per_epoch` is given. Above 0.
+    power : float, default=1.0
+        c; 0 or more.
+    steps_per_epoch : int, optional
+        Count the time t in whole epochs of so many steps: the rate then changes only between epochs.
+        By default it is counted in steps.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not such a number; the message names it and gives its value.
+
+    Examples
+    --------
+    >>> schedule = Power(0.01, decay_steps=10_000)
+    >>> [round(float(schedule(step)), 4) for step in (0, 10_000, 20_000, 30_000)]
+    [0.01, 0.005, 0.0033, 0.0025]
+    """
+
+    def __init__(self, initial_learning_rate, decay_steps, power=1.0, steps_per_epoch=None):
+        """Check the arguments."""
+        self.initial_learning_rate = _positive("initial_learning_rate", initial_learning_rate)
+        self.decay_steps = _positive("decay_steps", decay_steps)
+        self.power = _not_negative("power", power)
+        self.steps_per_epoch = _epoch_length(steps_per_epoch)
+
+    def _rate(self, step):
+        return self.initial_learning_rate / (1 + self._time(step) / self.decay_steps) ** self.power
+
+
+@keras.saving.register_keras_serializable(package="course_utils")
+class Exponential(_Schedule):
+    """A rate that falls by the same factor in every stretch of time: lr = lr₀ · r^(t/s).
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        lr₀, the rate of the first step. Above 0.
+    decay_steps : float
+        s: in steps, or in epochs if `steps_per_epoch` is given. Above 0.
+    decay_rate : float, default=0.1
+        r, the factor after each `decay_steps`. Above 0; above 1 the rate rises.
+    steps_per_epoch : int, optional
+        Count the time t in whole epochs of so many steps: the rate then changes only between epochs.
+        By default it is counted in steps.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not such a number; the message names it and gives its value.
+
+    Examples
+    --------
+    A tenth every 20 epochs of 1,719 steps, a little lower after every epoch:
+
+    >>> schedule = Exponential(0.01, decay_steps=20, steps_per_epoch=1719)
+    >>> [round(float(schedule(step)), 5) for step in (0, 1718, 1719, 20 * 1719)]
+    [0.01, 0.01, 0.00891, 0.001]
+    """
+
+    def __init__(self, initial_learning_rate, decay_steps, decay_rate=0.1, steps_per_epoch=None):
+        """Check the arguments."""
+        self.initial_learning_rate = _positive("initial_learning_rate", initial_learning_rate)
+        self.decay_steps = _positive("decay_steps", decay_steps)
+        self.decay_rate = _positive("decay_rate", decay_rate)
+        self.steps_per_epoch = _epoch_length(steps_per_epoch)
+
+    def _rate(self, step):
+        return self.initial_learning_rate * self.decay_rate ** (self._time(step) / self.decay_steps)
+
+
+@keras.saving.register_keras_serializable(package="course_utils")
+class PiecewiseConstant(_Schedule):
+    """A rate that stays, then changes at given times.
+
+    ``values[0]`` holds before ``boundaries[0]``, ``values[1]`` from there on to before ``boundaries[1]``, and
+    so on: the step, or epoch, at a boundary is the first one with the new rate. In Keras'
+    ``PiecewiseConstantDecay`` it is the last one with the old rate.
+
+    Parameters
+    ----------
+    boundaries : sequence of int
+        When the rate changes, rising: in steps, or in epochs if `steps_per_epoch` is given. 1 or later.
+    values : sequence of float
+        The rates, one more than boundaries. Above 0.
+    steps_per_epoch : int, optional
+        How many steps an epoch has, if the boundaries are epochs.
+
+    Raises
+    ------
+    ValueError
+        If the boundaries do not rise, the values are not one more, or one of them is not such a number; the
+        message names it and gives its value.
+
+    Examples
+    --------
+    0.01 in the epochs 0 to 4, 0.005 up to 14, then 0.001:
+
+    >>> schedule = PiecewiseConstant([5, 15], [0.01, 0.005, 0.001], steps_per_epoch=100)
+    >>> [round(float(schedule(step)), 3) for step in (0, 499, 500, 1499, 1500)]
+    [0.01, 0.01, 0.005, 0.005, 0.001]
+    """
+
+    def __init__(self, boundaries, values, steps_per_epoch=None):
+        """Check the arguments."""
+        if not isinstance(boundaries, list | tuple | np.ndarray):
+            raise ValueError(f"`boundaries` should be a list of whole numbers, received: {boundaries!r}")
+        if not isinstance(values, list | tuple | np.ndarray) or len(values) != len(boundaries) + 1:
+            raise ValueError(
+                f"`values` should be a list of {len(boundaries) + 1} rates, one more than the "
+                f"{len(boundaries)} boundaries, received: {values!r}"
+            )
+        self.boundaries = [_whole(f"boundaries[{i}]", one, least=1) for i, one in enumerate(boundaries)]
+        if any(later <= earlier for earlier, later in pairwise(self.boundaries)):
+            raise ValueError(f"`boundaries` should rise, received: {self.boundaries}")
+        self.values = [_positive(f"values[{i}]", one) for i, one in enumerate(values)]
+        self.steps_per_epoch = _epoch_length(steps_per_epoch)
+
+    def _rate(self, step):
+        passed = [tf.cast(self._time(step) >= boundary, tf.int32) for boundary in self.boundaries]
+        return tf.gather(tf.constant(self.values, tf.float64), sum(passed, tf.zeros_like(step, tf.int32)))
+
+
+@keras.saving.register_keras_serializable(package="course_utils")
+class OneCycle(_Schedule):
+    """The 1cycle policy: up to a rate that could not be kept, down again, and at the end far below the start.
+
+    The settings and their defaults are those of PyTorch's ``OneCycleLR``, and so are the rates:
+
+    - from ``max_lr / div_factor`` up to ``max_lr``, over a share ``pct_start`` of the steps;
+    - then down to ``max_lr / div_factor / final_div_factor`` in the last step; or with ``three_phase=True``
+      first back to ``max_lr / div_factor``, as fast as it went up, and down to the end from there. That is
+      the policy of Leslie Smith's paper.
+
+    As in PyTorch the way up ends at step ``pct_start * total_steps - 1``, which may fall between two steps;
+    the rate then passes the peak without touching it.
+
+    Different from PyTorch: after the last step the rate stays as it is (PyTorch fails); a way up of no length
+    starts at ``max_lr`` (PyTorch: a little way down), so a single step is made at ``max_lr``; ``pct_start``
+    above one half is refused for three phases; and the momentum does not take part, because Keras' optimizers
+    take no schedule for it.
+
+    Parameters
+    ----------
+    max_lr : float
+        The highest rate; ask the learning-rate finder (`course_utils.lr_finder`). Above 0.
+    total_steps : int
+        The length of the cycle: epochs times steps per epoch. 1 or more.
+    pct_start : float, default=0.3
+        The share of the steps on the way up: from 0 to 1, or for three phases to 0.5.
+    anneal_strategy : {"cos", "linear"}, default="cos"
+        The form of every way up or down: half a cosine, or straight.
+    div_factor : float, default=25.0
+        How many times lower than `max_lr` the first rate is. 1 or more.
+    final_div_factor : float, default=1e4
+        How many times lower than the *first* rate the last one is. 1 or more. (fastai divides the highest.)
+    three_phase : bool, default=False
+        Whether to come back to the first rate before the last descent.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as said; the message names it and gives its value.
+
+    Examples
+    --------
+    >>> schedule = OneCycle(max_lr=25, total_steps=10, pct_start=0.4, div_factor=25, final_div_factor=4,
+    ...                     anneal_strategy="linear", three_phase=True)
+    >>> [float(schedule(step)) for step in range(10)]
+    [1.0, 9.0, 17.0, 25.0, 17.0, 9.0, 1.0, 0.75, 0.5, 0.25]
+
+    References
+    ----------
+    L. N. Smith, N. Topin, *Super-Convergence: Very Fast Training of Neural Networks Using Large Learning
+    Rates*, 2017, https://arxiv.org/abs/1708.07120; L. N. Smith, *A disciplined approach to neural network
+    hyper-parameters: Part 1*, 2018, https://arxiv.org/abs/1803.09820.
+    """
+
+    def __init__(
+        self,
+        max_lr,
+        total_steps,
+        pct_start=0.3,
+        anneal_strategy="cos",
+        div_factor=25.0,
+        final_div_factor=1e4,
+        three_phase=False,
+    ):
+        """Check the arguments."""
+        if not isinstance(three_phase, bool | np.bool_):
+            raise ValueError(f"`three_phase` should be True or False, received: {three_phase!r}")
+        if not (isinstance(anneal_strategy, str) and anneal_strategy in ("cos", "linear")):
+            raise ValueError(f"`anneal_strategy` should be 'cos' or 'linear', received: {anneal_strategy!r}")
+        largest = 0.5 if three_phase else 1
+        self.max_lr = _positive("max_lr", max_lr)
+        self.total_steps = _whole("total_steps", total_steps, least=1)
+        self.pct_start = checked_number(
+            "pct_start",
+            pct_start,
+            f"a share from 0 to {largest}" + " for three phases" * bool(three_phase),
+            lambda share: 0 <= share <= largest,
+        )
+        self.anneal_strategy = anneal_strategy
+        self.div_factor = _at_least_1("div_factor", div_factor)
+        self.final_div_factor = _at_least_1("final_div_factor", final_div_factor)
+        self.three_phase = bool(three_phase)
+
+    def _phases(self):
+        """For each phase, when it begins and ends, and the rates there."""
+        first = self.max_lr / self.div_factor
+        rates = [first, self.max_lr, first / self.final_div_factor]
+        peak = max(self.pct_start * self.total_steps - 1, 0.0)
+        times = [0.0, peak, self.total_steps - 1.0]
+        if self.three_phase:
+            rates.insert(2, first)
+            times.insert(2, min(2 * peak, self.total_steps - 1.0))
+        return zip(pairwise(times), pairwise(rates), strict=True)
+
+    def _rate(self, step):
+        step = tf.minimum(step, self.total_steps - 1.0)
+        *earlier, (times, rates) = self._phases()
+        rate = self._between(step, times, rates)
+        for times, rates in reversed(earlier):
+            rate = tf.where(step <= times[1], self._between(step, times, rates), rate)
+        return rate
+
+    def _between(self, step, times, rates):
+        (begin, end), (start, stop) = times, rates
+        if end <= begin:
+            return tf.fill(tf.shape(step), tf.constant(stop, tf.float64))
+        way = (step - begin) / (end - begin)
+        if self.anneal_strategy == "cos":
+            way = (1 - tf.cos(math.pi * way)) / 2
+        return start + (stop - start) * way
+
+
+def _at_least_1(name, value):
+    return checked_number(name, value, "a finite number ≥ 1", lambda number: 1 <= number < math.inf)
+
+
+@keras.saving.register_keras_serializable(package="course_utils")
+class WarmUp(_Schedule):
+    """A straight way up before any other schedule, which then begins as if it were step 0.
+
+    Parameters
+    ----------
+    learning_rate : float or keras.optimizers.schedules.LearningRateSchedule
+        What comes after: a rate, a schedule from here or one of Keras'.
+    warmup_steps : int
+        The length of the way up. The step with this number is the first one of `learning_rate`; 0 for none.
+    initial_learning_rate : float, default=0.0
+        The rate of step 0. With 0, that step changes nothing.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not such a number; the message names it and gives its value.
+
+    Examples
+    --------
+    >>> schedule = WarmUp(Exponential(0.1, decay_steps=100), warmup_steps=4)
+    >>> [round(float(schedule(step)), 3) for step in (0, 1, 2, 3, 4, 104)]
+    [0.0, 0.025, 0.05, 0.075, 0.1, 0.01]
+
+    References
+    ----------
+    P. Goyal and others, *Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour*, 2017,
+    https://arxiv.org/abs/1706.02677.
+    """
+
+    def __init__(self, learning_rate, warmup_steps, initial_learning_rate=0.0):
+        """Check the arguments."""
+        if not isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+            learning_rate = checked_number(
+                "learning_rate",
+                learning_rate,
+                "a finite number > 0 or a LearningRateSchedule",
+                lambda rate: 0 < rate < math.inf,
+            )
+        self.learning_rate = learning_rate
+        self.warmup_steps = _whole("warmup_steps", warmup_steps, least=0)
+        self.initial_learning_rate = _not_negative("initial_learning_rate", initial_learning_rate)
+
+    def _after(self, step):
+        if isinstance(self.learning_rate, float):
+            return tf.fill(tf.shape(step), tf.constant(self.learning_rate, tf.float64))
+        if isinstance(self.learning_rate, _Schedule):
+            return self.learning_rate._rate(step)
+        return tf.cast(self.learning_rate(step), tf.float64)
+
+    def _rate(self, step):
+        after = self._after(tf.maximum(step - self.warmup_steps, 0.0))
+        if not self.warmup_steps:
+            return after
+        target = self._after(tf.zeros([], tf.float64))
+        way = step / self.warmup_steps
+        rising = self.initial_learning_rate + (target - self.initial_learning_rate) * way
+        return tf.where(way < 1, rising, after)
+
+    def get_config(self):
+        """Return the settings, the schedule that comes after among them."""
+        config = super().get_config()
+        if not isinstance(self.learning_rate, float):
+            config["learning_rate"] = keras.optimizers.schedules.serialize(self.learning_rate)
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        """Return a schedule with these settings."""
+        if isinstance(config["learning_rate"], dict):
+            schedule = keras.optimizers.schedules.deserialize(config["learning_rate"])
+            config = {**config, "learning_rate": schedule}
+        return cls(**config)
