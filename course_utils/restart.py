@@ -18,8 +18,12 @@ def restart(model: keras.Model, seed: int) -> keras.Model:
     ``keras.utils.set_random_seed(seed)``: initializers have drawn anew, running statistics are those of an
     untrained net, dropout starts over, and the optimizer has made no step. Its learning rate, and what else
     it was compiled with, stay as they are. The global seed is set too, so that what is shuffled afterwards
-    can be repeated. (One thing does not start over: dropout that Keras 2 compiles with XLA. TensorFlow 2.15
-    draws its masks from a stream that lasts as long as the process, and that no seed resets.)
+    can be repeated.
+
+    One thing falls short with Keras 2: its dropout takes the seed of its masks when the net is first trained,
+    and keeps it. A restarted training still repeats to the last bit, but restarts from different seeds see
+    the same masks (on other weights and other batches). Compiled with XLA, those masks come from a stream
+    that lasts as long as the process, and cannot be repeated in it at all.
 
     Parameters
     ----------
