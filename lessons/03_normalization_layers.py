@@ -606,13 +606,20 @@ lesson.record(
 
 # %% [markdown]
 # Every line falls to the left, the grey one too: as many steps with smaller batches are fewer images and noisier gradients. What
-# counts is how the lines fall beside each other.
+# counts is how the lines fall beside each other. (The dotted one lies on the green: the start of the running averages is not what
+# hurts.)
 #
-# On the right batch normalization breaks down at a batch of two, as the count predicted, and group normalization does not. On the
-# left, in the source's own net, compare for yourself; the ledger has the answer over more seeds. The rule to keep is not “batches
-# under sixteen are bad”. It is: **count the values behind a mean.** In a deep convolutional net they become few towards the end, where
-# the pictures have shrunk to a few pixels and batches are small because the net is large. That is where group
-# normalization was invented.
+# On the right batch normalization breaks down at a batch of two, as the count predicted, and group normalization stays with the
+# plain net.
+#
+# The left panel, with the source's own net, has a surprise. At small batches *both* normalized nets fall behind the plain one, although group
+# normalization never looks at the batch, and batch normalization has over a thousand values behind each mean. So this is not
+# a matter of statistics at all. A suspect: a normalized signal is several times larger, and with it what one of Adam's steps does. Exercise 2
+# questions it. Which of the two normalizations is ahead there is for the ledger to say.
+#
+# The rule to keep is not “batches under sixteen are bad”. It is: **count the values behind a mean.** In a deep convolutional net they become
+# few towards the end, where the pictures have shrunk to a few pixels and batches are small because the net is large. That is
+# where group normalization was invented.
 
 # %% [markdown]
 # ## Verdicts
@@ -643,8 +650,9 @@ lesson.verdicts("S2")
 #
 # 1. **Name that layer** (10 minutes). Draw `plotting.normalization_axes((4, 5, 6), axes=0)` and describe in one sentence which
 #    layer it would be. For which kind of input does batch normalization do just that? *Check:* 30 means of 4 cells each.
-# 2. **One group, two ways** (15 minutes). Feed the same activations to `GroupNormalization(groups=1, axis=3)` and to
-#    `LayerNormalization(axis=(1, 2, 3))`. *Check:* with the same `epsilon`, the outputs agree to six digits before training.
+# 2. **Question the suspect** (20 minutes). Repeat the left panel at a batch size of two with Adam's rate at 0.0001 instead of
+#    0.001. Which lines rise, which falls? *Check:* both normalized nets end above where they were, and the plain net
+#    below.
 # 3. **How small is too small?** (30 minutes). Put a `MaxPooling2D(8)` between the convolution and the normalization, so that nine
 #    values per image and channel remain, and repeat the left panel. Predict first, by counting. *Check:* at batch size 2 your
 #    count is 18 values behind each mean.
