@@ -653,8 +653,8 @@ lesson.verdicts("S2")
 # 1. **Name that layer** (10 minutes). Draw `plotting.normalization_axes((4, 5, 6), axes=0)` and describe in one sentence which
 #    layer it would be. For which kind of input does batch normalization do just that? *Check:* 30 means of 4 cells each.
 # 2. **Question the suspect** (20 minutes). Repeat the left panel at a batch size of two with Adam's rate at 0.0001 instead of
-#    0.001. Predict first: if the suspect is guilty, which lines move? *Check:* both normalized nets rise to about where the
-#    plain net is, which itself hardly moves.
+#    0.001. Predict first: if the suspect is guilty, which lines move, and which way? *Check:* both normalized nets rise, and the
+#    plain one falls.
 # 3. **How small is too small?** (30 minutes). Put a `MaxPooling2D(8)` between the convolution and the normalization, so that nine
 #    values per image and channel remain, and repeat the left panel. Predict first, by counting. *Check:* at batch size 2 your
 #    count is 18 values behind each mean.
