@@ -615,8 +615,8 @@ lesson.record(
 # plain net.
 #
 # The left panel, with the source's own net, has a surprise. At small batches *both* normalized nets fall behind the plain one, although group
-# normalization never looks at the batch, and batch normalization has over a thousand values behind each mean. So this is not
-# a matter of statistics at all. A suspect: a normalized signal is several times larger, and with it what one of Adam's steps does. Exercise 2
+# normalization never looks at the batch, and batch normalization has over a thousand values behind each mean. So the batch's
+# statistics cannot be the whole story. A suspect: a normalized signal is several times larger, and with it what one of Adam's steps does. Exercise 2
 # questions it. Which of the two normalizations is ahead there is for the ledger to say.
 #
 # The rule to keep is not “batches under sixteen are bad”. It is: **count the values behind a mean.** In a deep convolutional net they become
