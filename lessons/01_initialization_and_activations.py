@@ -155,7 +155,7 @@ def leaky_relu(z, alpha=0.05):
 
 
 def elu(z, alpha=1.0):
-    return np.where(z < 0, alpha * (np.exp(z) - 1), z)
+    return np.where(z < 0, alpha * np.expm1(np.minimum(z, 0)), z)
 
 
 # %% [markdown]
@@ -258,9 +258,9 @@ broken = {
     "He's weights": through_selu(signal, variance=2 / 100),
     "ordinary dropout of 20 %": through_selu(signal, drop=0.2),
 }
-print("standard deviation after layer " + "".join(f"{layer:8}" for layer in (0, 300, 600, 900)))
+print("standard deviation after layer " + "".join(f"{layer:10}" for layer in (0, 300, 600, 900)))
 for case, found in broken.items():
-    print(f"{case:31}" + "".join(f"{found[i, 1]:8.2f}" for i in (0, 3, 6, 9)))
+    print(f"{case:31}" + "".join(f"{found[i, 1]:10.3g}" for i in (0, 3, 6, 9)))
 
 # %% [markdown]
 # SELU-PROSE
@@ -382,9 +382,11 @@ lesson.record("S5.cA4", val_accuracy=last["ReLU"])
 #
 # ## The diagnosis: look before you train
 #
-# You need no training to see this coming. One batch, forward and back, through the untrained net: how large are the
-# activations of each layer, and how large the gradients that arrive there? Below, for six activations and four ways to draw the
-# weights. (The small fixed spread in the first column, 0.01, is what many programs used before 2010.)
+# You need no training to see this coming. One batch, forward and back, through the untrained net. Three questions to each layer:
+# how large are its activations, how large are the gradients that arrive there, and **how alike do two different images look** to it?
+# (Their cosine, averaged over all pairs: 0 for images that have nothing in common, 1 for images that differ by brightness only.)
+# Below, for six activations and four ways to draw the weights. A fixed spread of 0.01, in the first column, was a common choice
+# before 2010.
 
 
 # %%
@@ -405,8 +407,8 @@ initializers = {
 first_batch = scaled[0][:256].reshape(256, -1), y_train[:256].astype("int32")
 
 
-def spread_by_layer(activation, initializer, depth=100):
-    """Standard deviation of each layer's activations, and of the loss's gradient with respect to them."""
+def diagnosis(activation, initializer, depth=100):
+    """For each layer: spread of activations, spread of the loss's gradient there, likeness of two images."""
     x, y = first_batch
     h, layers = tf.constant(x), []
     with tf.GradientTape() as tape:
@@ -419,47 +421,61 @@ def spread_by_layer(activation, initializer, depth=100):
         w = rng.normal(0, initializer(100, 10), (100, 10)).astype("float32")
         loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, h @ w))
     gradients = tape.gradient(loss, layers)
-    return [[np.std(one.numpy()) for one in ones] for ones in (layers, gradients)]
+    spread = [[np.std(one.numpy()) for one in ones] for ones in (layers, gradients)]
+    return *spread, [likeness(one.numpy().astype("float64")) for one in layers]
+
+
+def likeness(h):
+    """The mean cosine of two different rows; nothing (nan) where no signal is left."""
+    length = np.linalg.norm(h, axis=1, keepdims=True)
+    if not length.all():
+        return np.nan
+    total = np.sum((h / length).sum(axis=0) ** 2)
+    return (total - len(h)) / (len(h) * (len(h) - 1))
 
 
 # %%
-spreads = {
-    (activation, initializer): spread_by_layer(activations[activation], initializers[initializer])
+diagnoses = {
+    (activation, initializer): diagnosis(activations[activation], initializers[initializer])
     for activation in activations
     for initializer in initializers
 }
 
 # %% tags=["figure"]
-fig, panels = plt.subplots(2, 4, figsize=(12, 6.2), sharex=True, sharey="row")
+fig, panels = plt.subplots(3, 4, figsize=(12, 8.4), sharex=True, sharey="row")
 palette = dict(zip(activations, ["#000000", "#CC79A7", "#0072B2", "#56B4E9", "#E69F00", "#D55E00"]))
 for column, initializer in zip(panels.T, initializers):
     for activation, shade in palette.items():
-        for ax, values in zip(column, spreads[activation, initializer]):
-            drawn = np.clip(values, 1e-30, 1e30)
-            ax.semilogy(range(1, len(values) + 1), drawn, color=shade, label=activation, linewidth=2)
+        for ax, values in zip(column, diagnoses[activation, initializer]):
+            ax.plot(range(1, len(values) + 1), values, color=shade, label=activation, linewidth=2)
     column[0].set_title(initializer)
-    column[1].set_xlabel("layer")
-panels[0, 0].set(ylabel="activations: spread", ylim=(1e-12, 1e12))
-panels[1, 0].set(ylabel="gradients: spread", ylim=(1e-20, 1e12))
+    column[2].set_xlabel("layer")
+panels[0, 0].set(ylabel="spread of activations", yscale="log", ylim=(1e-12, 1e6))
+panels[1, 0].set(ylabel="spread of gradients", yscale="log", ylim=(1e-20, 1e3))
+panels[2, 0].set(ylabel="likeness of two images", ylim=(-0.05, 1.05))
 fig.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
 lesson.save_figure(fig, "diagnosis")
 plt.show()
 
 # %%
-print("from the first layer to the last, the spread changes by a factor of")
-print(f"{'':12}" + "".join(f"{name:>24}" for name in initializers))
-for activation in activations:
-    cells = []
-    for initializer in initializers:
-        forward, back = spreads[activation, initializer]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = np.float64(forward[-1]) / forward[0], np.float64(back[0]) / back[-1]
-        cells.append(f"{ratios[0]:12.0e} /{ratios[1]:9.0e}")
-    print(f"{activation:12}" + "".join(f"{cell:>24}" for cell in cells))
-print("(activations, on the way forward / gradients, on the way back)")
+print("likeness of two images after layer     1      10     100")
+for activation, initializer in [("ReLU", "He"), ("leaky ReLU", "He"), ("ELU", "He"), ("SELU", "LeCun")]:
+    alike = diagnoses[activation, initializer][2]
+    print(f"{activation + ', ' + initializer:34}" + "".join(f"{alike[layer]:8.3f}" for layer in (0, 9, 99)))
 
 # %% [markdown]
-# DIAGNOSIS-PROSE
+# Read it from left to right. With weights of a fixed small spread everything is gone after a dozen layers. LeCun's and Glorot's carry tanh, ELU
+# and SELU through, and lose ReLU and its leaky cousin by a factor of √2 in each layer. The sigmoid's gradients die in any
+# company: no weights make up for slopes of ¼ without pushing the units to their flat ends.
+#
+# **And now He's column, where the theory of ReLU is at home.** Its activations keep their size through a hundred layers, and so do its
+# gradients. Nothing vanishes, nothing explodes. The chapter says that this net trains badly *because* of vanishing or
+# exploding gradients; we have just looked, and there are none. Look at the lowest panel instead. After some
+# twenty layers all images look the same, and after a hundred the net can hardly tell a boot from a shirt: what differs between them is a
+# ripple on one large common signal. ReLU's outputs are never negative, so their mean grows at the expense of their
+# differences. SELU's lie around zero, and after a hundred layers two images have next to nothing in common.
+#
+# Keep this picture. When a net of yours does not train, ask it the three questions, in this order.
 
 # %% [markdown]
 # ## Verdicts
@@ -469,3 +485,38 @@ print("(activations, on the way forward / gradients, on the way back)")
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts(lesson.name)
+
+# %% [markdown]
+# ## What to take away
+#
+# - A deep net multiplies. Keep the factor at one: He's weights for ReLU and its relatives, LeCun's for SELU, Glorot's for
+#   tanh, and nothing saturating in the hidden layers.
+# - The size of the signal is not all: a net whose layers cannot tell two images apart does not learn either, however healthy its
+#   gradients.
+# - One batch and three curves show all this before the first step of training.
+# - Standardize the inputs. Every rule here assumes it.
+#
+# **Today** nobody stacks a hundred plain dense layers. Batch normalization (lesson 02), residual connections and layer normalization
+# (lesson 03) keep the signal alive by other means, and let ReLU, or its smooth relatives GELU and SiLU, be enough. What has stayed is the
+# arithmetic: the initializations of transformers are chosen by the same count.
+#
+# ## Exercises
+#
+# 1. **The dead** (10 minutes). In the net of a hundred ReLU layers, before training: in each layer, what share of the units gives zero
+#    for all 256 images? *Check:* in the first layer there is hardly one.
+# 2. **A residual connection** (20 minutes). In `diagnosis`, let each layer *add* to what it got: `h = h + activation(h @ w)` from the
+#    second layer on. What happens to the three curves, and which factor in front of the new term repairs it? *Check:* with the factor
+#    $1/\sqrt{\text{depth}}$ the spread of the activations stays below 10.
+# 3. **Orthogonal weights** (15 minutes). Replace the random matrices by orthogonal ones (`np.linalg.qr`) for tanh and for no activation
+#    at all. *Check:* without activation, the spread of the last layer is that of the second to six digits.
+#
+# ## References
+#
+# - X. Glorot, Y. Bengio, *Understanding the difficulty of training deep feedforward neural networks*, 2010,
+#   [PMLR 9](https://proceedings.mlr.press/v9/glorot10a.html): the count of variances, forward and back.
+# - K. He, X. Zhang, S. Ren, J. Sun, *Delving Deep into Rectifiers*, 2015, [arXiv:1502.01852](https://arxiv.org/abs/1502.01852): PReLU, and
+#   the factor of two.
+# - G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter, *Self-Normalizing Neural Networks*, 2017,
+#   [arXiv:1706.02515](https://arxiv.org/abs/1706.02515): SELU, its constants, its conditions.
+# - S. S. Schoenholz, J. Gilmer, S. Ganguli, J. Sohl-Dickstein, *Deep Information Propagation*, 2016,
+#   [arXiv:1611.01232](https://arxiv.org/abs/1611.01232): how alike two inputs become with depth, and how deep a net can be trained.
