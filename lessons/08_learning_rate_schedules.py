@@ -174,3 +174,218 @@ pairs = {
 # %% tags=["nbval-check-output"]
 for name, (callback, schedule) in pairs.items():
     print(f"{name}: the same weights:", np.allclose(callback, schedule, rtol=1e-3, atol=1e-5))
+
+# %% [markdown]
+# ### Worth a second look: off by one
+#
+# “0.01 up to epoch 5, then 0.005.” Is epoch 5 the last of the old or the first of the new? In the chapter's own function it is the first
+# of the new (`epoch < 5`). Keras' `PiecewiseConstantDecay` counts steps and keeps the old rate *at* the boundary. And Keras counts epochs from 0
+# but prints them from 1. One step does not matter; one epoch may, and a reader who compares two tables should know.
+
+# %% tags=["nbval-check-output"]
+ours = PiecewiseConstant([5], [0.01, 0.005])
+keras_own = keras.optimizers.schedules.PiecewiseConstantDecay([5], [0.01, 0.005])
+print("step       ", *[f"{step:6}" for step in (4, 5, 6)])
+for name, schedule in [("ours", ours), ("Keras' own", keras_own)]:
+    print(f"{name:11}", *[f"{float(schedule(step)):6.3f}" for step in (4, 5, 6)])
+
+# %% [markdown]
+# ### From Keras 2 to Keras 3: `lr=`, `decay=`, `K.get_value`, `history["lr"]`
+#
+# The chapter was written for Keras 2.2. Four of its spellings have changed, and the first two of them fail *silently*: the net trains, with
+# another rate than you asked for.
+#
+# | the chapter | Keras 2.11 to 2.15 | Keras 3 | write |
+# |---|---|---|---|
+# | `SGD(lr=0.02)` | a warning, and the rate stays 0.01 | an error | `SGD(learning_rate=0.02)` |
+# | `SGD(decay=1e-4)` | an error | a warning, and no decay | `SGD(learning_rate=Power(0.01, 1e4))` |
+# | `K.get_value(optimizer.lr)` | works | there is no `K` | `float(optimizer.learning_rate)` |
+# | `K.set_value(optimizer.lr, 0.1)` | works | there is no `K` | `optimizer.learning_rate = 0.1` |
+# | `history["lr"]` | works | is called otherwise | `history["learning_rate"]` |
+
+# %%
+import warnings
+
+
+def what_happens(**arguments):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            optimizer = keras.optimizers.SGD(**arguments)
+        except (TypeError, ValueError) as error:
+            return f"{type(error).__name__}"
+    return f"a rate of {float(optimizer.learning_rate):.2f} at the start"
+
+
+print("Keras", keras.__version__)
+for arguments in (dict(lr=0.02), dict(decay=1e-4), dict(learning_rate=0.02)):
+    print(f"SGD({', '.join(f'{k}={v}' for k, v in arguments.items())}): {what_happens(**arguments)}")
+
+# %% tags=["nbval-check-output"]
+optimizer = keras.optimizers.SGD(learning_rate=0.02)
+optimizer.learning_rate = 0.1
+print("today:", round(float(optimizer.learning_rate), 3))
+
+# %% [markdown]
+# ## All of them at work
+#
+# Now the chapter's runs: power with plain gradient descent, exponential and piecewise with Nadam; Keras' own `ExponentialDecay`, with
+# plain gradient descent; and one that is no function of the step: **reduce on plateau** halves the rate whenever the validation loss has
+# not improved for five epochs (with momentum 0.9). **Which one would you bet on?**
+
+# %%
+SGD, Nadam = keras.optimizers.SGD, keras.optimizers.Nadam
+keras_exponential = keras.optimizers.schedules.ExponentialDecay(0.01, 20 * n, 0.1)
+optimizers = {
+    "power": SGD(schedules["power"]),
+    "exponential, by epoch": Nadam(schedules["exponential, by epoch"]),
+    "exponential, by step": Nadam(schedules["exponential, by step"]),
+    "piecewise constant": Nadam(schedules["piecewise constant"]),
+    "on plateau": SGD(0.02, momentum=0.9),
+    "Keras' ExponentialDecay": SGD(keras_exponential),
+}
+
+
+# %%
+class Clock(keras.callbacks.Callback):
+    """The seconds since the training began, and the rate, after each epoch."""
+
+    def on_train_begin(self, logs=None):
+        self.begin, self.seconds, self.rates = time.perf_counter(), [], []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds.append(time.perf_counter() - self.begin)
+        self.rates.append(float(self.model.optimizer.learning_rate))
+
+
+def train(name, optimizer, batch_size=32, epochs=n_epochs, callbacks=()):
+    lesson.set_seed()
+    clock = Clock()
+    history = compiled(optimizer).fit(
+        shuffled(x_train, y_train, batch_size),
+        epochs=epochs,
+        validation_data=(x_valid, y_valid),
+        verbose=0,
+        callbacks=[lesson.progress(name), clock, *callbacks],
+    ).history
+    return history | {"seconds": clock.seconds, "rate": clock.rates}
+
+
+# %%
+runs = {}
+for name, optimizer in optimizers.items():
+    plateau = [keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=5)] if name == "on plateau" else []
+    runs[name] = train(name, optimizer, callbacks=plateau)
+
+# %% [markdown]
+# The plateau is worth a look of its own, because here the rate follows from the loss:
+
+# %% tags=["figure"]
+fig, ax = plt.subplots(figsize=(7.6, 4))
+epochs = range(1, n_epochs + 1)
+ax.plot(epochs, runs["on plateau"]["rate"], "o-", color="#0072B2")
+ax.set(xlabel="epoch", ylim=(0, None))
+ax.set_ylabel("learning rate", color="#0072B2")
+right = ax.twinx()
+right.plot(epochs, runs["on plateau"]["val_loss"], "^--", color="#D55E00")
+right.set_ylabel("validation loss", color="#D55E00")
+right.grid(False)
+ax.set_title("Reduce on plateau: five epochs without progress, and the rate is halved")
+plt.show()
+
+# %% [markdown]
+# ## How high to start: the finder
+#
+# All this took a first rate for granted. Leslie Smith's test finds one in less than an epoch: raise the rate with every batch, from far too small to far too
+# large, and watch the loss. It falls where the rate is useful and rises where it is too much.
+
+# %%
+lesson.set_seed()
+net = compiled(SGD())
+result = lr_find(
+    net, x_train, y_train, batch_size=128, start_lr=1e-5, end_lr=10, num_iter=40 if lesson.quick else 430
+)
+
+# %% tags=["figure"]
+ax = result.plot()
+ax.set_title("The loss at every rate, one batch each")
+plt.show()
+
+# %% [markdown]
+# FINDER-PROSE
+#
+# The chapter writes this as a callback, in a dozen lines, and it has two faults that are easy to make. The loss that Keras hands to a
+# callback is the running mean since the epoch began. So the curve comes down late and goes up late, and the rates read from it are too
+# high. And it puts the weights back afterwards, but not what the optimizer remembers.
+#
+# ## 1cycle
+#
+# Smith's second idea turns the schedule around. Start at a tenth of the highest rate, go *up* to it in a straight line over
+# half of the training, come down again, and spend the last tenth far below the start. A rate that could never be kept from the first
+# step on, or for long, can be passed through, and while it lasts it acts as a regularizer.
+#
+# The chapter's form is one setting of `OneCycle`, which has PyTorch's names: linear, three phases, from a tenth of the maximum, down to a thousandth of
+# that at the end. With batches of 128, since long steps want better gradients.
+
+# %%
+iterations = int(np.ceil(len(x_train) / 128)) * n_epochs
+last_iterations = iterations // 10 + 1
+half = (iterations - last_iterations) // 2
+
+one_cycle = OneCycle(
+    max_lr=0.05,
+    total_steps=iterations + 1,
+    pct_start=(half + 1) / (iterations + 1),
+    anneal_strategy="linear",
+    div_factor=10,
+    final_div_factor=1000,
+    three_phase=True,
+)
+runs["1cycle"] = train("1cycle", SGD(one_cycle), batch_size=128)
+schedules["1cycle"] = one_cycle
+
+# %% tags=["figure"]
+fig, (above, below) = plt.subplots(2, 1, figsize=(8.6, 7.4), sharex=True, height_ratios=[1, 1.2])
+palette = dict(
+    zip(runs, ["#595959", "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#D55E00"], strict=True)
+)
+for name, run in runs.items():
+    style = dict(color=palette[name], linewidth=3 if name == "1cycle" else 1.8, label=name)
+    above.plot(epochs, run["rate"], **style)
+    below.plot(epochs, run["val_loss"], **style)
+above.set(yscale="log", ylabel="learning rate", title="Seven schedules: the rate above, what came of it below")
+below.set(xlabel="epoch", ylabel="validation loss")
+fig.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+lesson.save_figure(fig, "seven-schedules")
+plt.show()
+
+# %%
+claims = dict(zip(["S5.cE1", "S5.cE2", "S5.cE3", "S5.cE4", "S5.cE5", "S5.cE6", "S5.cE7"], runs))
+there = runs["1cycle"]["val_accuracy"][-1]
+
+
+def seconds_until(accuracy, run):
+    """When a training first reached an accuracy; where it never did, when it ended."""
+    reached = [s for s, a in zip(run["seconds"], run["val_accuracy"]) if a >= accuracy]
+    return reached[0] if reached else run["seconds"][-1]
+
+
+print("                          validation   seconds   seconds until 1cycle's accuracy")
+for name, run in runs.items():
+    until = seconds_until(there, run)
+    reached = "" if max(run["val_accuracy"]) >= there else "  (never)"
+    print(f"{name:25}{run['val_accuracy'][-1]:11.4f}{run['seconds'][-1]:10.0f}{until:12.0f}{reached}")
+
+# %%
+order = ["power", "exponential, by epoch", "exponential, by step", "piecewise constant", "on plateau"]
+order += ["Keras' ExponentialDecay", "1cycle"]
+for claim, name in zip(["S5.cE1", "S5.cE2", "S5.cE3", "S5.cE4", "S5.cE5", "S5.cE6", "S5.cE7"], order):
+    lesson.record(claim, val_accuracy=runs[name]["val_accuracy"][-1])
+lesson.record(
+    "S5.cE8",
+    others=[seconds_until(there, runs[name]) for name in order[:-1]],
+    one_cycle=[runs["1cycle"]["seconds"][-1]] * (len(order) - 1),
+)
+
+# %% [markdown]
+# RUNS-PROSE
