@@ -389,3 +389,40 @@ lesson.record(
 
 # %% [markdown]
 # RUNS-PROSE
+
+# %% [markdown]
+# ## Verdicts
+#
+# What a published run of the chapter's notebook prints, measured over several seeds on two software stacks, in full mode on the real
+# Fashion-MNIST.
+
+# %% tags=["verdicts", "nbval-check-output"]
+lesson.verdicts(lesson.name)
+
+# %% [markdown]
+# ## What to take away
+#
+# - A schedule is a function of the step. Draw it before you train with it.
+# - Know the unit: steps or epochs, counted from 0 or from 1, and which side a boundary belongs to.
+# - Look for the first rate with a finder, and read it from the losses of single batches.
+# - Compare schedules by what they cost as well as by where they end.
+#
+# **Today** most large nets are trained with a warm-up and half a cosine (`keras.optimizers.schedules.CosineDecay` has both). 1cycle is the fast choice where the
+# length of the training is known beforehand, and reduce-on-plateau where it is not.
+#
+# ## Exercises
+#
+# 1. **Warm-up** (10 minutes). Put `WarmUp` before the power schedule, over one epoch, and draw it. *Check:* at the step that
+#    begins the second epoch, the rate is 0.01.
+# 2. **The same time for all** (20 minutes). Give the exponential schedule batches of 128 as well, and as many epochs as 1cycle. How much of
+#    1cycle's advantage was the batch size? *Check:* an epoch has 430 steps.
+# 3. **The running mean** (25 minutes). Write the chapter's finder as a callback, collect `logs["loss"]`, and draw it beside our
+#    losses. By how much does the lowest point move? *Check:* your first value is the loss of the first batch.
+#
+# ## References
+#
+# - L. N. Smith, *Cyclical Learning Rates for Training Neural Networks*, 2015, [arXiv:1506.01186](https://arxiv.org/abs/1506.01186): the range test, in
+#   section 3.3.
+# - L. N. Smith, N. Topin, *Super-Convergence*, 2017, [arXiv:1708.07120](https://arxiv.org/abs/1708.07120): 1cycle.
+# - A. Senior, G. Heigold, M. Ranzato, K. Yang, *An empirical study of learning rates in deep neural networks for speech recognition*, 2013: power,
+#   exponential, piecewise and performance scheduling side by side.
