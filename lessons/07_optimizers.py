@@ -162,3 +162,107 @@ def compiled(optimizer):
     )
     net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **FAST)
     return net
+
+
+# %% [markdown]
+# One compiled net for each optimizer serves all its trainings: `restart` puts it back to the start, and the rate is a variable that can be
+# assigned.
+
+# %%
+nets = {name: compiled(make(0.01)) for name, make in optimizers.items()}
+
+
+def trained(name, rate, seed, epochs):
+    net = restart(nets[name], seed)
+    net.optimizer.learning_rate = float(rate)
+    return net.fit(
+        shuffled(x_train, y_train, 32),
+        epochs=epochs,
+        validation_data=(x_valid, y_valid),
+        validation_batch_size=250,
+        verbose=0,
+    ).history
+
+
+# %%
+candidates = np.geomspace(1e-4, 0.3, 3 if lesson.quick else 8)
+plan = [(name, rate) for name in nets for rate in candidates]
+first_epoch = {}
+for name, rate in progress_bar(plan, "eight optimizers, eight rates", unit="epoch"):
+    loss = trained(name, rate, lesson.seed, epochs=1)["val_loss"][0]
+    first_epoch.setdefault(name, []).append(loss if np.isfinite(loss) else np.inf)
+chosen = {name: candidates[np.argmin(losses)] for name, losses in first_epoch.items()}
+
+# %% tags=["figure"]
+fig, ax = plt.subplots(figsize=(8, 4.6))
+palette = ["#595959", "#0072B2", "#56B4E9", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#000000"]
+markers = "osDvP^X*"
+for (name, losses), shade, marker in zip(first_epoch.items(), palette, markers):
+    ax.plot(candidates, losses, color=shade, marker=marker, label=name)
+ax.set(xscale="log", xlabel="learning rate", ylabel="validation loss after one epoch", ylim=(0.3, 2.4))
+ax.set_title("Each has a best rate of its own")
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+plt.show()
+
+# %% [markdown]
+# Look at the widths as well as the lowest points: an optimizer that does well over two decades of rates saves you the search.
+
+# %%
+seeds = [10 * lesson.seed + i for i in range(2 if lesson.quick else 5)]
+plan = [(name, seed) for name in nets for seed in seeds]
+curves, accuracy = {}, {}
+for name, seed in progress_bar(plan, "the race, every seed", unit="training"):
+    curves.setdefault(name, []).append(trained(name, chosen[name], seed, lesson.epochs(5))["loss"])
+    accuracy.setdefault(name, []).append(nets[name].evaluate(x_test, y_test, batch_size=1000, verbose=0)[1])
+
+# %% tags=["figure"]
+fig, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.6), width_ratios=[1, 1.1])
+for row, (name, shade, marker) in enumerate(zip(curves, palette, markers)):
+    mean = np.mean(curves[name], axis=0)
+    left.plot(np.arange(1, len(mean) + 1), mean, color=shade, marker=marker, label=name)
+    right.plot(accuracy[name], [row] * len(seeds), marker, color=shade, markersize=7)
+    right.plot([np.mean(accuracy[name])] * 2, [row - 0.3, row + 0.3], color=shade)
+left.set(xlabel="epoch", ylabel="training loss, mean over the seeds", title="How fast")
+right.set_yticks(range(len(curves)), [f"{name}, η = {chosen[name]:.2g}" for name in curves])
+right.invert_yaxis()
+right.set(xlabel="test accuracy; each mark a seed, the line their mean", title="How far")
+lesson.save_figure(fig, "race")
+plt.show()
+
+# %%
+print("                          rate   test accuracy      sd   ahead of gradient descent, 95 % interval")
+for name, values in accuracy.items():
+    lead = np.subtract(values, accuracy["gradient descent"])
+    half = stats.t.ppf(0.975, len(lead) - 1) * lead.std(ddof=1) / np.sqrt(len(lead))
+    interval = f"{lead.mean() - half:+.4f} to {lead.mean() + half:+.4f}" if lead.any() else ""
+    print(f"{name:20}{chosen[name]:10.2g}{np.mean(values):16.4f}{np.std(values, ddof=1):8.4f}   {interval}")
+
+# %% [markdown]
+# RACE-PROSE
+#
+# ## What to take away
+#
+# - Every optimizer is gradient descent with a memory: of directions, of steepness, or of both.
+# - Compare optimizers each at its own best rate, chosen on images that do not decide the result. At a shared rate you compare the rate.
+# - Adaptive steps make the choice of the rate easier more than they make the result better.
+#
+# **Today** AdamW (Adam with decoupled weight decay) is the usual first choice, gradient descent with momentum and a good schedule (lesson 08) still often the
+# last one.
+#
+# ## Exercises
+#
+# 1. **A rate for all** (10 minutes). Draw the ravine again with one rate for all eight, 0.1. Who looks good now? *Check:* gradient descent is stable
+#    there, and would not be above 1.
+# 2. **Adam without its correction** (20 minutes). Write Adam's step in NumPy, with and without the division by $1-\beta^t$, and walk the ravine with both.
+#    *Check:* with it your path is that of `keras.optimizers.Adam` to five digits.
+# 3. **A turned ravine** (20 minutes). Rotate the valley by 45°. Which optimizers do not notice, and why do the others? *Check:* the losses along
+#    the path of gradient descent are the same to six digits.
+#
+# ## References
+#
+# - J. Duchi, E. Hazan, Y. Singer, *Adaptive Subgradient Methods*, 2011, [JMLR 12](https://jmlr.org/papers/v12/duchi11a.html).
+# - D. P. Kingma, J. Ba, *Adam: A Method for Stochastic Optimization*, 2014, [arXiv:1412.6980](https://arxiv.org/abs/1412.6980).
+# - A. C. Wilson and others, *The Marginal Value of Adaptive Gradient Methods in Machine Learning*, 2017,
+#   [arXiv:1705.08292](https://arxiv.org/abs/1705.08292).
+# - D. Choi and others, *On Empirical Comparisons of Optimizers for Deep Learning*, 2019, [arXiv:1910.05446](https://arxiv.org/abs/1910.05446): how the
+#   tuning decides the race.
