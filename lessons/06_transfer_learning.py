@@ -1,0 +1,210 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 06 · Transfer learning
+#
+# You have two hundred pictures and a question. Somebody else has forty thousand pictures and has answered another question. Take
+# their net, keep what it has learned to see, and teach it your question: that is transfer learning. A famous demonstration
+# of it prints a fourfold cut in errors. We run it again, then ask what the demonstration could not: how often does it come out like this?
+#
+# | | |
+# |---|---|
+# | **You will learn** | to reuse the layers of a trained net without ruining it · freezing, thawing, and why one compiles again · to judge a claim by repeating it on other draws of the data and on other tasks |
+# | **You need** | a dense net in Keras; lesson 01 for SELU |
+# | **Reproduces** | *Training Deep Neural Networks*, part C: transfer learning (chapter 11 of A. Géron's *Hands-On Machine Learning*, notebook of the second edition) |
+# | **The idea** | Yosinski and others 2014, [*How transferable are features in deep neural networks?*](https://arxiv.org/abs/1411.1792) |
+# | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
+
+# %%
+from course_utils.lesson import FAST, FAST_CONV, Lesson
+
+lesson = Lesson("06_transfer_learning")
+
+# %%
+import tempfile
+from pathlib import Path
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.ticker import PercentFormatter
+
+from course_utils.batches import shuffled
+from course_utils.data import load_fashion_mnist
+from course_utils.notebook import progress_bar
+from course_utils.restart import restart
+
+# %% [markdown]
+# ## Two tasks from one data set
+#
+# Fashion-MNIST has ten classes. **Task A** gets eight of them, all but sandals (5) and shirts (6), with over forty thousand training
+# images. **Task B** gets the other two and asks: is it a shirt? It is given the first two hundred images, and no more. Validation and
+# test images are split alike, and not cut.
+
+# %%
+fashion = lesson.data(load_fashion_mnist(validation=5_000))
+SHIRT_OR_SANDAL = (5, 6)  # which is it? the second one counts as "yes"
+
+
+def tasks(pair):
+    """The training, validation and test sets of task A (all other classes) and task B (the pair)."""
+    others = [c for c in range(10) if c not in pair]
+    a, b = {}, {}
+    for split in ("train", "valid", "test"):
+        x = getattr(fashion, f"x_{split}") / np.float32(255)
+        y = getattr(fashion, f"y_{split}")
+        in_b = np.isin(y, pair)
+        a[split] = x[~in_b], np.searchsorted(others, y[~in_b]).astype("int32")
+        b[split] = x[in_b], (y[in_b] == pair[1]).astype("float32")
+    return a, b
+
+
+# %%
+a, b = tasks(SHIRT_OR_SANDAL)
+for name, task in [("A", a), ("B", b)]:
+    print(f"task {name}: " + ", ".join(f"{len(task[split][0])} {split}" for split in task))
+
+# %% tags=["nbval-check-output"]
+print("labels of task A:", np.unique(a["train"][1]), " of task B:", np.unique(b["train"][1]))
+
+# %% [markdown]
+# ## Model A, and model B from nothing
+#
+# Both have five hidden layers of 300, 100, 50, 50 and 50 SELU units. A ends in a softmax over eight classes, B in a single sigmoid. Plain gradient
+# descent with a rate of 0.001, twenty epochs.
+
+
+# %%
+def dense_layers(outputs):
+    layers = keras.layers
+    last = layers.Dense(1, "sigmoid") if outputs == 1 else layers.Dense(outputs, "softmax")
+    hidden = [layers.Dense(units, "selu", kernel_initializer="lecun_normal") for units in (300, 100, 50, 50, 50)]
+    return [keras.Input((28, 28)), layers.Flatten(), *hidden, last]
+
+
+def compiled(layers, **options):
+    net = keras.Sequential(layers)
+    loss = "binary_crossentropy" if net.output_shape[-1] == 1 else "sparse_categorical_crossentropy"
+    net.compile(keras.optimizers.SGD(0.001), loss, metrics=["accuracy"], **(options or FAST))
+    return net
+
+
+def fit(net, task, epochs, callbacks=()):
+    return net.fit(
+        shuffled(*task["train"], 32), epochs=lesson.epochs(epochs), verbose=0, callbacks=list(callbacks)
+    )
+
+
+def test_accuracy(net, task):
+    return net.evaluate(*task["test"], batch_size=250, verbose=0)[1]
+
+
+# %%
+lesson.set_seed()
+model_a = compiled(dense_layers(8))
+fit(model_a, a, epochs=20, callbacks=[lesson.progress("model A, on eight classes")])
+print(f"model A on its own task: test accuracy {test_accuracy(model_a, a):.4f}")
+
+folder = tempfile.TemporaryDirectory()
+file = Path(folder.name) / "model_a.keras"
+model_a.save(file)
+
+# %% [markdown]
+# The file is in Keras' own format. (The chapter writes `.h5`, the format of Keras 2. Keras 3 still reads and writes it, with a warning; `.keras` also keeps what
+# the optimizer remembers and how custom layers are made.)
+
+# %%
+n_images = 200
+
+
+def first_images(b, n=n_images):
+    return b | {"train": tuple(array[:n] for array in b["train"])}
+
+
+lesson.set_seed()
+model_b = compiled(dense_layers(1))
+fit(model_b, first_images(b), epochs=20, callbacks=[lesson.progress("model B, on 200 images")])
+alone = test_accuracy(model_b, b)
+print(f"model B from nothing: test accuracy {alone:.4f}")
+
+# %% [markdown]
+# ## B on A
+#
+# Load A, take all its layers but the last, and put a new sigmoid on top. **What happens to model A when the new net is trained?**
+
+# %%
+lesson.set_seed()
+shared = keras.Sequential([*keras.models.load_model(file).layers[:-1], keras.layers.Dense(1, "sigmoid")])
+
+# %% [markdown]
+# The layers are not copied: they are the same objects, with the same weights, now in two nets. Train one and you change the other. To keep A as it is,
+# clone it first; and since cloning copies the structure only, copy the weights as well. Three cells to see it:
+
+# %% tags=["nbval-check-output"]
+original = keras.models.load_model(file)
+reusing = keras.Sequential([*original.layers[:-1], keras.layers.Dense(1, "sigmoid")])
+print("the same layer in both nets:", reusing.layers[1] is original.layers[1])
+
+clone = keras.models.clone_model(original)
+same = [np.array_equal(u, v) for u, v in zip(clone.get_weights(), original.get_weights())]
+print("a clone has the weights of its original:", all(same))
+
+clone.set_weights(original.get_weights())
+same = [np.array_equal(u, v) for u, v in zip(clone.get_weights(), original.get_weights())]
+print("after copying them:", all(same))
+
+# %% [markdown]
+# The new output layer starts from random weights, so its first gradients are large and senseless, and would wreck what A has learned. Therefore: **freeze** the reused
+# layers for four epochs, until the new one has found its way; then **thaw** them and train all together for sixteen. Whoever changes
+# `trainable` has to compile again, for Keras settles at that moment which weights the optimizer sees.
+
+
+# %%
+def b_on_a(model_a):
+    """A new net on a copy of A's layers."""
+    copy = keras.models.clone_model(model_a)
+    copy.set_weights(model_a.get_weights())
+    return [keras.Input((28, 28)), *copy.layers[:-1], keras.layers.Dense(1, "sigmoid")]
+
+
+def frozen(layers, **options):
+    for layer in layers[1:-1]:
+        layer.trainable = False
+    return compiled(layers, **options)
+
+
+def thawed(net, **options):
+    for layer in net.layers:
+        layer.trainable = True
+    return compiled([keras.Input((28, 28)), *net.layers], **options)
+
+
+# %%
+lesson.set_seed()
+net = frozen(b_on_a(model_a))
+fit(net, first_images(b), epochs=4)
+after_four = test_accuracy(net, b)
+net = thawed(net)
+fit(net, first_images(b), epochs=16)
+reused = test_accuracy(net, b)
+
+print(f"B from nothing       test accuracy {alone:.4f}")
+print(f"B on A, four epochs  test accuracy {after_four:.4f}")
+print(f"B on A, twenty       test accuracy {reused:.4f}")
+factor = (1 - alone) / (1 - reused)
+print(f"errors cut by a factor of {factor:.1f}")
+
+# %%
+lesson.record("S5.cC1", test_accuracy=alone)
+lesson.record("S5.cC2", test_accuracy=reused)
+lesson.record("S5.cC3", factor=factor)
