@@ -177,7 +177,8 @@ scale_0_1 = (
         - 2 * (2 + np.pi) * erfc(1 / np.sqrt(2)) * np.sqrt(np.e)
         + np.pi
         + 2
-    ) ** (-1 / 2)
+    )
+    ** (-1 / 2)
 )
 print(f"α = {alpha_0_1:.4f}, scale = {scale_0_1:.4f}, so the asymptote is {-alpha_0_1 * scale_0_1:.3f}")
 
@@ -202,7 +203,9 @@ for ax, (title, function, asymptote) in zip(panels, shown):
         ax.axhline(asymptote, color="black", linestyle="--", linewidth=1)
         ax.annotate(f"{asymptote:.3g}", (4.9, asymptote), ha="right", va="bottom")
     else:
-        ax.annotate("the leak", (-4, leaky_relu(-4)), (-3, 1.1), arrowprops=dict(arrowstyle="->"), ha="center")
+        ax.annotate(
+            "the leak", (-4, leaky_relu(-4)), (-3, 1.1), arrowprops=dict(arrowstyle="->"), ha="center"
+        )
     ax.plot(z, function(z), color="#0072B2", linewidth=2.5)
     ax.set(title=title, xlabel="z", ylim=(-2.2, 3.2))
 plt.show()
@@ -211,7 +214,13 @@ plt.show()
 # All of them are in Keras; these are its activations, and its layers with *relu* in their name:
 
 # %%
-print([name for name in dir(keras.activations) if name[0].islower() and name not in ("get", "serialize", "deserialize")])
+print(
+    [
+        name
+        for name in dir(keras.activations)
+        if name[0].islower() and name not in ("get", "serialize", "deserialize")
+    ]
+)
 print([name for name in dir(keras.layers) if "relu" in name.lower()])
 
 # %% [markdown]
@@ -280,9 +289,7 @@ y_train, y_valid = fashion.y_train, fashion.y_valid
 # %%
 def train(net, x, label, epochs):
     x_train, x_valid = x
-    net.compile(
-        keras.optimizers.SGD(0.001), "sparse_categorical_crossentropy", metrics=["accuracy"], **FAST
-    )
+    net.compile(keras.optimizers.SGD(0.001), "sparse_categorical_crossentropy", metrics=["accuracy"], **FAST)
     return net.fit(
         shuffled(x_train, y_train, 32),
         epochs=lesson.epochs(epochs),
