@@ -280,7 +280,7 @@ names = fashion.class_names
 
 def draw_errors(found, height):
     """Both distributions of test errors, pair by pair."""
-    fig, ax = plt.subplots(figsize=(9.6, height))
+    ax = plt.subplots(figsize=(9.6, height))[1]
     styles = [("from nothing", "#595959", "o", -0.16), ("reusing A", "#D55E00", "^", 0.16)]
     for row, values in enumerate(found.values()):
         errors = 1 - np.array(values)
@@ -316,8 +316,8 @@ def print_errors(found):
         errors = 1 - np.array(values)
         nothing, reusing = errors.mean(axis=0)
         cut = np.median(errors[:, 0] / np.maximum(errors[:, 1], 1e-4))
-        print(f"{fashion.class_names[i]} or {fashion.class_names[j]:18}"[:28].ljust(28), end="")
-        print(f"{nothing:12.2%}{reusing:11.2%}{cut:12.1f} ×")
+        name = f"{fashion.class_names[i]} or {fashion.class_names[j]}"
+        print(f"{name:28}{nothing:12.2%}{reusing:11.2%}{cut:12.1f} ×")
     everything = 1 - np.concatenate([np.array(values) for values in found.values()])
     helped = np.sum(everything[:, 1] < everything[:, 0])
     cuts = everything[:, 0] / np.maximum(everything[:, 1], 1e-4)
