@@ -228,7 +228,7 @@ lesson.record("S5.cC3", factor=factor)
 # %%
 rng = np.random.default_rng(lesson.seed)
 all_pairs = [(i, j) for i in range(10) for j in range(i + 1, 10) if (i, j) != SHIRT_OR_SANDAL]
-drawn_pairs = rng.permutation(all_pairs)[: 1 if lesson.quick else 7].tolist()
+drawn_pairs = rng.permutation(all_pairs)[: 0 if lesson.quick else 7].tolist()
 pairs = [SHIRT_OR_SANDAL, *map(tuple, drawn_pairs)]
 n_draws = 2 if lesson.quick else 10
 
