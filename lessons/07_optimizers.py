@@ -34,6 +34,7 @@ lesson = Lesson("07_optimizers")
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from course_utils.batches import shuffled
@@ -100,7 +101,7 @@ print("by the formula:       ", round(loss_at((-9.0, 1.6)), 4))
 
 # %% [markdown]
 # A rate that suits one would be a handicap for another. So each optimizer gets, of twenty-five rates, the one that takes it deepest in
-# sixty steps. **Before you look:** which will zigzag, which will overshoot, which will slow down, and which will walk straight?
+# sixty steps without ever leaving the picture. **Before you look:** which will zigzag, which will overshoot, which will slow down, and which will walk straight?
 
 
 # %%
@@ -112,7 +113,12 @@ def walk(net, rate, steps=60):
     for _ in range(steps):
         net.train_on_batch(examples, targets)
         path.append(net.get_weights()[0])
-    return np.squeeze(path)
+    return np.squeeze(path).astype(float)
+
+
+def depth(path):
+    """The loss at the end, for a walk that stayed in the valley."""
+    return loss_at(path[-1]) if (np.abs(path) <= [10.0, 2.6]).all() else np.inf
 
 
 # %%
@@ -123,7 +129,7 @@ for name, make in progress_bar(
 ):
     net = one_unit(make(0.01))
     tried = {rate: walk(net, rate) for rate in rates}
-    best_rate[name] = min(rates, key=lambda rate: np.nan_to_num(loss_at(tried[rate][-1]), nan=np.inf))
+    best_rate[name] = min(rates, key=lambda rate: depth(tried[rate]))
     paths[name] = tried[best_rate[name]]
 
 # %% tags=["figure"]
@@ -242,6 +248,7 @@ for row, (name, shade, marker) in enumerate(zip(curves, palette, markers)):
     left.plot(np.arange(1, len(mean) + 1), mean, color=shade, marker=marker, label=name)
     right.plot(accuracy[name], [row] * len(seeds), marker, color=shade, markersize=7)
     right.plot([np.mean(accuracy[name])] * 2, [row - 0.3, row + 0.3], color=shade)
+left.xaxis.set_major_locator(MaxNLocator(integer=True))
 left.set(xlabel="epoch", ylabel="training loss, mean over the seeds", title="How fast")
 right.set_yticks(range(len(curves)), [f"{name}, η = {chosen[name]:.2g}" for name in curves])
 right.invert_yaxis()
