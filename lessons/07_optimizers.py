@@ -34,6 +34,7 @@ lesson = Lesson("07_optimizers")
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+import tensorflow as tf
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
@@ -110,9 +111,11 @@ def walk(net, rate, steps=60):
     restart(net, lesson.seed).set_weights([np.array([[-9.0], [1.6]])])
     net.optimizer.learning_rate = float(rate)
     path = [net.get_weights()[0]]
-    for _ in range(steps):
-        net.train_on_batch(examples, targets)
-        path.append(net.get_weights()[0])
+    note = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: path.append(net.get_weights()[0])
+    )
+    both = tf.data.Dataset.from_tensors((examples, targets)).repeat(steps)
+    net.fit(both, verbose=0, callbacks=[note])
     return np.squeeze(path).astype(float)
 
 
