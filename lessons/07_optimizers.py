@@ -127,9 +127,7 @@ def depth(path):
 # %%
 rates = np.geomspace(1e-3, 1e1, 7 if lesson.quick else 25)
 paths, best_rate = {}, {}
-for name, make in progress_bar(
-    optimizers.items(), "the ravine, every optimizer at every rate", unit="optimizer"
-):
+for name, make in progress_bar(optimizers.items(), f"the ravine, {len(rates)} rates each", unit="optimizer"):
     net = one_unit(make(0.01))
     tried = {rate: walk(net, rate) for rate in rates}
     best_rate[name] = min(rates, key=lambda rate: depth(tried[rate]))
@@ -217,7 +215,7 @@ def trained(name, rate, seed, epochs):
 candidates = np.geomspace(1e-4, 0.3, 2 if lesson.quick else 8)
 plan = [(name, rate) for name in nets for rate in candidates]
 first_epoch = {}
-for name, rate in progress_bar(plan, "eight optimizers, eight rates", unit="epoch"):
+for name, rate in progress_bar(plan, f"every optimizer at {len(candidates)} rates", unit="epoch"):
     loss = trained(name, rate, lesson.seed, epochs=1)["val_loss"][0]
     first_epoch.setdefault(name, []).append(loss if np.isfinite(loss) else np.inf)
 chosen = {name: candidates[np.argmin(losses)] for name, losses in first_epoch.items()}
