@@ -289,7 +289,9 @@ y_train, y_valid = fashion.y_train, fashion.y_valid
 # %%
 def train(net, x, label, epochs):
     x_train, x_valid = x
-    net.compile(keras.optimizers.SGD(0.001), "sparse_categorical_crossentropy", metrics=["accuracy"], **FAST)
+    # XLA would need longer to compile a net than quick mode to train it.
+    fast = FAST | {"jit_compile": not lesson.quick}
+    net.compile(keras.optimizers.SGD(0.001), "sparse_categorical_crossentropy", metrics=["accuracy"], **fast)
     return net.fit(
         shuffled(x_train, y_train, 32),
         epochs=lesson.epochs(epochs),
@@ -362,10 +364,11 @@ def deep_net(activation, initializer, depth=100):
 
 
 # %%
+depth = 12 if lesson.quick else 100
 deep = {}
 for name, activation, initializer in [("SELU", "selu", "lecun_normal"), ("ReLU", "relu", "he_normal")]:
     lesson.set_seed()
-    net = deep_net(activation, initializer, depth=12 if lesson.quick else 100)
+    net = deep_net(activation, initializer, depth)
     deep[name] = train(net, scaled, f"100 layers, {name}", epochs=5)
 
 # %% tags=["figure"]
@@ -460,6 +463,7 @@ for column, initializer in zip(panels.T, initializers):
 panels[0, 0].set(ylabel="spread of activations", yscale="log", ylim=(1e-12, 1e6))
 panels[1, 0].set(ylabel="spread of gradients", yscale="log", ylim=(1e-20, 1e3))
 panels[2, 0].set(ylabel="likeness of two images", ylim=(-0.05, 1.05))
+fig.align_ylabels(panels[:, 0])
 fig.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
 lesson.save_figure(fig, "diagnosis")
 plt.show()
@@ -482,7 +486,29 @@ for activation, initializer in [("ReLU", "He"), ("leaky ReLU", "He"), ("ELU", "H
 # ripple on one large common signal. ReLU's outputs are never negative, so their mean grows at the expense of their
 # differences. SELU's lie around zero, and after a hundred layers two images have next to nothing in common.
 #
-# Keep this picture. When a net of yours does not train, ask it the three questions, in this order.
+# ### A prediction, tested
+#
+# It is easy to find a picture for what one has already seen. So let the picture *predict*. Find tanh with LeCun's weights in it: smaller
+# activations than ReLU's, gradients no larger, so by size alone it should fare no better. But no two images look alike. The chapter
+# never tries it. **Will it train?**
+
+# %%
+lesson.set_seed()
+deep["tanh"] = train(deep_net("tanh", "lecun_normal", depth), scaled, "100 layers, tanh", epochs=5)
+
+# %% tags=["figure"]
+ax = plotting.learning_curves(deep, training=False)
+ax.set(title="Validation accuracy: what tells images apart, learns", ylim=(0, 1))
+plt.show()
+
+# %%
+for name, history in deep.items():
+    print(f"{name}: validation accuracy after five epochs {history.history['val_accuracy'][-1]:.4f}")
+
+# %% [markdown]
+# PREDICTION-PROSE
+#
+# Keep the picture. When a net of yours does not train, ask it the three questions, in this order.
 
 # %% [markdown]
 # ## Verdicts
