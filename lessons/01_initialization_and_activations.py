@@ -382,7 +382,7 @@ plt.show()
 # %%
 last = {name: history.history["val_accuracy"][-1] for name, history in deep.items()}
 for name, accuracy in last.items():
-    print(f"{name}: validation accuracy after five epochs {accuracy:.4f}")
+    print(f"{name}: validation accuracy after {lesson.epochs(5)} epochs {accuracy:.4f}")
 lesson.record("S5.cA2", selu=last["SELU"], relu=last["ReLU"])
 lesson.record("S5.cA3", val_accuracy=last["SELU"])
 lesson.record("S5.cA4", val_accuracy=last["ReLU"])
@@ -503,7 +503,8 @@ plt.show()
 
 # %%
 for name, history in deep.items():
-    print(f"{name}: validation accuracy after five epochs {history.history['val_accuracy'][-1]:.4f}")
+    accuracy = history.history["val_accuracy"][-1]
+    print(f"{name}: validation accuracy after {lesson.epochs(5)} epochs {accuracy:.4f}")
 
 # %% [markdown]
 # PREDICTION-PROSE
