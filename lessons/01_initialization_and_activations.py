@@ -451,7 +451,7 @@ diagnoses = {
     for initializer in initializers
 }
 
-# %% tags=["figure"]
+# %% tags=["figure", "cover"]
 fig, panels = plt.subplots(3, 4, figsize=(12, 8.4), sharex=True, sharey="row")
 palette = dict(zip(activations, ["#000000", "#CC79A7", "#0072B2", "#56B4E9", "#E69F00", "#D55E00"]))
 for column, initializer in zip(panels.T, initializers):

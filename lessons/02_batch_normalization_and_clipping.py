@@ -295,7 +295,7 @@ settled = net.evaluate(x_valid, y_valid, batch_size=250, verbose=0)[1]
 sizes = [2**k for k in range(9)]
 accuracies = [accuracy_in_training_mode(net, size) for size in sizes]
 
-# %% tags=["figure"]
+# %% tags=["figure", "cover"]
 fig, ax = plt.subplots(figsize=(7.2, 4))
 green = plotting.colour("batch normalization")
 ax.plot(sizes, accuracies, "D-", color=green, label="training mode: the batch's statistics")

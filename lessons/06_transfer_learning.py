@@ -300,7 +300,7 @@ def every_draw(pairs, layers, task, epochs_a=20, **options):
 # %%
 found = every_draw(pairs, dense_layers, "every pair, every draw")
 
-# %% tags=["figure"]
+# %% tags=["figure", "cover"]
 names = fashion.class_names
 
 

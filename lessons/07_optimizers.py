@@ -133,7 +133,7 @@ for name, make in progress_bar(optimizers.items(), f"the ravine, {len(rates)} ra
     best_rate[name] = min(rates, key=lambda rate: depth(tried[rate]))
     paths[name] = tried[best_rate[name]]
 
-# %% tags=["figure"]
+# %% tags=["figure", "cover"]
 fig, panels = plt.subplots(2, 4, figsize=(12.5, 5.6), sharex=True, sharey=True)
 across, along = np.meshgrid(np.linspace(-10, 3, 200), np.linspace(-2.6, 2.6, 200))
 for ax, (name, path) in zip(panels.flat, paths.items()):

@@ -369,7 +369,7 @@ one_cycle = OneCycle(
 runs["1cycle"] = train("1cycle", SGD(one_cycle), batch_size=128)
 schedules["1cycle"] = one_cycle
 
-# %% tags=["figure"]
+# %% tags=["figure", "cover"]
 fig, (above, below) = plt.subplots(2, 1, figsize=(8.6, 7.4), sharex=True, height_ratios=[1, 1.2])
 palette = dict(
     zip(runs, ["#595959", "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#D55E00"], strict=True)

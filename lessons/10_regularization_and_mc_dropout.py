@@ -403,7 +403,7 @@ print("right in two of four, and 75 % sure: error  ", reliability(honest, np.arr
 answers = {"dropout off": off, "MC dropout": mc.mean}
 diagrams = {name: reliability(p, y_test) for name, p in answers.items()}
 
-# %% tags=["figure"]
+# %% tags=["figure", "cover"]
 fig, panels = plt.subplots(2, 2, figsize=(9.4, 6.2), sharex=True, sharey="row", height_ratios=[3, 1])
 for (above, below), (name, found), shade in zip(panels.T, diagrams.items(), ["#595959", "#D55E00"]):
     count, confidence, accuracy, error = found
