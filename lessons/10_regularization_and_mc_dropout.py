@@ -65,9 +65,13 @@ y_train, y_valid, y_test = fashion.y_train, fashion.y_valid, fashion.y_test
 
 
 # %%
+# XLA would need longer to compile a net than quick mode to train it.
+fast = FAST | {"jit_compile": not lesson.quick}
+
+
 def train(layers, optimizer, epochs, label, batch_size=32):
     net = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), *layers])
-    net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **FAST)
+    net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **fast)
     history = net.fit(
         shuffled(x_train, y_train, batch_size),
         epochs=lesson.epochs(epochs),
@@ -206,7 +210,7 @@ losses = {}
 for name, layers in milder.items():
     lesson.set_seed()
     net = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), *layers()])
-    net.compile(keras.optimizers.Nadam(), "sparse_categorical_crossentropy", **FAST)
+    net.compile(keras.optimizers.Nadam(), "sparse_categorical_crossentropy", **fast)
     losses[name] = Losses()
     net.fit(
         shuffled(x_train, y_train, 128),
