@@ -162,7 +162,7 @@ for name, path in paths.items():
 #
 # ## The race
 #
-# A ravine is not a net. On Fashion-MNIST, 300-100-10 units with ReLU, batches of 32. Each optimizer first tries eight rates, one epoch each, and keeps the one
+# A ravine is not a net. On Fashion-MNIST, 300-100-10 units with ReLU, batches of 64. Each optimizer first tries eight rates, one epoch each, and keeps the one
 # with the lowest loss on the *validation* images. At that rate it then trains from five seeds for five epochs, and is measured on the test
 # images, which had no say in the choice.
 
@@ -203,7 +203,7 @@ def trained(name, rate, seed, epochs):
     net = restart(nets[name], seed)
     net.optimizer.learning_rate = float(rate)
     return net.fit(
-        shuffled(x_train, y_train, 32),
+        shuffled(x_train, y_train, 64),
         epochs=epochs,
         validation_data=(x_valid, y_valid),
         validation_batch_size=250,

@@ -462,12 +462,11 @@ measures = ["entropy, dropout off", "entropy, MC dropout", "mutual information, 
 fig, panels = plt.subplots(1, 3, figsize=(13, 4.2), sharey=True)
 sources = {"clothes": ("#0072B2", "-"), "digits": ("#D55E00", "--"), "noise": ("#009E73", ":")}
 for ax, title, i in zip(panels, measures, range(3)):
-    top = 2.35 if i < 2 else 1.0
     for name, (shade, dash) in sources.items():
         values = np.sort(np.clip(doubt[name][i], 0, None))
         share = np.arange(1, len(values) + 1) / len(values)
         ax.plot(values, share, color=shade, linestyle=dash, label=name)
-    ax.set(title=title, xlabel="doubt (nats)", xlim=(-0.03, top))
+    ax.set(title=title, xlabel="doubt (nats)", xlim=(-0.03, 2.35))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
 panels[0].set_ylabel("images with at most so much doubt")
 panels[0].legend(loc="lower right")
