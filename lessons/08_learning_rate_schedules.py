@@ -81,7 +81,9 @@ def compiled(optimizer, **options):
             layers.Dense(10, activation="softmax"),
         ]
     )
-    net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **(FAST | options))
+    # XLA would need longer to compile a net than quick mode to train it.
+    options = FAST | {"jit_compile": not lesson.quick} | options
+    net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **options)
     return net
 
 
