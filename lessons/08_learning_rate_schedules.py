@@ -38,6 +38,7 @@ import warnings
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from course_utils import plotting
 from course_utils.batches import shuffled
@@ -131,11 +132,14 @@ def exponential_decay(lr0, s):
     return exponential_decay_fn
 
 
-def exponential_from_the_rate(epoch, lr):  # the second form: Keras hands in the current rate
-    return lr * 0.1 ** (1 / 20) if epoch else lr
+def exponential_from_the_rate(epoch, lr):
+    return lr * 0.1 ** (1 / 20)
 
 
 # %% [markdown]
+# The second form is handed the current rate by Keras, and multiplies. It needs no first rate, and it multiplies before the first epoch
+# already, so it runs *one epoch ahead* of the first form.
+#
 # And for every batch a callback of its own. (In the chapter its method reads a variable `s` of the notebook, not the one it was
 # given; it works as long as both are the same.)
 
@@ -168,10 +172,15 @@ def weights_after(optimizer, callbacks=(), **options):
 
 one_by_one = dict(steps_per_execution=1)
 by_epoch = keras.callbacks.LearningRateScheduler(exponential_decay(0.01, s=20))
+from_the_rate = keras.callbacks.LearningRateScheduler(exponential_from_the_rate)
 pairs = {
     "by epoch": (
         weights_after(SGD(0.01), [by_epoch], **one_by_one),
         weights_after(SGD(Exponential(0.01, decay_steps=20, steps_per_epoch=20)), **one_by_one),
+    ),
+    "by epoch, from the rate": (
+        weights_after(SGD(0.01), [from_the_rate], **one_by_one),
+        weights_after(SGD(Exponential(0.01 * 0.1 ** (1 / 20), 20, steps_per_epoch=20)), **one_by_one),
     ),
     "by step": (
         weights_after(SGD(0.01), [ExponentialDecay(s=400)], **one_by_one),
@@ -182,7 +191,10 @@ pairs = {
 # %% tags=["nbval-check-output"]
 for name, (callback, schedule) in pairs.items():
     print(f"{name}: the same weights:", np.allclose(callback, schedule, rtol=0, atol=1e-6))
-print("both kinds alike:", np.allclose(pairs["by epoch"][0], pairs["by step"][0], rtol=0, atol=1e-6))
+print(
+    "the test tells kinds apart:",
+    not np.allclose(pairs["by epoch"][0], pairs["by step"][0], rtol=0, atol=1e-6),
+)
 
 # %% [markdown]
 # ### Worth a second look: off by one
@@ -335,7 +347,11 @@ result = lr_find(
 
 # %% tags=["figure"]
 ax = result.plot()
-ax.set_title("The loss at every rate, one batch each")
+running_mean = np.cumsum(result.losses) / np.arange(1, len(result.losses) + 1)
+ax.plot(result.lrs, running_mean, "--", color="#D55E00", label="their running mean")
+ax.set_ylim(0, 1.5 * result.losses[0])
+ax.set_title("The loss of single batches, and what a callback gets to see")
+ax.legend()
 plt.show()
 
 # %% [markdown]
@@ -343,7 +359,7 @@ plt.show()
 #
 # The chapter writes this as a callback, in a dozen lines, and it has two faults that are easy to make. The loss that Keras hands to a
 # callback is the running mean since the epoch began. So the curve comes down late and goes up late, and the rates read from it are too
-# high. And it puts the weights back afterwards, but not what the optimizer remembers.
+# high: that is the dashed line. And it puts the weights back afterwards, but not what the optimizer remembers.
 #
 # ## 1cycle
 #
@@ -384,6 +400,7 @@ above.set(
     yscale="log", ylabel="learning rate", title="Seven schedules: the rate above, what came of it below"
 )
 below.set(xlabel="epoch", ylabel="validation loss")
+below.xaxis.set_major_locator(MaxNLocator(integer=True))
 fig.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 lesson.save_figure(fig, "seven-schedules")
 plt.show()
