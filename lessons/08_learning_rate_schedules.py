@@ -341,9 +341,12 @@ plt.show()
 # %%
 lesson.set_seed()
 net = compiled(SGD())
+before = net.get_weights()
 result = lr_find(
     net, x_train, y_train, batch_size=128, start_lr=1e-5, end_lr=10, num_iter=40 if lesson.quick else 430
 )
+same = [np.array_equal(u, v) for u, v in zip(net.get_weights(), before)]
+print("afterwards the net is as it was:", all(same))
 
 # %% tags=["figure"]
 ax = result.plot()
