@@ -38,7 +38,7 @@ from pathlib import Path
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import NullLocator, PercentFormatter
 
 from course_utils.batches import shuffled
 from course_utils.data import load_fashion_mnist
@@ -307,7 +307,7 @@ names = fashion.class_names
 
 def draw_errors(found, height):
     """Both distributions of test errors, pair by pair, after 20 epochs and after 100."""
-    fig, panels = plt.subplots(1, 2, figsize=(12.5, height), sharey=True)
+    fig, panels = plt.subplots(1, 2, figsize=(12.5, height), sharex=True, sharey=True)
     styles = [("from nothing", "#595959", "o", -0.16), ("reusing A", "#D55E00", "^", 0.16)]
     for moment, (ax, epochs) in enumerate(zip(panels, (20, 100))):
         for row, errors in enumerate(found.values()):
@@ -321,10 +321,12 @@ def draw_errors(found, height):
                 f"{helped} of {len(errors)}", (1.01, row), xycoords=("axes fraction", "data"), va="center"
             )
         ax.set(title=f"After {epochs} epochs", xlabel="test error, log scale", xscale="log")
-        ax.xaxis.set_major_formatter(PercentFormatter(1))
-        ax.annotate("helped in", (1.01, -0.6), xycoords=("axes fraction", "data"), va="center", fontsize=9)
+        ax.annotate("helped in", (1.01, 1.02), xycoords="axes fraction", fontsize=9)
+    panels[0].set_xticks([0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5])
+    panels[0].xaxis.set_major_formatter(PercentFormatter(1))
+    panels[0].xaxis.set_minor_locator(NullLocator())
     panels[0].set_yticks(range(len(found)), [f"{names[i]} or {names[j]}" for i, j in found])
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(found) - 0.5, -0.5)
     fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
