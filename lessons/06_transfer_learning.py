@@ -38,7 +38,7 @@ from pathlib import Path
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import NullLocator, PercentFormatter
+from matplotlib.ticker import NullLocator
 
 from course_utils.batches import shuffled
 from course_utils.data import load_fashion_mnist
@@ -322,8 +322,8 @@ def draw_errors(found, height):
             )
         ax.set(title=f"After {epochs} epochs", xlabel="test error, log scale", xscale="log")
         ax.annotate("helped in", (1.01, 1.02), xycoords="axes fraction", fontsize=9)
-    panels[0].set_xticks([0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5])
-    panels[0].xaxis.set_major_formatter(PercentFormatter(1))
+    ticks = [0.2, 0.5, 1, 2, 5, 10, 20, 50]
+    panels[0].set_xticks(np.divide(ticks, 100), [f"{tick:g} %" for tick in ticks])
     panels[0].xaxis.set_minor_locator(NullLocator())
     panels[0].set_yticks(range(len(found)), [f"{names[i]} or {names[j]}" for i, j in found])
     panels[0].set_ylim(len(found) - 0.5, -0.5)
