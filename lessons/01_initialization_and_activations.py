@@ -68,14 +68,14 @@ def sigmoid(z):
 
 
 # %% tags=["figure"]
-z = np.linspace(-5, 5, 201)
+grid = np.linspace(-5, 5, 201)
 fig, ax = plt.subplots(figsize=(7.2, 4))
 ax.axhline(0, color="grey", linewidth=1)
 for asymptote in (0, 1):
     ax.axhline(asymptote, color="black", linestyle="--", linewidth=1)
 ax.axvline(0, color="grey", linewidth=1)
-ax.plot(z, z / 4 + 0.5, color="#D55E00", linestyle="--", label="its tangent at 0, of slope ¼")
-ax.plot(z, sigmoid(z), color="#0072B2", linewidth=2.5, label="σ(z)")
+ax.plot(grid, grid / 4 + 0.5, color="#D55E00", linestyle="--", label="its tangent at 0, of slope ¼")
+ax.plot(grid, sigmoid(grid), color="#0072B2", linewidth=2.5, label="σ(z)")
 arrow = dict(arrowstyle="->", color="black")
 ax.annotate("saturating", (3.8, sigmoid(3.8)), (2.4, 0.68), arrowprops=arrow, ha="center")
 ax.annotate("saturating", (-3.8, sigmoid(-3.8)), (-2.6, 0.28), arrowprops=arrow, ha="center")
@@ -195,7 +195,7 @@ shown = [
     ("ELU, α = 1", elu, -1),
     ("SELU", selu, -alpha_0_1 * scale_0_1),
 ]
-z = np.linspace(-5, 5, 401)
+grid = np.linspace(-5, 5, 401)
 for ax, (title, function, asymptote) in zip(panels, shown):
     ax.axhline(0, color="grey", linewidth=1)
     ax.axvline(0, color="grey", linewidth=1)
@@ -206,7 +206,7 @@ for ax, (title, function, asymptote) in zip(panels, shown):
         ax.annotate(
             "the leak", (-4, leaky_relu(-4)), (-3, 1.1), arrowprops=dict(arrowstyle="->"), ha="center"
         )
-    ax.plot(z, function(z), color="#0072B2", linewidth=2.5)
+    ax.plot(grid, function(grid), color="#0072B2", linewidth=2.5)
     ax.set(title=title, xlabel="z", ylim=(-2.2, 3.2))
 plt.show()
 
