@@ -321,12 +321,12 @@ for name, optimizer in optimizers.items():
 
 # %% tags=["figure"]
 fig, ax = plt.subplots(figsize=(7.6, 4))
-epochs = range(1, n_epochs + 1)
-ax.plot(epochs, runs["on plateau"]["rate"], "o-", color="#0072B2")
+numbers = range(1, n_epochs + 1)
+ax.plot(numbers, runs["on plateau"]["rate"], "o-", color="#0072B2")
 ax.set(xlabel="epoch", ylim=(0, None))
 ax.set_ylabel("learning rate", color="#0072B2")
 right = ax.twinx()
-right.plot(epochs, runs["on plateau"]["val_loss"], "^--", color="#D55E00")
+right.plot(numbers, runs["on plateau"]["val_loss"], "^--", color="#D55E00")
 right.set_ylabel("validation loss", color="#D55E00")
 right.grid(False)
 ax.set_title("Reduce on plateau: five epochs without progress, and the rate is halved")
@@ -397,8 +397,8 @@ palette = dict(
 )
 for name, run in runs.items():
     style = dict(color=palette[name], linewidth=3 if name == "1cycle" else 1.8, label=name)
-    above.plot(epochs, run["rate"], **style)
-    below.plot(epochs, run["val_loss"], **style)
+    above.plot(numbers, run["rate"], **style)
+    below.plot(numbers, run["val_loss"], **style)
 above.set(
     yscale="log", ylabel="learning rate", title="Seven schedules: the rate above, what came of it below"
 )

@@ -451,6 +451,7 @@ def entropy(probabilities):
 
 
 # %%
+measures = ["entropy, dropout off", "entropy, MC dropout", "mutual information, MC dropout"]
 doubt = {"clothes": (entropy(off), mc.entropy, mc.mutual_information)}
 for name, images in unseen.items():
     asked = mc_predict(net, images, n_samples=n_samples, seed=lesson.seed)
@@ -458,7 +459,6 @@ for name, images in unseen.items():
     doubt[name] = plain, asked.entropy, asked.mutual_information
 
 # %% tags=["figure"]
-measures = ["entropy, dropout off", "entropy, MC dropout", "mutual information, MC dropout"]
 fig, panels = plt.subplots(1, 3, figsize=(13, 4.2), sharey=True)
 sources = {"clothes": ("#0072B2", "-"), "digits": ("#D55E00", "--"), "noise": ("#009E73", ":")}
 for ax, title, i in zip(panels, measures, range(3)):
