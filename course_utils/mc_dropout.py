@@ -12,10 +12,9 @@ and `MCDropout` and `MCAlphaDropout` are the layers for those who build such a n
 the net stays as in inference: batch normalization uses, and keeps, its running statistics, which
 ``model(x, training=True)`` would not.
 
-The random numbers of one pass over a batch are drawn beforehand by NumPy's Philox, sixteen bits for each unit
-that may be dropped, and handed to the program that TensorFlow runs. So they depend on nothing but the seed,
-the number of the sample and the place of the image in `x`; and drawing them costs a fraction of what it
-costs TensorFlow. benchmarks/mc_dropout.py shows what that saves.
+The random numbers of one pass over a batch are drawn beforehand by NumPy, sixteen bits for each unit that may
+be dropped, and handed to the program that TensorFlow runs. So they depend on nothing but the seed, the number
+of the sample and the place of the image in `x`; and drawing them costs a tenth of what it costs TensorFlow. benchmarks/mc_dropout.py shows what that saves.
 
 Yarin Gal and Zoubin Ghahramani: *Dropout as a Bayesian Approximation* (ICML 2016),
 https://arxiv.org/abs/1506.02142. The mutual information is that of Neil Houlsby et al.: *Bayesian Active
@@ -29,6 +28,7 @@ import contextvars
 import functools
 import inspect
 import numbers
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import keras
@@ -47,6 +47,9 @@ _SELU_FLOOR = -1.6732632423543772848170429916717 * 1.050700987355480493419334985
 # Sixteen random bits for each unit; below this rate their steps would be too coarse.
 _BITS = 16
 _LOWEST_RATE = 1e-3
+
+# The images whose bits come from one generator; so many that seeding it costs little beside them.
+_BLOCK = 256
 
 
 # -- the layers ---------------------------------------------------------------------------------------------
@@ -206,19 +209,28 @@ class _Draws:
 
 def _table(seed, sample, first, images, columns):
     """Draw the bits for some images: those of an image depend on seed, sample and its place alone."""
-    # Philox is a function of key and counter. One step of the counter gives 256 bits, sixteen units.
-    steps = -(-columns * _BITS // 256)
-    key = np.random.SeedSequence((seed, sample)).generate_state(2, np.uint64)
-    philox = np.random.Philox(key=key, counter=first * steps)
-    words = np.random.Generator(philox).integers(
-        0, 2**64 - 1, images * steps * 4, dtype=np.uint64, endpoint=True
-    )
-    return words.view(np.uint16).reshape(images, steps * 16)
+    blocks = range(first // _BLOCK, (first + images - 1) // _BLOCK + 1)
+    table = np.concatenate([_block(seed, sample, block, columns) for block in blocks])
+    skipped = first - blocks.start * _BLOCK
+    return table[skipped : skipped + images]
+
+
+def _block(seed, sample, block, columns):
+    """Draw the bits for one block of images, from a generator of their own."""
+    # Four units to a word. SFC64 draws a word in half a nanosecond, Philox and PCG64 in one or more.
+    rng = np.random.Generator(np.random.SFC64((seed, sample, block)))
+    words = rng.integers(0, 2**64 - 1, (_BLOCK, _words(columns)), dtype=np.uint64, endpoint=True)
+    return words.view(np.uint16)
+
+
+def _words(columns):
+    """How many 64-bit words the bits of one image fill."""
+    return -(-columns * _BITS // 64)
 
 
 def _seeds(seed, sample, first, count):
     """Draw the seeds for one pass over the images from `first` on."""
-    rng = np.random.default_rng((seed, sample, first, 1))
+    rng = np.random.default_rng((seed, sample, first, 1, 0))
     return rng.integers(0, 2**31 - 1, (count, 2), dtype=np.int32)
 
 
@@ -643,16 +655,25 @@ class _Passes:
     def of(self, first):
         """Give the outputs of one batch, sample after sample."""
         batch, count = self._batch(first), min(self.size, self.n - first)
-        for sample in range(self.n_samples):
-            table = _table(self.seed, sample, first, self.size, self.columns)
-            seeds = _seeds(self.seed, sample, first, self.seeds)
-            output = self.program(batch, tf.convert_to_tensor(table), tf.convert_to_tensor(seeds)).numpy()
-            if not np.isfinite(output).all():
-                raise ValueError(
-                    f"the model {self.net.name!r} puts out NaN or infinity, so there is nothing to average. "
-                    "Look at its weights: has its training diverged?"
-                )
-            yield output[:count]
+        # While one sample goes through the net, the numbers of the next are drawn.
+        with ThreadPoolExecutor(1) as drawing:
+            drawn = drawing.submit(self._numbers, first, 0)
+            for sample in range(self.n_samples):
+                table, seeds = drawn.result()
+                if sample + 1 < self.n_samples:
+                    drawn = drawing.submit(self._numbers, first, sample + 1)
+                output = self.program(batch, table, seeds).numpy()
+                if not np.isfinite(output).all():
+                    raise ValueError(
+                        f"the model {self.net.name!r} puts out NaN or infinity, so there is nothing to "
+                        "average. Look at its weights: has its training diverged?"
+                    )
+                yield output[:count]
+
+    def _numbers(self, first, sample):
+        table = _table(self.seed, sample, first, self.size, self.columns)
+        seeds = _seeds(self.seed, sample, first, self.seeds)
+        return tf.convert_to_tensor(table), tf.convert_to_tensor(seeds)
 
     def _batch(self, first):
         rows = np.minimum(np.arange(first, first + self.size), self.n - 1)
@@ -686,8 +707,7 @@ def _program(net, batch):
             "every one of them used?"
         )
     program = tf.function(one_pass, autograph=False, jit_compile=not seeds and _xla_pays(net))
-    width = -(-columns // 16) * 16
-    table = tf.TensorSpec((images, width), tf.uint16)
+    table = tf.TensorSpec((images, 4 * _words(columns)), tf.uint16)
     return program.get_concrete_function(specs, table, tf.TensorSpec((seeds, 2), tf.int32)), columns, seeds
 
 
