@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import keras
@@ -62,7 +63,7 @@ def ways(kind, x, samples, batch_size):
 
 def floors(images, samples, batch_size):
     """The parts that every way needs, alone."""
-    kernels = [tf.random.uniform(shape) for shape in zip(UNITS[:-1], UNITS[1:], strict=True)]
+    kernels = [tf.random.uniform(shape) for shape in pairwise(UNITS)]
     inputs = [tf.random.uniform((images, units)) for units in UNITS[:-1]]
     draws = images * sum(UNITS[:-1])
 

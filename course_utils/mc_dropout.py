@@ -14,7 +14,8 @@ the net stays as in inference: batch normalization uses, and keeps, its running 
 
 The random numbers of one pass over a batch are drawn beforehand by NumPy, sixteen bits for each unit that may
 be dropped, and handed to the program that TensorFlow runs. So they depend on nothing but the seed, the number
-of the sample and the place of the image in `x`; and drawing them costs a tenth of what it costs TensorFlow. benchmarks/mc_dropout.py shows what that saves.
+of the sample and the place of the image in `x`; and drawing them costs a fraction of what it
+costs TensorFlow; benchmarks/mc_dropout.py shows how much.
 
 Yarin Gal and Zoubin Ghahramani: *Dropout as a Bayesian Approximation* (ICML 2016),
 https://arxiv.org/abs/1506.02142. The mutual information is that of Neil Houlsby et al.: *Bayesian Active
@@ -50,6 +51,9 @@ _LOWEST_RATE = 1e-3
 
 # The images whose bits come from one generator; so many that seeding it costs little beside them.
 _BLOCK = 256
+
+# XLA compiles for half a second; below so many passes of an image it cannot make up for that.
+_XLA_FROM = 100_000
 
 
 # -- the layers ---------------------------------------------------------------------------------------------
@@ -191,9 +195,10 @@ class _Draws:
             return tf.zeros((self.images, columns), tf.uint16)
         return self.table[:, begin : begin + columns]
 
-    def seed(self):
+    def seed(self, same_at_every_step=False):
         """Give the next seed, as TensorFlow's stateless functions take it."""
-        self._check_graph()
+        if not same_at_every_step:
+            self._check_graph()
         self.used_seeds += 1
         return tf.zeros(2, tf.int32) if self.seeds is None else self.seeds[self.used_seeds - 1]
 
@@ -242,14 +247,18 @@ def _fed_generator(base):
         class Fed(base):
             def next(self, ordered=True):
                 draws = _current.get()
-                return super().next(ordered) if draws is None else draws.seed()
+                return (
+                    super().next(ordered) if draws is None else draws.seed(getattr(self, "_of_cell", False))
+                )
 
         return Fed
 
     class Fed2(base):
         def make_seed_for_stateless_op(self):
             draws = _current.get()
-            return super().make_seed_for_stateless_op() if draws is None else draws.seed()
+            if draws is None:
+                return super().make_seed_for_stateless_op()
+            return draws.seed(getattr(self, "_of_cell", False))
 
     def fed(name):
         @functools.wraps(getattr(base, name))
@@ -354,10 +363,10 @@ def _is_random(layer):
         return False
     if any(".layers.preprocessing." in f"{kind.__module__}." for kind in type(layer).__mro__):
         return False  # random image augmentation
-    rates = [getattr(layer, name, None) for name in ("rate", "dropout", "recurrent_dropout", "stddev")]
+    rates = [getattr(layer, name, None) for name in ("rate", "dropout", "recurrent_dropout")]
     rates = [rate for rate in rates if isinstance(rate, numbers.Real)]
     # Recurrent cells own a generator even if they drop nothing; of a layer without a rate we know nothing.
-    return not rates or any(rate > 0 for rate in rates)
+    return not rates or any(0 < rate < 1 for rate in rates)
 
 
 def _activate(layer):
@@ -367,6 +376,8 @@ def _activate(layer):
         _swap_class(layer, known.get(type(layer)) or _always_on(type(layer)))
     for generator in _generators(layer):
         _swap_class(generator, _fed_generator(type(generator)))
+        # The masks of a recurrent cell are meant to be the same at every step, so it may draw in a loop.
+        generator._of_cell = hasattr(layer, "recurrent_dropout")
 
 
 def _swap_class(thing, kind):
@@ -647,7 +658,9 @@ class _Passes:
         self.size = -(-n // -(-n // int(batch_size)))
         self.n = n
         with random_state_kept():
-            self.program, self.columns, self.seeds = _program(self.net, self._batch(0))
+            self.program, self.columns, self.seeds = _program(
+                self.net, self._batch(0), xla=n * self.n_samples >= _XLA_FROM
+            )
 
     def batches(self):
         return range(0, self.n, self.size)
@@ -683,8 +696,8 @@ class _Passes:
         )
 
 
-def _program(net, batch):
-    """Compile one pass over a batch; say how many columns of bits, and how many seeds, it takes."""
+def _program(net, batch, xla):
+    """Trace one pass over a batch; say how many columns of bits, and how many seeds, it takes."""
     images = int(tf.nest.flatten(batch)[0].shape[0])
     specs = tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), batch)
 
@@ -706,7 +719,7 @@ def _program(net, batch):
             f"the model {net.name!r} drops nothing when it is called, although it has layers that could. Is "
             "every one of them used?"
         )
-    program = tf.function(one_pass, autograph=False, jit_compile=not seeds and _xla_pays(net))
+    program = tf.function(one_pass, autograph=False, jit_compile=xla and not seeds and _xla_pays(net))
     table = tf.TensorSpec((images, 4 * _words(columns)), tf.uint16)
     return program.get_concrete_function(specs, table, tf.TensorSpec((seeds, 2), tf.int32)), columns, seeds
 
@@ -735,10 +748,8 @@ def _ends_in_one_sigmoid(model):
     last = model
     while isinstance(last, keras.Model) and last.layers:
         last = last.layers[-1]
-    activation = (
-        last if isinstance(last, keras.layers.Layer) and not hasattr(last, "activation") else last.activation
-    )
-    return getattr(activation, "__name__", "") == "sigmoid"
+    # The activation may be an argument of the last layer, or the last layer itself.
+    return getattr(getattr(last, "activation", None), "__name__", "") == "sigmoid"
 
 
 # -- checks -------------------------------------------------------------------------------------------------
