@@ -12,10 +12,10 @@ and `MCDropout` and `MCAlphaDropout` are the layers for those who build such a n
 the net stays as in inference: batch normalization uses, and keeps, its running statistics, which
 ``model(x, training=True)`` would not.
 
-The random numbers of one pass over a batch are drawn beforehand by NumPy's Philox, sixteen bits for each unit
-that may be dropped, and handed to the program that TensorFlow runs. So they depend on nothing but the seed,
-the number of the sample and the place of the image in `x`; and drawing them costs a fraction of what it
-costs TensorFlow. benchmarks/mc_dropout.py shows what that saves.
+The random numbers of one pass over a batch are drawn beforehand by NumPy, sixteen bits for each unit that may
+be dropped, and handed to the program that TensorFlow runs. So they depend on nothing but the seed, the number
+of the sample and the place of the image in `x`; and drawing them costs a fraction of what it
+costs TensorFlow; benchmarks/mc_dropout.py shows how much.
 
 Yarin Gal and Zoubin Ghahramani: *Dropout as a Bayesian Approximation* (ICML 2016),
 https://arxiv.org/abs/1506.02142. The mutual information is that of Neil Houlsby et al.: *Bayesian Active
@@ -29,6 +29,7 @@ import contextvars
 import functools
 import inspect
 import numbers
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import keras
@@ -47,6 +48,12 @@ _SELU_FLOOR = -1.6732632423543772848170429916717 * 1.050700987355480493419334985
 # Sixteen random bits for each unit; below this rate their steps would be too coarse.
 _BITS = 16
 _LOWEST_RATE = 1e-3
+
+# The images whose bits come from one generator; so many that seeding it costs little beside them.
+_BLOCK = 256
+
+# XLA compiles for half a second; below so many passes of an image it cannot make up for that.
+_XLA_FROM = 100_000
 
 
 # -- the layers ---------------------------------------------------------------------------------------------
@@ -188,9 +195,10 @@ class _Draws:
             return tf.zeros((self.images, columns), tf.uint16)
         return self.table[:, begin : begin + columns]
 
-    def seed(self):
+    def seed(self, same_at_every_step=False):
         """Give the next seed, as TensorFlow's stateless functions take it."""
-        self._check_graph()
+        if not same_at_every_step:
+            self._check_graph()
         self.used_seeds += 1
         return tf.zeros(2, tf.int32) if self.seeds is None else self.seeds[self.used_seeds - 1]
 
@@ -206,19 +214,28 @@ class _Draws:
 
 def _table(seed, sample, first, images, columns):
     """Draw the bits for some images: those of an image depend on seed, sample and its place alone."""
-    # Philox is a function of key and counter. One step of the counter gives 256 bits, sixteen units.
-    steps = -(-columns * _BITS // 256)
-    key = np.random.SeedSequence((seed, sample)).generate_state(2, np.uint64)
-    philox = np.random.Philox(key=key, counter=first * steps)
-    words = np.random.Generator(philox).integers(
-        0, 2**64 - 1, images * steps * 4, dtype=np.uint64, endpoint=True
-    )
-    return words.view(np.uint16).reshape(images, steps * 16)
+    blocks = range(first // _BLOCK, (first + images - 1) // _BLOCK + 1)
+    table = np.concatenate([_block(seed, sample, block, columns) for block in blocks])
+    skipped = first - blocks.start * _BLOCK
+    return table[skipped : skipped + images]
+
+
+def _block(seed, sample, block, columns):
+    """Draw the bits for one block of images, from a generator of their own."""
+    # Four units to a word. SFC64 draws a word in half a nanosecond, Philox and PCG64 in one or more.
+    rng = np.random.Generator(np.random.SFC64((seed, sample, block)))
+    words = rng.integers(0, 2**64 - 1, (_BLOCK, _words(columns)), dtype=np.uint64, endpoint=True)
+    return words.view(np.uint16)
+
+
+def _words(columns):
+    """How many 64-bit words the bits of one image fill."""
+    return -(-columns * _BITS // 64)
 
 
 def _seeds(seed, sample, first, count):
     """Draw the seeds for one pass over the images from `first` on."""
-    rng = np.random.default_rng((seed, sample, first, 1))
+    rng = np.random.default_rng((seed, sample, first, 1, 0))
     return rng.integers(0, 2**31 - 1, (count, 2), dtype=np.int32)
 
 
@@ -230,14 +247,18 @@ def _fed_generator(base):
         class Fed(base):
             def next(self, ordered=True):
                 draws = _current.get()
-                return super().next(ordered) if draws is None else draws.seed()
+                return (
+                    super().next(ordered) if draws is None else draws.seed(getattr(self, "_of_cell", False))
+                )
 
         return Fed
 
     class Fed2(base):
         def make_seed_for_stateless_op(self):
             draws = _current.get()
-            return super().make_seed_for_stateless_op() if draws is None else draws.seed()
+            if draws is None:
+                return super().make_seed_for_stateless_op()
+            return draws.seed(getattr(self, "_of_cell", False))
 
     def fed(name):
         @functools.wraps(getattr(base, name))
@@ -342,10 +363,10 @@ def _is_random(layer):
         return False
     if any(".layers.preprocessing." in f"{kind.__module__}." for kind in type(layer).__mro__):
         return False  # random image augmentation
-    rates = [getattr(layer, name, None) for name in ("rate", "dropout", "recurrent_dropout", "stddev")]
+    rates = [getattr(layer, name, None) for name in ("rate", "dropout", "recurrent_dropout")]
     rates = [rate for rate in rates if isinstance(rate, numbers.Real)]
     # Recurrent cells own a generator even if they drop nothing; of a layer without a rate we know nothing.
-    return not rates or any(rate > 0 for rate in rates)
+    return not rates or any(0 < rate < 1 for rate in rates)
 
 
 def _activate(layer):
@@ -355,6 +376,8 @@ def _activate(layer):
         _swap_class(layer, known.get(type(layer)) or _always_on(type(layer)))
     for generator in _generators(layer):
         _swap_class(generator, _fed_generator(type(generator)))
+        # The masks of a recurrent cell are meant to be the same at every step, so it may draw in a loop.
+        generator._of_cell = hasattr(layer, "recurrent_dropout")
 
 
 def _swap_class(thing, kind):
@@ -635,7 +658,9 @@ class _Passes:
         self.size = -(-n // -(-n // int(batch_size)))
         self.n = n
         with random_state_kept():
-            self.program, self.columns, self.seeds = _program(self.net, self._batch(0))
+            self.program, self.columns, self.seeds = _program(
+                self.net, self._batch(0), xla=n * self.n_samples >= _XLA_FROM
+            )
 
     def batches(self):
         return range(0, self.n, self.size)
@@ -643,16 +668,25 @@ class _Passes:
     def of(self, first):
         """Give the outputs of one batch, sample after sample."""
         batch, count = self._batch(first), min(self.size, self.n - first)
-        for sample in range(self.n_samples):
-            table = _table(self.seed, sample, first, self.size, self.columns)
-            seeds = _seeds(self.seed, sample, first, self.seeds)
-            output = self.program(batch, tf.convert_to_tensor(table), tf.convert_to_tensor(seeds)).numpy()
-            if not np.isfinite(output).all():
-                raise ValueError(
-                    f"the model {self.net.name!r} puts out NaN or infinity, so there is nothing to average. "
-                    "Look at its weights: has its training diverged?"
-                )
-            yield output[:count]
+        # While one sample goes through the net, the numbers of the next are drawn.
+        with ThreadPoolExecutor(1) as drawing:
+            drawn = drawing.submit(self._numbers, first, 0)
+            for sample in range(self.n_samples):
+                table, seeds = drawn.result()
+                if sample + 1 < self.n_samples:
+                    drawn = drawing.submit(self._numbers, first, sample + 1)
+                output = self.program(batch, table, seeds).numpy()
+                if not np.isfinite(output).all():
+                    raise ValueError(
+                        f"the model {self.net.name!r} puts out NaN or infinity, so there is nothing to "
+                        "average. Look at its weights: has its training diverged?"
+                    )
+                yield output[:count]
+
+    def _numbers(self, first, sample):
+        table = _table(self.seed, sample, first, self.size, self.columns)
+        seeds = _seeds(self.seed, sample, first, self.seeds)
+        return tf.convert_to_tensor(table), tf.convert_to_tensor(seeds)
 
     def _batch(self, first):
         rows = np.minimum(np.arange(first, first + self.size), self.n - 1)
@@ -662,8 +696,8 @@ class _Passes:
         )
 
 
-def _program(net, batch):
-    """Compile one pass over a batch; say how many columns of bits, and how many seeds, it takes."""
+def _program(net, batch, xla):
+    """Trace one pass over a batch; say how many columns of bits, and how many seeds, it takes."""
     images = int(tf.nest.flatten(batch)[0].shape[0])
     specs = tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), batch)
 
@@ -685,9 +719,8 @@ def _program(net, batch):
             f"the model {net.name!r} drops nothing when it is called, although it has layers that could. Is "
             "every one of them used?"
         )
-    program = tf.function(one_pass, autograph=False, jit_compile=not seeds and _xla_pays(net))
-    width = -(-columns // 16) * 16
-    table = tf.TensorSpec((images, width), tf.uint16)
+    program = tf.function(one_pass, autograph=False, jit_compile=xla and not seeds and _xla_pays(net))
+    table = tf.TensorSpec((images, 4 * _words(columns)), tf.uint16)
     return program.get_concrete_function(specs, table, tf.TensorSpec((seeds, 2), tf.int32)), columns, seeds
 
 
@@ -715,10 +748,8 @@ def _ends_in_one_sigmoid(model):
     last = model
     while isinstance(last, keras.Model) and last.layers:
         last = last.layers[-1]
-    activation = (
-        last if isinstance(last, keras.layers.Layer) and not hasattr(last, "activation") else last.activation
-    )
-    return getattr(activation, "__name__", "") == "sigmoid"
+    # The activation may be an argument of the last layer, or the last layer itself.
+    return getattr(getattr(last, "activation", None), "__name__", "") == "sigmoid"
 
 
 # -- checks -------------------------------------------------------------------------------------------------
