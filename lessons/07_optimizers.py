@@ -162,15 +162,18 @@ for name, path in paths.items():
 #
 # ## The race
 #
-# A ravine is not a net. On Fashion-MNIST, 300-100-10 units with ReLU, batches of 64. Each optimizer first tries eight rates, one epoch each, and keeps the one
-# with the lowest loss on the *validation* images. At that rate it then trains from five seeds for five epochs, and is measured on the test
-# images, which had no say in the choice.
+# A ravine is not a net. On Fashion-MNIST, 300-100-10 units with ReLU, batches of 64. Each optimizer first tries eight rates, one epoch each on 20,000
+# images, and keeps the one with the lowest loss on the *validation* images. At that rate it then trains on all images, from five seeds, for three
+# epochs, and is measured on the test images, which had no say in the choice.
 
 # %%
 fashion = lesson.data(load_fashion_mnist(validation=5_000))
 
-x_train, x_valid, x_test = (x / np.float32(255) for x in (fashion.x_train, fashion.x_valid, fashion.x_test))
-y_train, y_valid, y_test = fashion.y_train, fashion.y_valid, fashion.y_test
+# As tensors, for TensorFlow would copy an array for each of a hundred trainings.
+x_train, x_valid, x_test = (
+    tf.constant(x / np.float32(255)) for x in (fashion.x_train, fashion.x_valid, fashion.x_test)
+)
+y_train, y_valid, y_test = (tf.constant(y) for y in (fashion.y_train, fashion.y_valid, fashion.y_test))
 
 
 # %%
@@ -199,11 +202,11 @@ def compiled(optimizer):
 nets = {name: compiled(make(0.01)) for name, make in optimizers.items()}
 
 
-def trained(name, rate, seed, epochs):
+def trained(name, rate, seed, epochs, n_images=None):
     net = restart(nets[name], seed)
     net.optimizer.learning_rate = float(rate)
     return net.fit(
-        shuffled(x_train, y_train, 64),
+        shuffled(x_train[:n_images], y_train[:n_images], 64),
         epochs=epochs,
         validation_data=(x_valid, y_valid),
         validation_batch_size=250,
@@ -216,7 +219,7 @@ candidates = np.geomspace(1e-4, 0.3, 2 if lesson.quick else 8)
 plan = [(name, rate) for name in nets for rate in candidates]
 first_epoch = {}
 for name, rate in progress_bar(plan, f"every optimizer at {len(candidates)} rates", unit="epoch"):
-    loss = trained(name, rate, lesson.seed, epochs=1)["val_loss"][0]
+    loss = trained(name, rate, lesson.seed, epochs=1, n_images=20_000)["val_loss"][0]
     first_epoch.setdefault(name, []).append(loss if np.isfinite(loss) else np.inf)
 chosen = {name: candidates[np.argmin(losses)] for name, losses in first_epoch.items()}
 
@@ -239,7 +242,7 @@ seeds = [10 * lesson.seed + i for i in range(2 if lesson.quick else 5)]
 plan = [(name, seed) for name in nets for seed in seeds]
 curves, accuracy = {}, {}
 for name, seed in progress_bar(plan, "the race, every seed", unit="training"):
-    curves.setdefault(name, []).append(trained(name, chosen[name], seed, lesson.epochs(5))["loss"])
+    curves.setdefault(name, []).append(trained(name, chosen[name], seed, lesson.epochs(3))["loss"])
     accuracy.setdefault(name, []).append(nets[name].evaluate(x_test, y_test, batch_size=250, verbose=0)[1])
 
 # %% tags=["figure"]
