@@ -242,6 +242,11 @@ def test_bits_belong_to_the_image_not_to_the_batch(columns, first, seed):
     assert (mc_dropout._table(seed + 1, 3, 0, 700, columns) != whole).any()
 
 
+def test_no_two_images_have_the_same_bits():
+    table = mc_dropout._table(0, 0, 0, 3 * mc_dropout._BLOCK, 64)
+    assert len(np.unique(table, axis=0)) == len(table)
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 7, 10**6])
 def test_the_batch_size_does_not_choose_the_masks(batch_size):
     expected = mc_predict(classifier(), X, 5, seed=1)
