@@ -162,18 +162,20 @@ for name, path in paths.items():
 #
 # ## The race
 #
-# A ravine is not a net. On Fashion-MNIST, 300-100-10 units with ReLU, batches of 64. Each optimizer first tries eight rates, one epoch each on 20,000
-# images, and keeps the one with the lowest loss on the *validation* images. At that rate it then trains on all images, from five seeds, for three
-# epochs, and is measured on the test images, which had no say in the choice.
+# A ravine is not a net. On Fashion-MNIST, 300-100-10 units with ReLU, batches of 64, four epochs of 20,000 images. First each optimizer trains once with
+# each of nine rates, and keeps the one with the lowest loss on the *validation* images. At that rate it then starts from five other seeds, and is measured on
+# the test images, which had no say in the choice. (The search is as long as the race: the best rate for a short run is not the best for a long one.)
 
 # %%
 fashion = lesson.data(load_fashion_mnist(validation=5_000))
 
 # As tensors, for TensorFlow would copy an array for each of a hundred trainings.
 x_train, x_valid, x_test = (
-    tf.constant(x / np.float32(255)) for x in (fashion.x_train, fashion.x_valid, fashion.x_test)
+    tf.constant(x / np.float32(255)) for x in (fashion.x_train[:20_000], fashion.x_valid, fashion.x_test)
 )
-y_train, y_valid, y_test = (tf.constant(y) for y in (fashion.y_train, fashion.y_valid, fashion.y_test))
+y_train, y_valid, y_test = (
+    tf.constant(y) for y in (fashion.y_train[:20_000], fashion.y_valid, fashion.y_test)
+)
 
 
 # %%
@@ -202,12 +204,12 @@ def compiled(optimizer):
 nets = {name: compiled(make(0.01)) for name, make in optimizers.items()}
 
 
-def trained(name, rate, seed, epochs, n_images=None):
+def trained(name, rate, seed):
     net = restart(nets[name], seed)
     net.optimizer.learning_rate = float(rate)
     return net.fit(
-        shuffled(x_train[:n_images], y_train[:n_images], 64),
-        epochs=epochs,
+        shuffled(x_train, y_train, 64),
+        epochs=lesson.epochs(4),
         validation_data=(x_valid, y_valid),
         validation_batch_size=250,
         verbose=0,
@@ -215,21 +217,21 @@ def trained(name, rate, seed, epochs, n_images=None):
 
 
 # %%
-candidates = np.geomspace(1e-4, 0.3, 2 if lesson.quick else 8)
+candidates = np.geomspace(1e-4, 1, 2 if lesson.quick else 9)
 plan = [(name, rate) for name in nets for rate in candidates]
-first_epoch = {}
-for name, rate in progress_bar(plan, f"every optimizer at {len(candidates)} rates", unit="epoch"):
-    loss = trained(name, rate, lesson.seed, epochs=1, n_images=20_000)["val_loss"][0]
-    first_epoch.setdefault(name, []).append(loss if np.isfinite(loss) else np.inf)
-chosen = {name: candidates[np.argmin(losses)] for name, losses in first_epoch.items()}
+searched = {}
+for name, rate in progress_bar(plan, f"every optimizer at {len(candidates)} rates", unit="training"):
+    loss = trained(name, rate, lesson.seed)["val_loss"][-1]
+    searched.setdefault(name, []).append(loss if np.isfinite(loss) else np.inf)
+chosen = {name: candidates[np.argmin(losses)] for name, losses in searched.items()}
 
 # %% tags=["figure"]
 fig, ax = plt.subplots(figsize=(8, 4.6))
 palette = ["#595959", "#0072B2", "#56B4E9", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#000000"]
 markers = "osDvP^X*"
-for (name, losses), shade, marker in zip(first_epoch.items(), palette, markers):
+for (name, losses), shade, marker in zip(searched.items(), palette, markers):
     ax.plot(candidates, losses, color=shade, marker=marker, label=name)
-ax.set(xscale="log", xlabel="learning rate", ylabel="validation loss after one epoch", ylim=(0.3, 2.4))
+ax.set(xscale="log", xlabel="learning rate", ylabel="validation loss after four epochs", ylim=(0.3, 2.4))
 ax.set_title("Each has a best rate of its own")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
@@ -242,7 +244,7 @@ seeds = [10 * lesson.seed + i for i in range(2 if lesson.quick else 5)]
 plan = [(name, seed) for name in nets for seed in seeds]
 curves, accuracy = {}, {}
 for name, seed in progress_bar(plan, "the race, every seed", unit="training"):
-    curves.setdefault(name, []).append(trained(name, chosen[name], seed, lesson.epochs(3))["loss"])
+    curves.setdefault(name, []).append(trained(name, chosen[name], seed)["loss"])
     accuracy.setdefault(name, []).append(nets[name].evaluate(x_test, y_test, batch_size=250, verbose=0)[1])
 
 # %% tags=["figure"]
