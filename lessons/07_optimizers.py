@@ -158,7 +158,12 @@ for name, path in paths.items():
     print(f"{name:17}" + "".join(f"{loss_at(path[step]):11.1e}" for step in (10, 30, 60)))
 
 # %% [markdown]
-# RAVINE-PROSE
+# Gradient descent has to choose a rate that the steep walls allow, and crawls along the floor with it. Momentum gathers speed along the floor, and sways while it does;
+# Nesterov looks where it is about to go, and sways less. The adaptive ones divide each direction by its own steepness, so that both weights set off at the same pace,
+# and a rate well above 1 does no harm. Those that also carry momentum shoot past the goal and circle back.
+#
+# And Adagrad wins? Sixty steps on a smooth bowl are its home: that it remembers every gradient for ever, and so takes ever shorter steps, has no time to hurt. This valley also runs along
+# an axis, which is what a rate for each weight is made for; exercise 3 turns it. A ravine explains what a memory does. It does not say who is best.
 #
 # ## The race
 #

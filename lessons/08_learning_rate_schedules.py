@@ -358,7 +358,9 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# FINDER-PROSE
+# Up to a ten-thousandth nothing happens. Then the loss falls, over nearly three decades of rates; a little further on it explodes. The test says *up to where* with some
+# certainty. Where to *start* is a matter of taste: four rules of thumb, four marks, and almost two decades between them. `valley` and `steep` sit in the
+# middle of the fall, `minimum` stays a factor of ten below the lowest point, `slide` goes to the edge. The chapter takes 0.05 for the top of its 1cycle.
 #
 # The chapter writes this as a callback, in a dozen lines, and it has two faults that are easy to make. The loss that Keras hands to a
 # callback is the running mean since the epoch began. So the curve comes down late and goes up late, and the rates read from it are too
@@ -432,9 +434,14 @@ others = [seconds_until(there, run) for name, run in runs.items() if name != "1c
 lesson.record("S5.cE8", others=others, one_cycle=[seconds_until(there, runs["1cycle"])] * len(others))
 
 # %% [markdown]
-# RUNS-PROSE
-
-# %% [markdown]
+# Look first at how little the accuracies differ: from the best to the worst it is hardly more than a point. Then at the losses, where the nets fall into two groups.
+# Nadam, and momentum on its plateaus, reach their lowest loss within ten epochs and climb from there, at any rate: they are past learning and memorize, ever more sure of
+# their mistakes. Plain gradient descent, power, exponential or 1cycle, is still going down at the end.
+#
+# So is 1cycle the fastest? It needs a quarter of the steps, which is a matter of its batches. And what the clock says depends on what one waits for: its own final accuracy is
+# reached earlier by others that pass through it on their way to overfitting. The seven differ in optimizer, batch size, first rate *and* schedule, so **no line in this figure shows
+# what a schedule does**. The chapter does not claim it does; readers of such figures often do. Exercise 2 takes the batch size out.
+#
 # ## Verdicts
 #
 # What a published run of the chapter's notebook prints, measured over several seeds on two software stacks, in full mode on the real
