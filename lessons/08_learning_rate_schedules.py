@@ -436,10 +436,10 @@ lesson.record("S5.cE8", others=others, one_cycle=[seconds_until(there, runs["1cy
 # %% [markdown]
 # Look first at how little the accuracies differ: from the best to the worst it is hardly more than a point. Then at the losses, where the nets fall into two groups.
 # Nadam, and momentum on its plateaus, reach their lowest loss within ten epochs and climb from there, at any rate: they are past learning and memorize, ever more sure of
-# their mistakes. Plain gradient descent, power, exponential or 1cycle, is still going down at the end.
+# their mistakes. Plain gradient descent, with power, exponential or 1cycle, does not turn up at all.
 #
-# So is 1cycle the fastest? It needs a quarter of the steps, which is a matter of its batches. And what the clock says depends on what one waits for: its own final accuracy is
-# reached earlier by others that pass through it on their way to overfitting. The seven differ in optimizer, batch size, first rate *and* schedule, so **no line in this figure shows
+# So is 1cycle the fastest? It needs a quarter of the steps, which is a matter of its batches. And what the clock says depends on what one waits for: the accuracy it ends with
+# was passed earlier by the plateau run, on its way to overfitting. The seven differ in optimizer, batch size, first rate *and* schedule, so **no line in this figure shows
 # what a schedule does**. The chapter does not claim it does; readers of such figures often do. Exercise 2 takes the batch size out.
 #
 # ## Verdicts
