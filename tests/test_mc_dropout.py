@@ -219,18 +219,26 @@ def test_values_that_are_no_probabilities_have_no_entropy(last):
 
 
 def test_large_values_with_a_small_spread_keep_their_digits():
-    class Large(mc_dropout._Passes):
-        n_samples = 4
-
-        def __init__(self, outputs):
-            self.outputs, self.one_sigmoid = outputs, False
-
-        def of(self, first):
-            return iter(self.outputs)
-
     outputs = [np.array([[1e8 + k, 3.0]]) for k in range(4)]
-    moments = mc_dropout._Moments(Large(outputs), 0)
+    moments = mc_dropout._Moments(outputs, one_sigmoid=False)
     np.testing.assert_allclose(moments.std, [[np.std([0, 1, 2, 3]), 0]])
+
+
+def test_what_fails_in_one_batch_stops_the_others(monkeypatch):
+    passes = mc_dropout._Passes(around(layers.Dropout(0.5), (5,)), np.ones((40, 5), "float32"), 50, 1, seed=0)
+    table, drawn = mc_dropout._table, []
+
+    def draw(seed, sample, first, *shape):
+        drawn.append(first)
+        if first == 0 and sample == 3:
+            raise ArithmeticError("in the first batch")
+        return table(seed, sample, first, *shape)
+
+    monkeypatch.setattr(mc_dropout, "_table", draw)
+    with pytest.raises(ArithmeticError, match="in the first batch"):
+        passes.gathered(list)
+    assert len(set(drawn)) < 10, "of forty batches"
+    assert len(drawn) < 400, "of two thousand passes"
 
 
 @given(st.integers(2, 30), st.integers(1, 400), st.integers(0, 2**70))
