@@ -25,14 +25,14 @@ from __future__ import annotations
 import contextlib
 import math
 import numbers
+import random
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-
-from course_utils.random_state import random_state_kept
+from tensorflow.python.eager import context  # the one place where eager TensorFlow keeps its random state
 
 _KERAS_2 = keras.__version__.startswith("2.")
 
@@ -418,7 +418,7 @@ def lr_find(
 
     with _layer_seeds_kept(model):
         _build(model, first_batch)
-        with random_state_kept():
+        with _random_state_kept():
             lrs = np.geomspace(start_lr, end_lr, num_iter)
             iterator = iter(batches)
             steps, variables = _step_function(model, rate, iterator)
@@ -587,6 +587,22 @@ def _layer_seeds_kept(model):
     finally:
         for generator, seed in before:
             generator._seed = seed
+
+
+@contextlib.contextmanager
+def _random_state_kept():
+    """Put back the global random states of Python, NumPy and TensorFlow."""
+    tensorflow = getattr(context.context(), "_rng", None)  # absent until a seed is set
+    before = random.getstate(), np.random.get_state(), tensorflow and tensorflow.getstate()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        if tensorflow and tensorflow.getstate() != before[2]:
+            tensorflow.setstate(before[2])
+            # Random operations outside functions are kept with their state and found again by their seeds.
+            context.context().clear_kernel_cache()
 
 
 # -- data ---------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import xlogy
 
-from course_utils.random_state import random_state_kept
+from course_utils.lr_finder import _random_state_kept as random_state_kept
 
 _KERAS_2 = keras.__version__.startswith("2.")
 
