@@ -14,8 +14,8 @@ the net stays as in inference: batch normalization uses, and keeps, its running 
 
 The random numbers of one pass over a batch are drawn beforehand by NumPy, sixteen bits for each unit that may
 be dropped, and handed to the program that TensorFlow runs. So they depend on nothing but the seed, the number
-of the sample and the place of the image in `x`; and drawing them costs a fraction of what it
-costs TensorFlow; benchmarks/mc_dropout.py shows how much.
+of the sample and the place of the image in `x`; and drawing them costs a fraction of what it costs
+TensorFlow. benchmarks/mc_dropout.py shows how much.
 
 Yarin Gal and Zoubin Ghahramani: *Dropout as a Bayesian Approximation* (ICML 2016),
 https://arxiv.org/abs/1506.02142. The mutual information is that of Neil Houlsby et al.: *Bayesian Active
@@ -29,7 +29,7 @@ import contextvars
 import functools
 import inspect
 import numbers
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import keras
@@ -514,8 +514,8 @@ def mc_predict(
 ) -> MCPrediction:
     """Predict many times with dropout on; give the mean, the spread and the uncertainty.
 
-    The model is not changed, and the global random states neither. What is held at any time is one batch with
-    its masks, and the results.
+    The model is not changed, and the global random states neither. What is held at any time are two batches
+    with their masks, and the results.
 
     Parameters
     ----------
@@ -695,6 +695,9 @@ class _Passes:
         with ThreadPoolExecutor(2) as pool:
             jobs = [pool.submit(lambda first: gather(self.of(first)), first) for first in self.batches()]
             try:
+                done, _ = wait(jobs, return_when=FIRST_EXCEPTION)
+                for job in done:  # a batch that failed, before those that have not ended
+                    job.result()
                 return [job.result() for job in jobs]
             except BaseException:
                 self.stopped = True
