@@ -175,7 +175,7 @@ for name, kernel in kernels.items():
 #
 # ## Are they worth having?
 #
-# Two epochs are too short to overfit, so they cannot show what regularizers are for. We train on, for thirty epochs, with batches of 128 to save time.
+# Two epochs are too short to overfit, so they cannot show what regularizers are for. We train for twenty, with batches of 128 to save time.
 # **Sketch the curves before you look: which net will have the lowest training loss, and which the lowest validation loss?** (The price on weights is
 # left out of the losses below; otherwise they could not be compared.)
 
@@ -214,9 +214,9 @@ for name, layers in milder.items():
     losses[name] = Losses()
     net.fit(
         shuffled(x_train, y_train, 128),
-        epochs=lesson.epochs(30),
+        epochs=lesson.epochs(20),
         verbose=0,
-        callbacks=[losses[name], lesson.progress(f"{name}, thirty epochs")],
+        callbacks=[losses[name], lesson.progress(f"{name}, twenty epochs")],
     )
 
 # %% tags=["figure"]
@@ -228,7 +228,7 @@ for name, found in losses.items():
 panels[0].set(title="On training images", xlabel="epoch", ylabel="cross-entropy", ylim=(0, 0.8))
 panels[1].set(title="On validation images", xlabel="epoch")
 fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-lesson.save_figure(fig, "thirty-epochs")
+lesson.save_figure(fig, "overfitting")
 plt.show()
 
 # %%
@@ -238,7 +238,7 @@ for name, found in losses.items():
     print(f"{name:15}{found.train[-1]:10.3f}{found.valid[best]:20.3f}{best + 1:10}{found.valid[-1]:12.3f}")
 
 # %% [markdown]
-# THIRTY-PROSE
+# TWENTY-PROSE
 #
 # ## Alpha dropout
 #
