@@ -361,7 +361,7 @@ for c in np.argsort(-usual)[:4]:
 # %%
 n_samples = 20 if lesson.quick else 100
 off = net.predict(x_test, batch_size=1000, verbose=0)
-mc = mc_predict(net, x_test, n_samples=n_samples, seed=lesson.seed)
+mc = mc_predict(net, x_test, n_samples, batch_size=5_000, seed=lesson.seed)
 
 right_off, right_mc = (p.argmax(axis=1) == y_test for p in (off, mc.mean))
 print(f"test accuracy, dropout off      {right_off.mean():.4f}")
@@ -454,7 +454,7 @@ def entropy(probabilities):
 measures = ["entropy, dropout off", "entropy, MC dropout", "mutual information, MC dropout"]
 doubt = {"clothes": (entropy(off), mc.entropy, mc.mutual_information)}
 for name, images in unseen.items():
-    asked = mc_predict(net, images, n_samples=n_samples, seed=lesson.seed)
+    asked = mc_predict(net, images, n_samples, batch_size=5_000, seed=lesson.seed)
     plain = entropy(net.predict(images, batch_size=1000, verbose=0))
     doubt[name] = plain, asked.entropy, asked.mutual_information
 
