@@ -36,7 +36,7 @@ from functools import partial
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy import stats
 
 from course_utils.batches import shuffled
@@ -65,8 +65,8 @@ y_train, y_valid, y_test = fashion.y_train, fashion.y_valid, fashion.y_test
 
 
 # %%
-# XLA would need longer to compile a net than quick mode to train it.
-fast = FAST | {"jit_compile": not lesson.quick}
+# No XLA here: it would draw dropout's random numbers twenty times more slowly in Keras 3.
+fast = FAST | {"jit_compile": False}
 
 
 def train(layers, optimizer, epochs, label, batch_size=32):
@@ -86,7 +86,23 @@ def train(layers, optimizer, epochs, label, batch_size=32):
 # ## A price on weights
 #
 # **ℓ2** adds the sum of the squared weights to the loss, times a factor; **ℓ1** the sum of their absolute values. In Keras that is an
-# argument of the layer, and since it has to be repeated for each, `functools.partial` makes a layer with new defaults.
+# argument of the layer. (`L1L2` is both prices at once. A *constraint*, further down, is a limit instead of a price.)
+
+# %%
+layer = keras.layers.Dense(
+    100,
+    activation="elu",
+    kernel_initializer="he_normal",
+    kernel_regularizer=keras.regularizers.L1L2(l1=0.001, l2=0.01),
+)
+layer.build((None, 784))
+weights = layer.get_weights()[0]
+print(
+    f"by hand {0.001 * np.abs(weights).sum() + 0.01 * (weights**2).sum():.3f}; added to the loss {float(layer.losses[0]):.3f}"
+)
+
+# %% [markdown]
+# Each layer has to say so for itself. `functools.partial` makes a layer with new defaults, and saves repeating them:
 
 # %%
 Dense = partial(keras.layers.Dense, activation="elu", kernel_initializer="he_normal")
@@ -225,7 +241,8 @@ fig, panels = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True)
 for name, found in losses.items():
     for ax, values in zip(panels, (found.train, found.valid)):
         ax.plot(range(1, len(values) + 1), values, color=shades[name], label=name)
-panels[0].set(title="On training images", xlabel="epoch", ylabel="cross-entropy", ylim=(0, 0.8))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+panels[0].set(title="On training images", xlabel="epoch", ylabel="cross-entropy", ylim=(0, 0.6))
 panels[1].set(title="On validation images", xlabel="epoch")
 fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
 lesson.save_figure(fig, "overfitting")
@@ -258,15 +275,14 @@ for layer in (keras.layers.Dropout(0.2, seed=1), keras.layers.AlphaDropout(0.2, 
 Selu = partial(keras.layers.Dense, activation="selu", kernel_initializer="lecun_normal")
 
 
-def with_alpha_dropout():
-    layers = keras.layers
+def with_alpha_dropout(AlphaDropout=keras.layers.AlphaDropout):
     return [
-        layers.AlphaDropout(0.2),
+        AlphaDropout(0.2),
         Selu(300),
-        layers.AlphaDropout(0.2),
+        AlphaDropout(0.2),
         Selu(100),
-        layers.AlphaDropout(0.2),
-        layers.Dense(10, activation="softmax"),
+        AlphaDropout(0.2),
+        keras.layers.Dense(10, activation="softmax"),
     ]
 
 
@@ -308,6 +324,11 @@ class AlwaysOn(keras.layers.AlphaDropout):
     def call(self, inputs, training=None):
         return super().call(inputs, training=True)
 
+
+rebuilt = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), *with_alpha_dropout(AlwaysOn)])
+rebuilt.set_weights(net.get_weights())
+twice = [np.array(rebuilt(x_test[:1])) for _ in range(2)]
+print("two calls, without training=True, give the same answer:", np.array_equal(*twice))
 
 # %% [markdown]
 # The course's `MCDropout` and `MCAlphaDropout` are such layers. `mc_model` builds a copy of a trained net with them, and `mc_predict`
@@ -406,6 +427,7 @@ print("right in two of four, and 75 % sure: error  ", reliability(honest, np.arr
 # %%
 answers = {"dropout off": off, "MC dropout": mc.mean}
 diagrams = {name: reliability(p, y_test) for name, p in answers.items()}
+percent = FuncFormatter(lambda share, _: f"{100 * share:g}%")
 
 # %% tags=["figure", "cover"]
 fig, panels = plt.subplots(2, 2, figsize=(9.4, 6.2), sharex=True, sharey="row", height_ratios=[3, 1])
@@ -418,7 +440,7 @@ for (above, below), (name, found), shade in zip(panels.T, diagrams.items(), ["#5
     below.bar(confidence, count / count.sum(), width=0.04, color=shade)
     below.set(xlabel="how sure the net is", yscale="log")
     for axis in (above.xaxis, above.yaxis, below.yaxis):
-        axis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axis.set_major_formatter(percent)
 panels[0, 0].set_ylabel("how often it is right")
 panels[1, 0].set_ylabel("share of images")
 lesson.save_figure(fig, "reliability")
@@ -467,7 +489,7 @@ for ax, title, i in zip(panels, measures, range(3)):
         share = np.arange(1, len(values) + 1) / len(values)
         ax.plot(values, share, color=shade, linestyle=dash, label=name)
     ax.set(title=title, xlabel="doubt (nats)", xlim=(-0.03, 2.35))
-    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.yaxis.set_major_formatter(percent)
 panels[0].set_ylabel("images with at most so much doubt")
 panels[0].legend(loc="lower right")
 lesson.save_figure(fig, "unseen")
