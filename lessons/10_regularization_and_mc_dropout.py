@@ -427,7 +427,7 @@ print("right in two of four, and 75 % sure: error  ", reliability(honest, np.arr
 # %%
 answers = {"dropout off": off, "MC dropout": mc.mean}
 diagrams = {name: reliability(p, y_test) for name, p in answers.items()}
-percent = FuncFormatter(lambda share, _: f"{100 * share:g}%")
+percent = FuncFormatter(lambda value, _: f"{100 * value:g}%")
 
 # %% tags=["figure", "cover"]
 fig, panels = plt.subplots(2, 2, figsize=(9.4, 6.2), sharex=True, sharey="row", height_ratios=[3, 1])
