@@ -187,7 +187,11 @@ for name, kernel in kernels.items():
     print(f"{name:15}{low:15.3f} to {high:.3f}{tiny:22.1%}{longest:15.2f}")
 
 # %% [markdown]
-# WEIGHTS-PROSE
+# Each regularizer has left its signature. **ℓ2** shrinks everything, and two units in three are as good as gone: at 0.01 the price is not
+# a nudge, it is the largest part of the loss, and after two epochs it costs several points of accuracy. **ℓ1** pushes nearly all weights to zero and leaves a
+# few alone: of three hundred units a dozen or so have any weights to speak of. **Max-norm** puts every unit at the limit exactly. No wonder: He's
+# weights start with a length of √2, so the limit binds from the first step on. And **dropout**'s weights look like those of the plain net. What it
+# changes is not their size but what they rely on.
 #
 # ## Are they worth having?
 #
@@ -255,7 +259,13 @@ for name, found in losses.items():
     print(f"{name:15}{found.train[-1]:10.3f}{found.valid[best]:20.3f}{best + 1:10}{found.valid[-1]:12.3f}")
 
 # %% [markdown]
-# TWENTY-PROSE
+# The plain net does what the introduction says: its training loss goes on falling, while its validation loss turns round within ten epochs and ends far
+# above its lowest point. The strong ℓ2 prevents that in the least useful way: it does not overfit because it hardly fits. A hundredth of it puts the turn
+# off a little. Dropout and max-norm fit the training images less well than the plain net and strangers better; dropout's validation loss is the lowest and stays there.
+#
+# So the strength of a regularizer is a hyperparameter like any other, and the chapter's 0.01 for ℓ2 an illustration, not advice. And notice what
+# would have cost nothing: stopping the plain net where its validation loss was lowest. That is *early stopping*, the cheapest regularizer of all, and it takes the
+# plain net most of the way.
 #
 # ## Alpha dropout
 #
@@ -301,7 +311,9 @@ print(f"test accuracy                        {on_test:.4f}")
 lesson.record("S5.cF3", val_accuracy=history["val_accuracy"][-1], test_accuracy=on_test)
 
 # %% [markdown]
-# ALPHA-PROSE
+# The first two lines measure the same net on the same images. While it trains, `fit` sees it through dropout, each time with a fifth of its
+# inputs missing; with dropout off it does better. That is why a net with dropout can show a *validation* accuracy above its training
+# accuracy, as this one does, and no sign of a mistake. To compare training with validation, evaluate both the same way.
 #
 # ## A hundred opinions
 #
@@ -375,7 +387,8 @@ for c in np.argsort(-usual)[:4]:
     )
 
 # %% [markdown]
-# BOOT-PROSE
+# With dropout off the net is certain. Ask it a hundred times, and some of its thinner selves see a sneaker, a few a sandal; the mean has come down to where
+# a careful person might put it, and the spread says that no single answer should be taken at its word. The confusions are sensible ones: nobody sees trousers.
 #
 # And all ten thousand test images, a hundred times each:
 
@@ -398,7 +411,9 @@ lesson.record("S5.cF4", test_accuracy=right_mc.mean())
 lesson.record("S5.cF5", mc=right_mc.mean(), without=right_off.mean())
 
 # %% [markdown]
-# MC-PROSE
+# The chapter's run gained a little by it, and the chapter says that MC dropout *beats* the same net with dropout off. Ours did not: it lost more images than it won. On
+# ten thousand images a gain of two tenths of a percent is twenty images, of which some are won and others lost anew with each training; the verdict at the end
+# counts over seeds. But a better accuracy is the least of what Gal and Ghahramani promise.
 #
 # ## Is its doubt any good?
 #
@@ -452,7 +467,9 @@ for name, p in answers.items():
     print(f"{name:15}{diagrams[name][3]:18.2%}{cross_entropy(p, y_test):21.4f}")
 
 # %% [markdown]
-# RELIABILITY-PROSE
+# With dropout off the curve hangs far below the diagonal. The net is nearly certain of most images, and where it says 80 % it is right far less often. The mean of a
+# hundred opinions lies much closer, on the modest side of the line now: it is right a little *more* often than it says. Its cross-entropy, which punishes confident mistakes, is lower
+# too. So the accuracy is the same or a shade worse, and the probabilities are far better: that is what MC dropout is for.
 #
 # ### What it never saw
 #
@@ -512,7 +529,13 @@ for i, measure in enumerate(measures):
     print(f"{measure:32}{areas[0]:6.3f}{areas[1]:9.3f}")
 
 # %% [markdown]
-# UNSEEN-PROSE
+# Look at noise first. With dropout off the net is *surer* of random pixels than it is of clothes: for nearly all of them its entropy is as good as zero, and told apart by it they would
+# be taken for the better-known images. It has no idea that it has no idea. A hundred masks change that: they disagree about noise, and the mutual information, which measures just this disagreement, tells
+# noise from clothes almost without fail, and digits nearly as well.
+#
+# Why so? Random pixels, standardized, are far larger than what the net has seen, so its sums are large and the softmax is certain. But the sums depend on which inputs are
+# switched off, so that each mask is certain of something else. Two warnings remain. All of this was one net and two kinds of stranger, both easy; strangers that look like clothes are harder. And doubt cannot be
+# read off without a scale: to turn it into an alarm you need a threshold, and images of both kinds to set it on.
 #
 # ## Verdicts
 #
@@ -525,7 +548,14 @@ lesson.verdicts(lesson.name)
 # %% [markdown]
 # ## What to take away
 #
-# TAKEAWAYS
+# - ℓ2 shrinks weights, ℓ1 empties them, max-norm caps them, dropout teaches units not to rely on one another. Their strength is a hyperparameter: at the wrong one they
+#   only make a net worse.
+# - Two epochs say nothing about a regularizer. It is there for the epoch in which the validation loss turns.
+# - Training accuracy *with* dropout and validation accuracy *without* are not comparable.
+# - MC dropout is one line on a trained net. Do not expect accuracy from it; expect probabilities that deserve the name, and doubt about what the net has never seen.
+#
+# **Today** large models are trained for an epoch or so on more data than they could learn by heart, and often without dropout; what has stayed of this
+# lesson everywhere is ℓ2's younger relative, the decoupled weight decay of AdamW (lesson 07). Calibration has become a question of its own, with temperature scaling and ensembles as the methods to beat.
 #
 # ## Exercises
 #
