@@ -337,7 +337,8 @@ for claim, name in [("S5.cA5", leaky), ("S5.cA6", parametric)]:
     lesson.record(claim, val_accuracy=val_accuracy)
 
 # %% [markdown]
-# SHALLOW-PROSE
+# The curves lie on top of each other. In three layers there is little to lose, so hardly anything to rescue: no activation could show here what it is for.
+# (Validation above training is no mistake. `fit` averages the training accuracy over the epoch, while the net is still getting better; the validation accuracy is taken at its end.)
 #
 # ## A hundred layers
 #
@@ -390,7 +391,8 @@ lesson.record("S5.cA3", val_accuracy=last["SELU"])
 lesson.record("S5.cA4", val_accuracy=last["ReLU"])
 
 # %% [markdown]
-# DEEP-PROSE
+# SELU trains from the first epoch on, almost as if the net were shallow. ReLU learns too, but slowly and by fits and starts; what it gains in one epoch it may lose in the next. So the number it
+# ends with is a throw of the dice: another seed, another number, and the chapter prints one of them. That SELU is far ahead is no such matter.
 #
 # ## The diagnosis: look before you train
 #
@@ -510,7 +512,8 @@ for name, history in deep.items():
     print(f"{name}: validation accuracy after {epochs} epochs {accuracy:.4f}")
 
 # %% [markdown]
-# PREDICTION-PROSE
+# It trains. After two epochs tanh stands between the two: well ahead of ReLU, behind SELU, whose signal is alive *and* of the right size. One success does not prove a theory, but this
+# one could have failed. It is known as the theory of *deep information propagation* (last of the references), and it says how deep a net can be before its layers tell nothing apart.
 #
 # Keep the picture. When a net of yours does not train, ask it the three questions, in this order.
 
