@@ -435,7 +435,7 @@ lesson.record("S5.cE8", others=others, one_cycle=[seconds_until(there, runs["1cy
 
 # %% [markdown]
 # Look first at how little the accuracies differ: from the best to the worst it is hardly more than a point. Then at the losses, where the nets fall into two groups.
-# Nadam, and momentum on its plateaus, reach their lowest loss within ten epochs and climb from there, at any rate: they are past learning and memorize, ever more sure of
+# Nadam, and momentum on its plateaus, have their lowest loss somewhere half-way and climb from there: they are past learning and memorize, ever more sure of
 # their mistakes. Plain gradient descent, with power, exponential or 1cycle, does not turn up at all.
 #
 # So is 1cycle the fastest? It needs a quarter of the steps, which is a matter of its batches. And what the clock says is close: the plateau run passes 1cycle's last accuracy

@@ -531,11 +531,12 @@ for i, measure in enumerate(measures):
     print(f"{measure:32}{areas[0]:6.3f}{areas[1]:9.3f}")
 
 # %% [markdown]
-# Look at noise first. With dropout off the net is at least as sure of random pixels as it is of clothes: told apart by its entropy, noise would
-# pass for the better-known kind of image. It has no idea that it has no idea. A hundred masks change that: they disagree about noise, and the mutual information, which measures just this disagreement, tells
+# Look at noise first. With dropout off the net is at least as sure of random pixels as it is of clothes: going by its
+# entropy, noise passes for clothes. It has no idea that it has no idea. A hundred masks change that: they disagree about noise, and the mutual information, which measures just this disagreement, tells
 # noise from clothes almost without fail, and digits nearly as well.
 #
-# Why so? Random pixels, standardized, are far larger than what the net has seen, so its sums are large and the softmax is certain. But the sums depend on which inputs are
+# Why so? Random pixels, standardized, are far larger than what the net has seen (in the corners of the
+# pictures, where clothes hardly ever reach, a hundred times and more), so its sums are large and the softmax is certain. But the sums depend on which inputs are
 # switched off, so that each mask is certain of something else. Two warnings remain. All of this was one net and two kinds of stranger, both easy; strangers that look like clothes are harder. And doubt cannot be
 # read off without a scale: to turn it into an alarm you need a threshold, and images of both kinds to set it on.
 #
