@@ -438,8 +438,8 @@ lesson.record("S5.cE8", others=others, one_cycle=[seconds_until(there, runs["1cy
 # Nadam, and momentum on its plateaus, have their lowest loss somewhere half-way and climb from there: they are past learning and memorize, ever more sure of
 # their mistakes. Plain gradient descent, with power, exponential or 1cycle, does not turn up at all.
 #
-# So is 1cycle the fastest? It needs a quarter of the steps, which is a matter of its batches. And what the clock says is close: the plateau run passes 1cycle's last accuracy
-# at about the same time, a little later in one run, a little earlier in another, on its way to overfitting. The seven differ in optimizer, batch size, first rate *and* schedule, so **no line in this figure shows
+# So is 1cycle the fastest? It needs a quarter of the steps, which is a matter of its batches. And what the clock says is close: one or another of the rest passes 1cycle's
+# last accuracy at about the same time, later in one run, earlier in the next. The seven differ in optimizer, batch size, first rate *and* schedule, so **no line in this figure shows
 # what a schedule does**. The chapter does not claim it does; readers of such figures often do. Exercise 2 takes the batch size out.
 #
 # ## Verdicts
