@@ -262,8 +262,8 @@ for name, found in losses.items():
 
 # %% [markdown]
 # The plain net does what the introduction says: its training loss goes on falling, while its validation loss turns round within ten epochs and ends far
-# above its lowest point. The strong ℓ2 prevents that in the least useful way: it does not overfit because it hardly fits. A hundredth of it puts the turn
-# off a little. Dropout and max-norm fit the training images less well than the plain net and strangers better; dropout's validation loss is the lowest and stays there.
+# above its lowest point. The strong ℓ2 prevents that in the least useful way: it does not overfit because it hardly fits. A hundredth of it
+# makes the turn milder. Dropout and max-norm fit the training images less well than the plain net and strangers better; dropout's validation loss is the lowest and stays there.
 #
 # So the strength of a regularizer is a hyperparameter like any other, and the chapter's 0.01 for ℓ2 an illustration, not advice. And notice what
 # would have cost nothing: stopping the plain net where its validation loss was lowest. That is *early stopping*, the cheapest regularizer of all, and it takes the
