@@ -1,6 +1,6 @@
 """What MC dropout costs: the loop of the chapter, ``predict`` in a loop, and the course's ``mc_predict``.
 
-    python benchmarks/mc_dropout.py [--rounds 5] [--samples 100] [--images 10000] [--batch-size 2000]
+    python benchmarks/mc_dropout.py [--rounds 5] [--samples 100] [--images 10000] [--batch-size 5000]
 
 The net is the chapter's 300-100-10 with SELU, and dropout 0.2 before each Dense layer: once ``Dropout``, once
 ``AlphaDropout``. The ways take turns, so that another program on the machine slows all of them; a number is
@@ -126,7 +126,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="turns (default 5)")
     parser.add_argument("--samples", type=int, default=100, help="predictions per image (default 100)")
     parser.add_argument("--images", type=int, default=10_000, help="images (default 10,000)")
-    parser.add_argument("--batch-size", type=int, default=2000, help="of predict and mc_predict")
+    parser.add_argument("--batch-size", type=int, default=5000, help="of predict and mc_predict")
     options = parser.parse_args()
 
     print_machine(STACK, options.batch_size)

@@ -527,7 +527,8 @@ def mc_predict(
     n_samples : int, default=100
         How many predictions for each image; 2 or more. The mean's error falls with its square root.
     batch_size : int, default=2000
-        How many images at most go through the net together. Masks do not depend on it.
+        How many images at most go through the net together. Masks do not depend on it. Two batches are at
+        work at any time, so an even number of them is faster; for a small dense net, so are larger ones.
     seed : int, optional
         0 or more. The same seed gives the same masks, whatever the batch size, the number of threads and the
         global seed, and so the same numbers up to rounding: with the same batch size and threads, to the last
