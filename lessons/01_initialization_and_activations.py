@@ -524,7 +524,7 @@ for name, history in deep.items():
 # mode on the real Fashion-MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]
-lesson.verdicts(lesson.name)
+lesson.verdicts("01_initialization_and_activations")
 
 # %% [markdown]
 # ## What to take away

@@ -399,7 +399,7 @@ for clip in (dict(clipnorm=1.0), dict(global_clipnorm=1.0)):
 # mode on the real Fashion-MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]
-lesson.verdicts(lesson.name)
+lesson.verdicts("02_batch_normalization_and_clipping")
 
 # %% [markdown]
 # ## What to take away

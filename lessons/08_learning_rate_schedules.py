@@ -448,7 +448,7 @@ lesson.record("S5.cE8", others=others, one_cycle=[seconds_until(there, runs["1cy
 # Fashion-MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]
-lesson.verdicts(lesson.name)
+lesson.verdicts("08_learning_rate_schedules")
 
 # %% [markdown]
 # ## What to take away

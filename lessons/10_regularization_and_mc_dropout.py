@@ -546,7 +546,7 @@ for i, measure in enumerate(measures):
 # Fashion-MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]
-lesson.verdicts(lesson.name)
+lesson.verdicts("10_regularization_and_mc_dropout")
 
 # %% [markdown]
 # ## What to take away
