@@ -278,16 +278,38 @@ plt.show()
 #
 # One thing to remember: a callback that acts on every batch is called only once for each group of fifty.
 #
+# ## From Keras 2 to Keras 3
+#
+# Books and answers on the web are often older than your Keras. What has changed in the things this course touches; lessons 01, 02, 06 and 08 show each
+# where it belongs, and a test of the course checks every line on both stacks.
+#
+# | older code | what it does today | write |
+# |---|---|---|
+# | `layer.updates` | Keras 2.15: empty, with a warning. Keras 3: an error | call the layer with `training=True`, and its averages move (lesson 02) |
+# | `SGD(lr=0.02)` | Keras 2.15: a warning, and the rate is 0.01. Keras 3: an error | `SGD(learning_rate=0.02)` (lesson 08) |
+# | `SGD(decay=1e-4)` | Keras 2.15: an error. Keras 3: a warning, and no decay | `SGD(Power(0.01, decay_steps=10_000))` (lesson 08) |
+# | `K.get_value(optimizer.lr)` | Keras 3: an error | `float(optimizer.learning_rate)` (lesson 08) |
+# | `K.set_value(optimizer.lr, 0.1)` | Keras 3: an error | `optimizer.learning_rate = 0.1` (lesson 08) |
+# | `history.history["lr"]` | Keras 3: an error | `history.history["learning_rate"]` (lesson 08) |
+# | `model.save("net.h5")` | a warning; Keras 3 may fail to load it again | `model.save("net.keras")` (lesson 06) |
+# | `LeakyReLU(alpha=0.2)` | Keras 3: a warning | `LeakyReLU(negative_slope=0.2)` (lesson 01) |
+#
 # ## Where to go from here
 #
 # Lessons stand on their own; take the one whose question is yours.
 #
 # | lesson | the question | checks |
 # |---|---|---|
+# | 01 · Initialization and activations | why does a deep net not even start to learn? | *Training Deep Neural Networks*, part A |
+# | 02 · Batch normalization and clipping | which of its two lives is a layer leading? | part B |
 # | 03 · Normalization layers | which cells share a mean, and when do small batches hurt? | the TensorFlow Addons tutorial on normalization layers |
 # | 04 · Normalization by hand | which mistakes does a learning curve never show? | an unpublished memo, with every gradient derived and checked |
 # | 05 · Weight normalization | does training length and direction apart make a net learn faster? | the TensorFlow Addons tutorial on WeightNormalization |
+# | 06 · Transfer learning | how often does another net's knowledge help? | *Training Deep Neural Networks*, part C |
+# | 07 · Faster optimizers | what does each optimizer remember, and which wins at its own best rate? | part D |
+# | 08 · Learning-rate schedules | how high to start, and how to come down? | part E |
 # | 09 · Conditional gradient | weights that never leave a ball: was it the ball that helped? | the TensorFlow Addons tutorial on ConditionalGradient |
+# | 10 · Regularization and MC dropout | does a net know when it does not know? | part F |
 #
 # How long a full run of each takes, on the two stacks:
 

@@ -2,10 +2,10 @@
 
     python3.13 scripts/check_colab.py [NOTEBOOK ...]
 
-Makes a virtual environment for the interpreter that runs this, installs what Colab comes with (COLAB below)
-and nothing of the course, puts each notebook alone into an empty folder, points its install cell at a bare
-clone of this repository, and runs it top to bottom in quick mode. Fails if a cell fails, if the course was
-already importable, or if a package that Colab brings has changed version.
+Makes a virtual environment for the interpreter that runs this (one for each core), installs what Colab comes
+with (COLAB below) and nothing of the course, puts each notebook alone into an empty folder, points its
+install cell at a bare clone of this repository, and runs it top to bottom in quick mode. Fails if a cell
+fails, if the course was already importable, or if a package that Colab brings has changed version.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import tomllib
@@ -90,7 +91,7 @@ def local_copy(folder, revision):
 
 
 def main():
-    """Check the notebooks named on the command line, or lessons 00 and 05."""
+    """Check the notebooks named on the command line, or all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("notebooks", nargs="*", type=Path)
     arguments = parser.parse_args()
@@ -108,32 +109,47 @@ def main():
     with tempfile.TemporaryDirectory(prefix="colab-") as temporary:
         folder = Path(temporary)
         clone = local_copy(folder, revision)
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
-        environment |= {"COURSE_MODE": "quick", "HOME": str(folder / "home")}
-        (folder / "home").mkdir()
-        python = folder / "environment" / "bin" / "python"
-        venv.create(folder / "environment", with_pip=True)
-        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *COLAB)
-        before = versions(python)
-        for notebook in notebooks:
-            text = notebook.read_text(encoding="utf-8")
-            if f"git+{address}@{revision}" not in text:
-                sys.exit(f"{notebook.name} does not install from git+{address}@{revision}")
-            alone = folder / notebook.stem / notebook.name
-            alone.parent.mkdir()
-            alone.write_text(text.replace(f"git+{address}@", f"git+{clone}@"), encoding="utf-8")
-            run(python, "-c", RUNNER, alone, cwd=alone.parent, env=environment)
+        # Each core takes its share of the notebooks, in an environment of its own.
+        cores = min(os.cpu_count() or 1, len(notebooks))
+        shares = [notebooks[core::cores] for core in range(cores)]
+        places = [folder / f"core{core}" for core in range(cores)]
+        with ThreadPoolExecutor(cores) as pool:
+            jobs = [
+                pool.submit(check, share, place, f"git+{address}@", f"git+{clone}@", revision)
+                for share, place in zip(shares, places, strict=True)
+            ]
+            for job in jobs:
+                job.result()
 
-            after = versions(python)
-            changed = {n: (v, after.get(n)) for n, v in before.items() if after.get(n) != v}
-            if changed:
-                sys.exit(f"{notebook.name} changed packages that Colab has loaded: {changed}")
-            added = sorted(set(after) - set(before))
-            print(f"{notebook.name}: ran alone on Colab's packages; added {', '.join(added)}", flush=True)
-            # Back to Colab's packages for the next one.
-            run(python, "-m", "pip", "uninstall", "--yes", "--quiet", *added)
-            if versions(python) != before:
-                sys.exit("The environment could not be put back as it was.")
+
+def check(notebooks, folder, address, clone, revision):
+    """Run notebooks one after the other in a new environment of Colab's packages; each finds it unchanged."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    environment |= {"COURSE_MODE": "quick", "HOME": str(folder / "home")}
+    (folder / "home").mkdir(parents=True)
+    python = folder / "environment" / "bin" / "python"
+    venv.create(folder / "environment", with_pip=True)
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *COLAB)
+    before = versions(python)
+    for notebook in notebooks:
+        text = notebook.read_text(encoding="utf-8")
+        if f"{address}{revision}" not in text:
+            sys.exit(f"{notebook.name} does not install from {address}{revision}")
+        alone = folder / notebook.stem / notebook.name
+        alone.parent.mkdir()
+        alone.write_text(text.replace(address, clone), encoding="utf-8")
+        run(python, "-c", RUNNER, alone, cwd=alone.parent, env=environment)
+
+        after = versions(python)
+        changed = {n: (v, after.get(n)) for n, v in before.items() if after.get(n) != v}
+        if changed:
+            sys.exit(f"{notebook.name} changed packages that Colab has loaded: {changed}")
+        added = sorted(set(after) - set(before))
+        print(f"{notebook.name}: ran alone on Colab's packages; added {', '.join(added)}", flush=True)
+        # Back to Colab's packages for the next one.
+        run(python, "-m", "pip", "uninstall", "--yes", "--quiet", *added)
+        if versions(python) != before:
+            sys.exit("The environment could not be put back as it was.")
 
 
 if __name__ == "__main__":

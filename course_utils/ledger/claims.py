@@ -210,7 +210,7 @@ def _claim(file, entry):
     for key in ("id", "lesson", "section", "text"):
         if key in entry and not (isinstance(entry[key], str) and entry[key].strip()):
             raise CourseError(f"{file}: {name}: {key} should be a text, got {entry[key]!r}")
-    if not re.fullmatch(r"[A-Za-z]\w*\.c\d+\w*", entry["id"]):
+    if not re.fullmatch(r"[A-Za-z]\w*\.c[A-Z]?\d+\w*", entry["id"]):
         raise CourseError(f"{file}: {name}: an id looks like S1.c1, got {entry['id']!r}")
     if not isinstance(entry.get("timing", False), bool):
         raise CourseError(f"{file}: {name}: timing should be true or false, got {entry['timing']!r}")

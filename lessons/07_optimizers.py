@@ -1,0 +1,310 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 07 · Faster optimizers
+#
+# Plain gradient descent asks one question: which way is down? Every optimizer since has added a memory to it. Some remember where they were
+# going, some remember how steep each direction has been, some both. We let them run down the same ravine, where you can see what each memory does, and then
+# race them on a net, each at its own best rate.
+#
+# | | |
+# |---|---|
+# | **You will learn** | what each optimizer adds, in one line · to see it on a surface of two weights · to compare optimizers without favouring one: a rate of its own for each, chosen on validation images |
+# | **You need** | a dense net in Keras; gradients |
+# | **Reproduces** | *Training Deep Neural Networks*, part D: faster optimizers (chapter 11 of A. Géron's *Hands-On Machine Learning*, notebook of the second edition; it constructs them and measures nothing, so there is no claim to check) |
+# | **The ideas** | Polyak 1964 (momentum) · Nesterov 1983 · Duchi and others 2011, [*Adagrad*](https://jmlr.org/papers/v12/duchi11a.html) · Hinton 2012, [*RMSprop*](https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf) · Kingma & Ba 2014, [*Adam*](https://arxiv.org/abs/1412.6980) · Dozat 2016, *Nadam* |
+# | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
+
+# %%
+from course_utils.lesson import FAST, Lesson
+
+lesson = Lesson("07_optimizers")
+
+# %%
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+from matplotlib.ticker import MaxNLocator
+from scipy import stats
+
+from course_utils.batches import shuffled
+from course_utils.data import load_fashion_mnist
+from course_utils.notebook import progress_bar
+from course_utils.restart import restart
+
+# %% [markdown]
+# ## One line each
+#
+# With $g$ the gradient at the weights $w$, $\eta$ the rate, and all operations on vectors taken component by component:
+#
+# | | what it remembers | the step |
+# |---|---|---|
+# | gradient descent | nothing | $w \leftarrow w - \eta g$ |
+# | momentum | where it was going | $m \leftarrow \beta m - \eta g,\quad w \leftarrow w + m$ |
+# | Nesterov | the same, but asks for the gradient further on | $g$ taken at $w + \beta m$ |
+# | Adagrad | how steep it has been, for ever | $s \leftarrow s + g^2,\quad w \leftarrow w - \eta g/\sqrt{s}$ |
+# | RMSprop | how steep it has been lately | $s \leftarrow \rho s + (1-\rho) g^2$ |
+# | Adam | both, corrected for their start | $w \leftarrow w - \eta\, \hat m/\sqrt{\hat s}$ |
+# | Adamax | the largest steepness instead of the mean | $s \leftarrow \max(\beta_2 s, \lvert g\rvert)$ |
+# | Nadam | Adam, looking ahead like Nesterov | |
+#
+# In Keras:
+
+# %%
+optimizers = {
+    "gradient descent": lambda lr: keras.optimizers.SGD(lr),
+    "momentum": lambda lr: keras.optimizers.SGD(lr, momentum=0.9),
+    "Nesterov": lambda lr: keras.optimizers.SGD(lr, momentum=0.9, nesterov=True),
+    "Adagrad": lambda lr: keras.optimizers.Adagrad(lr),
+    "RMSprop": lambda lr: keras.optimizers.RMSprop(lr, rho=0.9),
+    "Adam": lambda lr: keras.optimizers.Adam(lr, beta_1=0.9, beta_2=0.999),
+    "Adamax": lambda lr: keras.optimizers.Adamax(lr, beta_1=0.9, beta_2=0.999),
+    "Nadam": lambda lr: keras.optimizers.Nadam(lr, beta_1=0.9, beta_2=0.999),
+}
+
+# %% [markdown]
+# ## A ravine
+#
+# Two weights and a long narrow valley: fifty times steeper across than along. Down the walls is easy, along the floor is where the goal lies.
+# It is no more than a net of one linear unit without a bias, and two examples, which want to become zero. The first is small and the second
+# is large; hence the different slopes.
+
+# %%
+examples, targets = np.diag([0.2, 2**0.5]), np.zeros((2, 1))
+
+
+def loss_at(w):
+    return 0.5 * (0.04 * w[0] ** 2 + 2.0 * w[1] ** 2)
+
+
+def one_unit(optimizer):
+    net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
+    net.compile(optimizer, "mse")
+    return net
+
+
+# %% tags=["nbval-check-output"]
+net = one_unit("sgd")
+net.set_weights([np.array([[-9.0], [1.6]])])
+print("its loss at (-9, 1.6):", round(float(net.evaluate(examples, targets, verbose=0)), 4))
+print("by the formula:       ", round(loss_at((-9.0, 1.6)), 4))
+
+# %% [markdown]
+# A rate that suits one would be a handicap for another. So each optimizer gets, of twenty-five rates, the one that takes it deepest in
+# sixty steps without ever leaving the picture. **Before you look:** which will zigzag, which will overshoot, which will slow down, and which will walk straight?
+
+
+# %%
+def walk(net, rate, steps=60):
+    """The weights after every step, from the same start."""
+    restart(net, lesson.seed).set_weights([np.array([[-9.0], [1.6]])])
+    net.optimizer.learning_rate = float(rate)
+    path = [net.get_weights()[0]]
+    note = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: path.append(net.get_weights()[0])
+    )
+    both = tf.data.Dataset.from_tensors((examples, targets)).repeat(steps)
+    net.fit(both, verbose=0, callbacks=[note])
+    return np.squeeze(path).astype(float)
+
+
+def depth(path):
+    """The loss at the end, for a walk that stayed in the valley."""
+    return loss_at(path[-1]) if (np.abs(path) <= [10.0, 2.6]).all() else np.inf
+
+
+# %%
+rates = np.geomspace(1e-3, 1e1, 7 if lesson.quick else 25)
+paths, best_rate = {}, {}
+for name, make in progress_bar(optimizers.items(), f"the ravine, {len(rates)} rates each", unit="optimizer"):
+    net = one_unit(make(0.01))
+    tried = {rate: walk(net, rate) for rate in rates}
+    best_rate[name] = min(rates, key=lambda rate: depth(tried[rate]))
+    paths[name] = tried[best_rate[name]]
+
+# %% tags=["figure", "cover"]
+fig, panels = plt.subplots(2, 4, figsize=(12.5, 5.6), sharex=True, sharey=True)
+across, along = np.meshgrid(np.linspace(-10, 3, 200), np.linspace(-2.6, 2.6, 200))
+for ax, (name, path) in zip(panels.flat, paths.items()):
+    heights = loss_at((across, along))
+    ax.contour(across, along, heights, levels=np.geomspace(0.01, 8, 10), colors="#BBBBBB", linewidths=0.8)
+    ax.plot(*path.T, "o-", color="#0072B2", markersize=3, linewidth=1.2)
+    ax.plot(*path[0], "s", color="black", markersize=6)
+    ax.plot(0, 0, "*", color="#D55E00", markersize=14)
+    ax.set_title(f"{name}, η = {best_rate[name]:.2g}", fontsize=11)
+    ax.set(xlim=(-10, 3), ylim=(-2.6, 2.6))
+    ax.grid(False)
+for ax in panels[1]:
+    ax.set_xlabel("along the valley")
+for ax in panels[:, 0]:
+    ax.set_ylabel("across")
+lesson.save_figure(fig, "ravine")
+plt.show()
+
+# %%
+print("loss after   10 steps   30 steps   60 steps")
+for name, path in paths.items():
+    print(f"{name:17}" + "".join(f"{loss_at(path[step]):11.1e}" for step in (10, 30, 60)))
+
+# %% [markdown]
+# Gradient descent has to choose a rate that the steep walls allow, and crawls along the floor with it. Momentum gathers speed along the floor, and sways while it does;
+# Nesterov looks where it is about to go, and sways less. The adaptive ones divide each direction by its own steepness, so that both weights set off at the same pace,
+# and a rate well above 1 does no harm. Those that also carry momentum shoot past the goal and circle back.
+#
+# And Adagrad wins? Sixty steps on a smooth bowl are its home: that it remembers every gradient for ever, and so takes ever shorter steps, has no time to hurt. This valley also runs along
+# an axis, which is what a rate for each weight is made for; exercise 3 turns it. A ravine explains what a memory does. It does not say who is best.
+#
+# ## The race
+#
+# A ravine is not a net. On Fashion-MNIST, 300-100-10 units with ReLU, batches of 64, four epochs of 15,000 images. First each optimizer trains once with
+# each of nine rates, and keeps the one with the lowest loss on the *validation* images. At that rate it then starts from five other seeds, and is measured on
+# the test images, which had no say in the choice. (The search is as long as the race: the best rate for a short run is not the best for a long one.)
+
+# %%
+fashion = lesson.data(load_fashion_mnist(validation=5_000))
+
+# As tensors, for TensorFlow would copy an array for each of a hundred trainings.
+x_train, x_valid, x_test = (
+    tf.constant(x / np.float32(255)) for x in (fashion.x_train[:15_000], fashion.x_valid, fashion.x_test)
+)
+y_train, y_valid, y_test = (
+    tf.constant(y) for y in (fashion.y_train[:15_000], fashion.y_valid, fashion.y_test)
+)
+
+
+# %%
+def compiled(optimizer):
+    layers = keras.layers
+    net = keras.Sequential(
+        [
+            keras.Input((28, 28)),
+            layers.Flatten(),
+            layers.Dense(300, activation="relu", kernel_initializer="he_normal"),
+            layers.Dense(100, activation="relu", kernel_initializer="he_normal"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    # XLA would need longer to compile eight nets than quick mode to train them.
+    fast = FAST | {"jit_compile": not lesson.quick}
+    net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **fast)
+    return net
+
+
+# %% [markdown]
+# One compiled net for each optimizer serves all its trainings: `restart` puts it back to the start, and the rate is a variable that can be
+# assigned.
+
+# %%
+nets = {name: compiled(make(0.01)) for name, make in optimizers.items()}
+
+
+def trained(name, rate, seed):
+    net = restart(nets[name], seed)
+    net.optimizer.learning_rate = float(rate)
+    return net.fit(
+        shuffled(x_train, y_train, 64),
+        epochs=lesson.epochs(4),
+        validation_data=(x_valid, y_valid),
+        validation_batch_size=250,
+        verbose=0,
+    ).history
+
+
+# %%
+candidates = np.geomspace(1e-4, 1, 2 if lesson.quick else 9)
+plan = [(name, rate) for name in nets for rate in candidates]
+searched = {}
+for name, rate in progress_bar(plan, f"every optimizer at {len(candidates)} rates", unit="training"):
+    loss = trained(name, rate, lesson.seed)["val_loss"][-1]
+    searched.setdefault(name, []).append(loss if np.isfinite(loss) else np.inf)
+chosen = {name: candidates[np.argmin(losses)] for name, losses in searched.items()}
+
+# %% tags=["figure"]
+fig, ax = plt.subplots(figsize=(8, 4.6))
+palette = ["#595959", "#0072B2", "#56B4E9", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#000000"]
+markers = "osDvP^X*"
+for (name, losses), shade, marker in zip(searched.items(), palette, markers):
+    ax.plot(candidates, losses, color=shade, marker=marker, label=name)
+ax.set(xscale="log", xlabel="learning rate", ylabel="validation loss after four epochs", ylim=(0.3, 2.4))
+ax.set_title("Each has a best rate of its own")
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+plt.show()
+
+# %% [markdown]
+# Look at the widths as well as the lowest points: an optimizer that does well over two decades of rates saves you the search.
+
+# %%
+seeds = [10 * lesson.seed + i for i in range(2 if lesson.quick else 5)]
+plan = [(name, seed) for name in nets for seed in seeds]
+curves, accuracy = {}, {}
+for name, seed in progress_bar(plan, "the race, every seed", unit="training"):
+    curves.setdefault(name, []).append(trained(name, chosen[name], seed)["loss"])
+    accuracy.setdefault(name, []).append(nets[name].evaluate(x_test, y_test, batch_size=250, verbose=0)[1])
+
+# %% tags=["figure"]
+fig, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.6), width_ratios=[1, 1.1])
+for row, (name, shade, marker) in enumerate(zip(curves, palette, markers)):
+    mean = np.mean(curves[name], axis=0)
+    left.plot(np.arange(1, len(mean) + 1), mean, color=shade, marker=marker, label=name)
+    right.plot(accuracy[name], [row] * len(seeds), marker, color=shade, markersize=7)
+    right.plot([np.mean(accuracy[name])] * 2, [row - 0.3, row + 0.3], color=shade)
+left.xaxis.set_major_locator(MaxNLocator(integer=True))
+left.set(xlabel="epoch", ylabel="training loss, mean over the seeds", title="How fast")
+right.set_yticks(range(len(curves)), [f"{name}, η = {chosen[name]:.2g}" for name in curves])
+right.invert_yaxis()
+right.set(xlabel="test accuracy; each mark a seed, the line their mean", title="How far")
+lesson.save_figure(fig, "race")
+plt.show()
+
+# %%
+print("                          rate   test accuracy      sd   ahead of gradient descent, 95 % interval")
+for name, values in accuracy.items():
+    lead = np.subtract(values, accuracy["gradient descent"])
+    half = stats.t.ppf(0.975, len(lead) - 1) * lead.std(ddof=1) / np.sqrt(len(lead))
+    interval = f"{lead.mean() - half:+.4f} to {lead.mean() + half:+.4f}" if lead.any() else ""
+    print(f"{name:20}{chosen[name]:10.2g}{np.mean(values):16.4f}{np.std(values, ddof=1):8.4f}   {interval}")
+
+# %% [markdown]
+# Any memory is better than none: at their best rates the others leave plain gradient descent behind, on average. By more than chance explains? Look at the
+# intervals: with five seeds most of them reach across zero. Among themselves the marks overlap, and five seeds cannot rank them. Whoever prints a ranking from one seed prints the seed.
+#
+# Compare the two panels, too. The order on the left is not that on the right: how fast and how far are two questions. And
+# look back at the search. Gradient descent wants a rate some hundreds of times that of Adam, so a comparison at a shared rate would have been decided before it began.
+#
+# ## What to take away
+#
+# - Every optimizer is gradient descent with a memory: of directions, of steepness, or of both.
+# - Compare optimizers each at its own best rate, chosen on images that do not decide the result. At a shared rate you compare the rate.
+# - Adaptive steps make the choice of the rate easier more than they make the result better.
+#
+# **Today** AdamW (Adam with decoupled weight decay) is the usual first choice, gradient descent with momentum and a good schedule (lesson 08) still often the
+# last one.
+#
+# ## Exercises
+#
+# 1. **A rate for all** (10 minutes). Draw the ravine again with one rate for all eight, 0.1. Who looks good now? *Check:* gradient descent is stable
+#    there, and would not be above 1.
+# 2. **Adam without its correction** (20 minutes). Write Adam's step in NumPy, with and without the division by $1-\beta^t$, and walk the ravine with both.
+#    *Check:* with it your path is that of `keras.optimizers.Adam` to five digits.
+# 3. **A turned ravine** (20 minutes). Rotate the valley by 45°. Which optimizers do not notice, and why do the others? *Check:* the losses along
+#    the path of gradient descent are the same to six digits.
+#
+# ## References
+#
+# - J. Duchi, E. Hazan, Y. Singer, *Adaptive Subgradient Methods*, 2011, [JMLR 12](https://jmlr.org/papers/v12/duchi11a.html).
+# - D. P. Kingma, J. Ba, *Adam: A Method for Stochastic Optimization*, 2014, [arXiv:1412.6980](https://arxiv.org/abs/1412.6980).
+# - A. C. Wilson and others, *The Marginal Value of Adaptive Gradient Methods in Machine Learning*, 2017,
+#   [arXiv:1705.08292](https://arxiv.org/abs/1705.08292).
+# - D. Choi and others, *On Empirical Comparisons of Optimizers for Deep Learning*, 2019, [arXiv:1910.05446](https://arxiv.org/abs/1910.05446): how the
+#   tuning decides the race.

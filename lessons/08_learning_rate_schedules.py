@@ -1,0 +1,479 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 08 · Learning-rate schedules
+#
+# Of all the numbers you set, the learning rate matters most, and no single one is right: far from the goal you want long steps, near
+# it short ones. So one starts high and goes down, and there are many ways down. This lesson puts them all on one pair of
+# axes, then asks how high to start, and ends with a schedule that first goes *up*.
+#
+# | | |
+# |---|---|
+# | **You will learn** | to write a schedule as a function of the step · to translate what older books do with `lr=`, `decay=` and callbacks · to find a rate in one short test · what 1cycle does and what it saves |
+# | **You need** | a dense net in Keras; lesson 07 |
+# | **Reproduces** | *Training Deep Neural Networks*, part E: learning-rate schedules (chapter 11 of A. Géron's *Hands-On Machine Learning*, notebook of the second edition) |
+# | **The ideas** | Smith 2015, [*Cyclical Learning Rates*](https://arxiv.org/abs/1506.01186) · Smith & Topin 2017, [*Super-Convergence*](https://arxiv.org/abs/1708.07120) · Senior and others 2013, [*An empirical study of learning rates*](https://research.google/pubs/an-empirical-study-of-learning-rates-in-deep-neural-networks-for-speech-recognition/) |
+# | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
+
+# %%
+from course_utils.lesson import FAST, Lesson
+
+lesson = Lesson("08_learning_rate_schedules")
+
+# %%
+import logging
+import time
+import warnings
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from course_utils import plotting
+from course_utils.batches import shuffled
+from course_utils.data import load_fashion_mnist
+from course_utils.lr_finder import lr_find
+from course_utils.schedules import Exponential, OneCycle, PiecewiseConstant, Power
+
+# %% [markdown]
+# ## The task and the net
+#
+# Fashion-MNIST, standardized pixel by pixel, the first 5,000 training images for validation; 300-100-10 units, SELU, LeCun's weights, 25 epochs
+# in batches of 32. Only the optimizer and its rate will differ.
+
+# %%
+fashion = lesson.data(load_fashion_mnist(validation=5_000))
+
+pixel_mean = fashion.x_train.mean(axis=0)
+pixel_std = fashion.x_train.std(axis=0)
+pixel_std[pixel_std == 0] = 1
+x_train, x_valid = (
+    ((x - pixel_mean) / pixel_std).astype("float32") for x in (fashion.x_train, fashion.x_valid)
+)
+y_train, y_valid = fashion.y_train, fashion.y_valid
+
+n_epochs = lesson.epochs(25)
+steps_per_epoch = int(np.ceil(len(x_train) / 32))
+
+
+# %%
+SGD, Nadam = keras.optimizers.SGD, keras.optimizers.Nadam
+
+
+def compiled(optimizer, **options):
+    layers = keras.layers
+    net = keras.Sequential(
+        [
+            keras.Input((28, 28)),
+            layers.Flatten(),
+            layers.Dense(300, activation="selu", kernel_initializer="lecun_normal"),
+            layers.Dense(100, activation="selu", kernel_initializer="lecun_normal"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    # XLA would need longer to compile a net than quick mode to train it.
+    options = FAST | {"jit_compile": not lesson.quick} | options
+    net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **options)
+    return net
+
+
+# %% [markdown]
+# ## A schedule is a function of the step
+#
+# Give an optimizer a function in place of a number, and it asks the function before each step. In Keras such a function is a
+# `LearningRateSchedule`. It sees nothing but the number of the step, so it can be drawn before it is used.
+#
+# - **Power**: $\eta_0/(1+t/s)^c$. Halved after $s$ steps, a third after $2s$: quick at first, then ever slower.
+# - **Exponential**: $\eta_0 \cdot 0.1^{t/s}$. A tenth every $s$ steps, for ever.
+# - **Piecewise constant**: what somebody found out by watching.
+#
+# The chapter lets the exponential one change once an epoch, and then with every batch; the second form is smoother. **Can you
+# tell from the figure which optimizer step will be the longest, and when the shortest one has a tenth of it?**
+
+# %%
+n = steps_per_epoch
+schedules = {
+    "power": Power(0.01, decay_steps=10_000),
+    "exponential, by epoch": Exponential(0.01, decay_steps=20, steps_per_epoch=n),
+    "exponential, by step": Exponential(0.01, decay_steps=20 * n),
+    "piecewise constant": PiecewiseConstant([5, 15], [0.01, 0.005, 0.001], steps_per_epoch=n),
+}
+
+# %% tags=["figure"]
+fig, ax = plt.subplots(figsize=(7.6, 4))
+for name, schedule in schedules.items():
+    plotting.schedule(schedule, n_epochs * n, steps_per_epoch=n, label=name, ax=ax)
+ax.set_title("Four ways down")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# ## What the chapter writes instead
+#
+# The chapter changes the rate from outside, by callbacks. A function of the epoch for the `LearningRateScheduler` of Keras:
+
+
+# %%
+def exponential_decay(lr0, s):
+    def exponential_decay_fn(epoch):
+        return lr0 * 0.1 ** (epoch / s)
+
+    return exponential_decay_fn
+
+
+def exponential_from_the_rate(epoch, lr):
+    return lr * 0.1 ** (1 / 20)
+
+
+# %% [markdown]
+# The second form is handed the current rate by Keras, and multiplies. It needs no first rate, and it multiplies before the first epoch
+# already, so it runs *one epoch ahead* of the first form.
+#
+# And for every batch a callback of its own. (In the chapter its method reads a variable `s` of the notebook, not the one it was
+# given; it works as long as both are the same.)
+
+
+# %%
+class ExponentialDecay(keras.callbacks.Callback):
+    def __init__(self, s):
+        super().__init__()
+        self.s = s
+
+    def on_train_batch_end(self, batch, logs=None):
+        rate = self.model.optimizer.learning_rate
+        rate.assign(rate * 0.1 ** (1 / self.s))
+
+
+# %% [markdown]
+# Both still work, with two costs. A callback runs between two steps, so TensorFlow has to come back to Python for it: with fifty steps per
+# execution it would be called once in fifty steps, and the rates would be wrong. And what a callback does is not saved with the
+# model. Do both forms give the same training? Two short epochs of each, from the same seed. (With plain gradient descent: Nadam's first
+# steps are as long for a tiny gradient as for a large one, and would blow up differences in the last digit.)
+
+
+# %%
+def weights_after(optimizer, callbacks=(), **options):
+    lesson.set_seed()
+    net = compiled(optimizer, **options)
+    net.fit(shuffled(x_train[:640], y_train[:640], 32), epochs=2, verbose=0, callbacks=list(callbacks))
+    return np.concatenate([w.ravel() for w in net.get_weights()])
+
+
+one_by_one = dict(steps_per_execution=1)
+by_epoch = keras.callbacks.LearningRateScheduler(exponential_decay(0.01, s=20))
+from_the_rate = keras.callbacks.LearningRateScheduler(exponential_from_the_rate)
+pairs = {
+    "by epoch": (
+        weights_after(SGD(0.01), [by_epoch], **one_by_one),
+        weights_after(SGD(Exponential(0.01, decay_steps=20, steps_per_epoch=20)), **one_by_one),
+    ),
+    "by epoch, from the rate": (
+        weights_after(SGD(0.01), [from_the_rate], **one_by_one),
+        weights_after(SGD(Exponential(0.01 * 0.1 ** (1 / 20), 20, steps_per_epoch=20)), **one_by_one),
+    ),
+    "by step": (
+        weights_after(SGD(0.01), [ExponentialDecay(s=400)], **one_by_one),
+        weights_after(SGD(Exponential(0.01, decay_steps=400)), **one_by_one),
+    ),
+}
+
+# %% tags=["nbval-check-output"]
+for name, (callback, schedule) in pairs.items():
+    print(f"{name}: the same weights:", np.allclose(callback, schedule, rtol=0, atol=1e-6))
+print(
+    "the test tells kinds apart:",
+    not np.allclose(pairs["by epoch"][0], pairs["by step"][0], rtol=0, atol=1e-6),
+)
+
+# %% [markdown]
+# ### Worth a second look: off by one
+#
+# “0.01 up to epoch 5, then 0.005.” Is epoch 5 the last of the old or the first of the new? In the chapter's own function it is the first
+# of the new (`epoch < 5`). Keras' `PiecewiseConstantDecay` counts steps and keeps the old rate *at* the boundary. And Keras counts epochs from 0
+# but prints them from 1. One step does not matter; one epoch may, and a reader who compares two tables should know.
+
+# %% tags=["nbval-check-output"]
+ours = PiecewiseConstant([5], [0.01, 0.005])
+keras_own = keras.optimizers.schedules.PiecewiseConstantDecay([5], [0.01, 0.005])
+print("step       ", *[f"{step:6}" for step in (4, 5, 6)])
+for name, schedule in [("ours", ours), ("Keras' own", keras_own)]:
+    print(f"{name:11}", *[f"{float(schedule(step)):6.3f}" for step in (4, 5, 6)])
+
+# %% [markdown]
+# ### From Keras 2 to Keras 3: `lr=`, `decay=`, `K.get_value`, `history["lr"]`
+#
+# The chapter was written for Keras 2.2. Some of its spellings have changed since, and the worst of them fail *quietly*: the net trains, with another rate
+# than you asked for. (Lesson 00 has the whole table.)
+#
+# | the chapter | Keras 2.11 to 2.15 | Keras 3 | write |
+# |---|---|---|---|
+# | `SGD(lr=0.02)` | a warning, and the rate is 0.01 | an error | `SGD(learning_rate=0.02)` |
+# | `SGD(decay=1e-4)` | an error | a warning, and no decay | `SGD(Power(0.01, decay_steps=10_000))` |
+# | `K.get_value(optimizer.lr)` | works | an error | `float(optimizer.learning_rate)` |
+# | `K.set_value(optimizer.lr, 0.1)` | works | an error | `optimizer.learning_rate = 0.1` |
+# | `history["lr"]` | works | an error | `history["learning_rate"]` |
+#
+# What happens where you are now:
+
+
+# %%
+def what_happens(**arguments):
+    """The rate an optimizer starts with, or its error; the warning stands in the table."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return f"a rate of {float(SGD(**arguments).learning_rate):.2f} at the start"
+    except ValueError:
+        return "an error"
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+print("Keras", keras.__version__)
+print("SGD(lr=0.02):           ", what_happens(lr=0.02))
+print("SGD(decay=1e-4):        ", what_happens(decay=1e-4))
+print("SGD(learning_rate=0.02):", what_happens(learning_rate=0.02))
+
+# %% [markdown]
+# And today's forms. The rate is a plain attribute, to be read and assigned, and a schedule takes the place of `decay`:
+
+# %% tags=["nbval-check-output"]
+optimizer = SGD(learning_rate=0.02)
+optimizer.learning_rate = 0.1
+print("assigned and read:", round(float(optimizer.learning_rate), 3))
+
+decaying = Power(0.01, decay_steps=10_000)
+print("after 10,000 steps:", round(float(decaying(10_000)), 4))
+
+# %%
+constant = keras.callbacks.LearningRateScheduler(lambda epoch: 0.005)
+history = compiled(SGD(), **one_by_one).fit(x_train[:64], y_train[:64], verbose=0, callbacks=[constant])
+print("under what name the history keeps the rate:", history.history.keys() & {"lr", "learning_rate"})
+
+# %% [markdown]
+# ## All of them at work
+#
+# Now the chapter's runs: power with plain gradient descent, exponential and piecewise with Nadam; Keras' own `ExponentialDecay`, with
+# plain gradient descent; and one that is no function of the step: **reduce on plateau** halves the rate whenever the validation loss has
+# not improved for five epochs (with momentum 0.9). **Which one would you bet on?**
+
+# %%
+keras_exponential = keras.optimizers.schedules.ExponentialDecay(0.01, 20 * n, 0.1)
+optimizers = {
+    "power": SGD(schedules["power"]),
+    "exponential, by epoch": Nadam(schedules["exponential, by epoch"]),
+    "exponential, by step": Nadam(schedules["exponential, by step"]),
+    "piecewise constant": Nadam(schedules["piecewise constant"]),
+    "on plateau": SGD(0.02, momentum=0.9),
+    "Keras' ExponentialDecay": SGD(keras_exponential),
+}
+
+
+# %%
+class Clock(keras.callbacks.Callback):
+    """The seconds since the training began, and the rate, after each epoch."""
+
+    def on_train_begin(self, logs=None):
+        self.begin, self.seconds, self.rates = time.perf_counter(), [], []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds.append(time.perf_counter() - self.begin)
+        self.rates.append(float(self.model.optimizer.learning_rate))
+
+
+def train(name, optimizer, batch_size=32, epochs=n_epochs, callbacks=()):
+    lesson.set_seed()
+    clock = Clock()
+    history = (
+        compiled(optimizer)
+        .fit(
+            shuffled(x_train, y_train, batch_size),
+            epochs=epochs,
+            validation_data=(x_valid, y_valid),
+            verbose=0,
+            callbacks=[lesson.progress(name), clock, *callbacks],
+        )
+        .history
+    )
+    return history | {"seconds": clock.seconds, "rate": clock.rates}
+
+
+# %%
+runs = {}
+for name, optimizer in optimizers.items():
+    plateau = [keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=5)] if name == "on plateau" else []
+    runs[name] = train(name, optimizer, callbacks=plateau)
+
+# %% [markdown]
+# The plateau is worth a look of its own, because here the rate follows from the loss:
+
+# %% tags=["figure"]
+fig, ax = plt.subplots(figsize=(7.6, 4))
+numbers = range(1, n_epochs + 1)
+ax.plot(numbers, runs["on plateau"]["rate"], "o-", color="#0072B2")
+ax.set(xlabel="epoch", ylim=(0, None))
+ax.set_ylabel("learning rate", color="#0072B2")
+right = ax.twinx()
+right.plot(numbers, runs["on plateau"]["val_loss"], "^--", color="#D55E00")
+right.set_ylabel("validation loss", color="#D55E00")
+right.grid(False)
+ax.set_title("Reduce on plateau: five epochs without progress, and the rate is halved")
+plt.show()
+
+# %% [markdown]
+# ## How high to start: the finder
+#
+# All this took a first rate for granted. Leslie Smith's test finds one in less than an epoch: raise the rate with every batch, from far too small to far too
+# large, and watch the loss. It falls where the rate is useful and rises where it is too much.
+
+# %%
+lesson.set_seed()
+net = compiled(SGD())
+before = net.get_weights()
+result = lr_find(
+    net, x_train, y_train, batch_size=128, start_lr=1e-5, end_lr=10, num_iter=40 if lesson.quick else 430
+)
+same = [np.array_equal(u, v) for u, v in zip(net.get_weights(), before)]
+print("afterwards the net is as it was:", all(same))
+
+# %% tags=["figure"]
+ax = result.plot()
+running_mean = np.cumsum(result.losses) / np.arange(1, len(result.losses) + 1)
+ax.plot(result.lrs, running_mean, "--", color="#D55E00", label="their running mean")
+ax.set_ylim(0, 1.5 * result.losses[0])
+ax.set_title("The loss of single batches, and what a callback gets to see")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# Up to a ten-thousandth nothing happens. Then the loss falls, over nearly three decades of rates; a little further on it explodes. The test says *up to where* with some
+# certainty. Where to *start* is a matter of taste: four rules of thumb, four marks, and almost two decades between them. `valley` and `steep` sit in the
+# middle of the fall, `minimum` stays a factor of ten below the lowest point, `slide` goes to the edge. The chapter takes 0.05 for the top of its 1cycle.
+#
+# The chapter writes this as a callback, in a dozen lines, and it has two faults that are easy to make. The loss that Keras hands to a
+# callback is the running mean since the epoch began. So the curve comes down late and goes up late, and the rates read from it are too
+# high: that is the dashed line. And it puts the weights back afterwards, but not what the optimizer remembers.
+#
+# ## 1cycle
+#
+# Smith's second idea turns the schedule around. Start at a tenth of the highest rate, go *up* to it in a straight line over
+# half of the training, come down again, and spend the last tenth far below the start. A rate that could never be kept from the first
+# step on, or for long, can be passed through, and while it lasts it acts as a regularizer.
+#
+# The chapter's form is one setting of `OneCycle`, which has PyTorch's names: linear, three phases, from a tenth of the maximum, down to a thousandth of
+# that at the end. With batches of 128, since long steps want better gradients.
+
+# %%
+iterations = int(np.ceil(len(x_train) / 128)) * n_epochs
+last_iterations = iterations // 10 + 1
+half = (iterations - last_iterations) // 2
+
+one_cycle = OneCycle(
+    max_lr=0.05,
+    total_steps=iterations + 1,
+    pct_start=(half + 1) / (iterations + 1),
+    anneal_strategy="linear",
+    div_factor=10,
+    final_div_factor=1000,
+    three_phase=True,
+)
+runs["1cycle"] = train("1cycle", SGD(one_cycle), batch_size=128)
+schedules["1cycle"] = one_cycle
+
+# %% tags=["figure", "cover"]
+fig, (above, below) = plt.subplots(2, 1, figsize=(8.6, 7.4), sharex=True, height_ratios=[1, 1.2])
+palette = dict(
+    zip(runs, ["#595959", "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#D55E00"], strict=True)
+)
+for name, run in runs.items():
+    style = dict(color=palette[name], linewidth=3 if name == "1cycle" else 1.8, label=name)
+    above.plot(numbers, run["rate"], **style)
+    below.plot(numbers, run["val_loss"], **style)
+above.set(
+    yscale="log", ylabel="learning rate", title="Seven schedules: the rate above, what came of it below"
+)
+below.set(xlabel="epoch", ylabel="validation loss")
+below.xaxis.set_major_locator(MaxNLocator(integer=True))
+fig.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+lesson.save_figure(fig, "seven-schedules")
+plt.show()
+
+# %%
+there = runs["1cycle"]["val_accuracy"][-1]
+
+
+def seconds_until(accuracy, run):
+    """When a training first reached an accuracy; where it never did, when it ended."""
+    reached = [s for s, a in zip(run["seconds"], run["val_accuracy"]) if a >= accuracy]
+    return reached[0] if reached else run["seconds"][-1]
+
+
+print("                          validation   seconds   seconds until 1cycle's accuracy")
+for name, run in runs.items():
+    until = seconds_until(there, run)
+    reached = "" if max(run["val_accuracy"]) >= there else "  (never)"
+    print(f"{name:25}{run['val_accuracy'][-1]:11.4f}{run['seconds'][-1]:10.0f}{until:12.0f}{reached}")
+
+# %%
+for number, run in enumerate(runs.values(), start=1):  # in the chapter's order
+    lesson.record(f"S5.cE{number}", val_accuracy=run["val_accuracy"][-1])
+
+others = [seconds_until(there, run) for name, run in runs.items() if name != "1cycle"]
+lesson.record("S5.cE8", others=others, one_cycle=[seconds_until(there, runs["1cycle"])] * len(others))
+
+# %% [markdown]
+# Look first at how little the accuracies differ: from the best to the worst it is hardly more than a point. Then at the losses, where the nets fall into two groups.
+# Nadam, and momentum on its plateaus, have their lowest loss somewhere half-way and climb from there: they are past learning and memorize, ever more sure of
+# their mistakes. Plain gradient descent, with power, exponential or 1cycle, does not turn up at all.
+#
+# So is 1cycle the fastest? It needs a quarter of the steps, which is a matter of its batches. And what the clock says is close: one or another of the rest passes 1cycle's
+# last accuracy at about the same time, later in one run, earlier in the next. The seven differ in optimizer, batch size, first rate *and* schedule, so **no line in this figure shows
+# what a schedule does**. The chapter does not claim it does; readers of such figures often do. Exercise 2 takes the batch size out.
+#
+# ## Verdicts
+#
+# What a published run of the chapter's notebook prints, measured over several seeds on two software stacks, in full mode on the real
+# Fashion-MNIST.
+
+# %% tags=["verdicts", "nbval-check-output"]
+lesson.verdicts("08_learning_rate_schedules")
+
+# %% [markdown]
+# ## What to take away
+#
+# - A schedule is a function of the step. Draw it before you train with it.
+# - Know the unit: steps or epochs, counted from 0 or from 1, and which side a boundary belongs to.
+# - Look for the first rate with a finder, and read it from the losses of single batches.
+# - Compare schedules by what they cost as well as by where they end.
+#
+# **Today** most large nets are trained with a warm-up and half a cosine (`keras.optimizers.schedules.CosineDecay` has both). 1cycle is the fast choice where the
+# length of the training is known beforehand, and reduce-on-plateau where it is not.
+#
+# ## Exercises
+#
+# 1. **Warm-up** (10 minutes). Put `WarmUp` before the power schedule, over one epoch, and draw it. *Check:* at the step that
+#    begins the second epoch, the rate is 0.01.
+# 2. **The same time for all** (20 minutes). Give the exponential schedule batches of 128 as well, and as many epochs as 1cycle. How much of
+#    1cycle's advantage was the batch size? *Check:* an epoch has 430 steps.
+# 3. **The running mean** (25 minutes). Write the chapter's finder as a callback, collect `logs["loss"]`, and draw it beside our
+#    losses. By how much does the lowest point move? *Check:* your first value is the loss of the first batch.
+#
+# ## References
+#
+# - L. N. Smith, *Cyclical Learning Rates for Training Neural Networks*, 2015, [arXiv:1506.01186](https://arxiv.org/abs/1506.01186): the range test, in
+#   section 3.3.
+# - L. N. Smith, N. Topin, *Super-Convergence*, 2017, [arXiv:1708.07120](https://arxiv.org/abs/1708.07120): 1cycle.
+# - A. Senior, G. Heigold, M. Ranzato, K. Yang, *An empirical study of learning rates in deep neural networks for speech recognition*, 2013: power,
+#   exponential, piecewise and performance scheduling side by side.
