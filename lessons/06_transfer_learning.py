@@ -238,9 +238,9 @@ lesson.record("S5.cC3", factor=factor)
 # The source shows one seed, one pair of classes and one handful of two hundred images. A second reader with another handful might have seen something else. (The book's
 # author says so himself, and adds that he tried many pairs before he found one that looked good.) So we deal again: **eight pairs of classes, the chapter's
 # first, and for each ten draws of two hundred images**, with new starting weights each time. And since two hundred images make seven steps, twenty epochs are
-# only 140 steps: we look once more after a hundred epochs. **Write down your bet: in what share of the eighty cases will reuse help?**
+# only 140 steps: we look once more after sixty epochs. **Write down your bet: in what share of the eighty cases will reuse help?**
 #
-# Three compiled nets serve all trainings: from nothing, frozen, thawed. Weights are handed from one to the next. (Model A gets ten epochs here instead of
+# Three compiled nets serve all trainings: from nothing, frozen, thawed. Weights are handed from one to the next. (Model A gets six epochs here instead of
 # twenty, or the lesson would take half an hour.)
 
 # %%
@@ -263,7 +263,7 @@ def fit_few(net, task, epochs):
 
 
 def one_draw(b, weights_a, nets, seed):
-    """Test accuracies on one draw: from nothing and reusing A, after 20 epochs and after 100."""
+    """Test accuracies on one draw: from nothing and reusing A, after 20 epochs and after 60."""
     rng = np.random.default_rng(seed)
     x, y = b["train"]
     chosen = rng.choice(len(x), min(n_images, len(x)), replace=False)
@@ -279,12 +279,12 @@ def one_draw(b, weights_a, nets, seed):
     after_20 = [test_accuracy(net, b) for net in (from_nothing, thawing)]
 
     for net in (from_nothing, thawing):
-        fit_few(net, few, epochs=80)
+        fit_few(net, few, epochs=40)
     return after_20, [test_accuracy(net, b) for net in (from_nothing, thawing)]
 
 
-def every_draw(pairs, layers, task, epochs_a=10, **options):
-    """For each pair the test errors of all its draws: draw × (20 epochs, 100) × (from nothing, reusing A)."""
+def every_draw(pairs, layers, task, epochs_a=6, **options):
+    """For each pair the test errors of all its draws: draw × (20 epochs, 60) × (from nothing, reusing A)."""
     net_a, nets = compiled(layers(8), **options), three_nets(layers, **options)
     found = {}
     plan = [(pair, draw) for pair in pairs for draw in range(n_draws)]
@@ -306,10 +306,10 @@ names = fashion.class_names
 
 
 def draw_errors(found, height):
-    """Both distributions of test errors, pair by pair, after 20 epochs and after 100."""
+    """Both distributions of test errors, pair by pair, after 20 epochs and after 60."""
     fig, panels = plt.subplots(1, 2, figsize=(12.5, height), sharex=True, sharey=True)
     styles = [("from nothing", "#595959", "o", -0.16), ("reusing A", "#D55E00", "^", 0.16)]
-    for moment, (ax, epochs) in enumerate(zip(panels, (20, 100))):
+    for moment, (ax, epochs) in enumerate(zip(panels, (20, 60))):
         for row, errors in enumerate(found.values()):
             shown = np.maximum(errors[:, moment], 2e-4)  # no errors at all have no logarithm
             for (label, shade, marker, shift), own in zip(styles, shown.T):
@@ -338,13 +338,13 @@ plt.show()
 
 # %%
 def print_errors(found):
-    print("mean test error             20 epochs: nothing  reusing    100 epochs: nothing  reusing")
+    print("mean test error             20 epochs: nothing  reusing    60 epochs: nothing  reusing")
     for (i, j), errors in found.items():
-        (nothing, reusing), (nothing_100, reusing_100) = errors.mean(axis=0)
+        (nothing, reusing), (nothing_60, reusing_60) = errors.mean(axis=0)
         name = f"{fashion.class_names[i]} or {fashion.class_names[j]}"
-        print(f"{name:24}{nothing:22.2%}{reusing:9.2%}{nothing_100:23.2%}{reusing_100:9.2%}")
+        print(f"{name:24}{nothing:22.2%}{reusing:9.2%}{nothing_60:22.2%}{reusing_60:9.2%}")
     errors = np.concatenate(list(found.values()))
-    for moment, epochs in enumerate((20, 100)):
+    for moment, epochs in enumerate((20, 60)):
         nothing, reusing = errors[:, moment].T
         fourfold = np.sum(nothing >= 4 * reusing)
         print(
@@ -360,7 +360,7 @@ print_errors(found)
 # steady, or none, or a steady *loss*. Over all of them reuse helps in little more than half the draws, and the fourfold cut is a rarity. What decides
 # is the pair, not the luck of the draw: whether the eight other classes happened to need what tells these two apart.
 #
-# And look across. Trained five times as long, the net from nothing passes what reuse had reached after twenty epochs, for most pairs. Much of the head start is just
+# And look across. Trained three times as long, the net from nothing passes what reuse had reached after twenty epochs, for most pairs. Much of the head start is just
 # that: a start. It matters where training is expensive, and less where it is a matter of seconds.
 #
 # ## Why dense layers transfer little, and convolutions more
@@ -397,7 +397,7 @@ plt.show()
 print_errors(found_conv)
 
 # %% [markdown]
-# After twenty epochs, as expected: reuse helps more often, and from nothing a convolutional net can go badly astray, as the marks far to the right show. After a hundred epochs the
+# After twenty epochs, as expected: reuse helps more often, and from nothing a convolutional net can go badly astray, as the marks far to the right show. After sixty epochs the
 # advantage has gone, and who is ahead is a coin flip. So the chapter is right that convolutions carry over; what they carry over, here, is *time*. And one pair does not care for
 # either: pullovers and shirts remain a riddle, whoever has been taught what before.
 #
