@@ -276,11 +276,11 @@ for name, values in accuracy.items():
     print(f"{name:20}{chosen[name]:10.2g}{np.mean(values):16.4f}{np.std(values, ddof=1):8.4f}   {interval}")
 
 # %% [markdown]
-# Any memory is better than none: at their best rates the others leave plain gradient descent behind, on average. By more than chance explains? Look at the
-# intervals: with five seeds most of them reach across zero. Among themselves the marks overlap, and five seeds cannot rank them. Whoever prints a ranking from one seed prints the seed.
+# Memory pays, most of the time: at their best rates nearly all the others leave plain gradient descent behind, on average. By more than chance explains? Look at the
+# intervals: some lie above zero, others reach across it. Among themselves the marks overlap, and five seeds cannot rank them. Whoever prints a ranking from one seed prints the seed.
 #
 # Compare the two panels, too. The order on the left is not that on the right: how fast and how far are two questions. And
-# look back at the search. Gradient descent wants a rate some hundreds of times that of Adam, so a comparison at a shared rate would have been decided before it began.
+# look back at the search. Gradient descent wants a rate a hundred times that of Adam and more, so a comparison at a shared rate would have been decided before it began.
 #
 # ## What to take away
 #
