@@ -198,6 +198,13 @@ for hidden in (plain, after_the_activation, before_the_activation):
     print(f"{hidden.__name__.replace('_', ' '):22} {trained} weights trained, {kept} kept")
 
 # %% [markdown]
+# Each normalization layer has four numbers for every input it gets: two trained ($\gamma$ and $\beta$), two kept (the running mean and variance).
+# Layer by layer, for the second net:
+
+# %%
+compiled(after_the_activation()).summary()
+
+# %% [markdown]
 # **Which of the three do you expect to be ahead after ten epochs? Does the place matter?**
 
 

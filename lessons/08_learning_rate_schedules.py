@@ -136,9 +136,17 @@ def exponential_from_the_rate(epoch, lr):
     return lr * 0.1 ** (1 / 20)
 
 
+def piecewise_constant(boundaries, values):
+    def piecewise_constant_fn(epoch):
+        return values[np.searchsorted(boundaries, epoch, side="right")]
+
+    return piecewise_constant_fn
+
+
 # %% [markdown]
-# The second form is handed the current rate by Keras, and multiplies. It needs no first rate, and it multiplies before the first epoch
-# already, so it runs *one epoch ahead* of the first form.
+# The second one is handed the current rate by Keras, and multiplies. It needs no first rate, and it multiplies before the first epoch
+# already, so it runs *one epoch ahead* of the first form. The third makes a function from boundaries and values; written out by hand, the chapter's is
+# `0.01 if epoch < 5 else 0.005 if epoch < 15 else 0.001`.
 #
 # And for every batch a callback of its own. (In the chapter its method reads a variable `s` of the notebook, not the one it was
 # given; it works as long as both are the same.)
@@ -154,11 +162,14 @@ class ExponentialDecay(keras.callbacks.Callback):
         rate = self.model.optimizer.learning_rate
         rate.assign(rate * 0.1 ** (1 / self.s))
 
+    def on_epoch_end(self, epoch, logs=None):
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)  # for the history
+
 
 # %% [markdown]
-# Both still work, with two costs. A callback runs between two steps, so TensorFlow has to come back to Python for it: with fifty steps per
+# All of them still work, with two costs. A callback runs between two steps, so TensorFlow has to come back to Python for it: with fifty steps per
 # execution it would be called once in fifty steps, and the rates would be wrong. And what a callback does is not saved with the
-# model. Do both forms give the same training? Two short epochs of each, from the same seed. (With plain gradient descent: Nadam's first
+# model. Do callback and schedule give the same training? Two short epochs of each, from the same seed. (With plain gradient descent: Nadam's first
 # steps are as long for a tiny gradient as for a large one, and would blow up differences in the last digit.)
 
 
@@ -173,6 +184,7 @@ def weights_after(optimizer, callbacks=(), **options):
 one_by_one = dict(steps_per_execution=1)
 by_epoch = keras.callbacks.LearningRateScheduler(exponential_decay(0.01, s=20))
 from_the_rate = keras.callbacks.LearningRateScheduler(exponential_from_the_rate)
+halved_after_one = keras.callbacks.LearningRateScheduler(piecewise_constant([1], [0.01, 0.005]))
 pairs = {
     "by epoch": (
         weights_after(SGD(0.01), [by_epoch], **one_by_one),
@@ -181,6 +193,10 @@ pairs = {
     "by epoch, from the rate": (
         weights_after(SGD(0.01), [from_the_rate], **one_by_one),
         weights_after(SGD(Exponential(0.01 * 0.1 ** (1 / 20), 20, steps_per_epoch=20)), **one_by_one),
+    ),
+    "piecewise constant": (
+        weights_after(SGD(0.01), [halved_after_one], **one_by_one),
+        weights_after(SGD(PiecewiseConstant([1], [0.01, 0.005], steps_per_epoch=20)), **one_by_one),
     ),
     "by step": (
         weights_after(SGD(0.01), [ExponentialDecay(s=400)], **one_by_one),
@@ -364,8 +380,21 @@ plt.show()
 #
 # The chapter writes this as a callback, in a dozen lines, and it has two faults that are easy to make. The loss that Keras hands to a
 # callback is the running mean since the epoch began. So the curve comes down late and goes up late, and the rates read from it are too
-# high: that is the dashed line. And it puts the weights back afterwards, but not what the optimizer remembers.
-#
+# high: that is the dashed line. And it puts the weights back afterwards, but not what the optimizer remembers. An optimizer with a memory, as nearly all in
+# lesson 07, then starts the real training with the momentum of a test that blew up, and counts on from its steps:
+
+# %% tags=["nbval-check-output"]
+net = compiled(Nadam(), **one_by_one)
+few = x_train[:640], y_train[:640]
+lr_find(net, *few, batch_size=32, start_lr=1e-5, end_lr=1e-2, num_iter=20)
+print("steps in the optimizer's memory, after lr_find:              ", int(net.optimizer.iterations.numpy()))
+
+before = net.get_weights()
+net.fit(*few, batch_size=32, verbose=0)
+net.set_weights(before)
+print("after twenty steps of which only the weights were taken back:", int(net.optimizer.iterations.numpy()))
+
+# %% [markdown]
 # ## 1cycle
 #
 # Smith's second idea turns the schedule around. Start at a tenth of the highest rate, go *up* to it in a straight line over
