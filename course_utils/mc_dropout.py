@@ -52,9 +52,6 @@ _LOWEST_RATE = 1e-3
 # The images whose bits come from one generator; so many that seeding it costs little beside them.
 _BLOCK = 256
 
-# The words drawn at once, 64 KB: they fit a processor's own cache.
-_PIECE = 2**13
-
 # XLA compiles for half a second or more; below so many passes of an image it cannot make up for that.
 _XLA_FROM = 100_000
 
@@ -215,23 +212,20 @@ class _Draws:
             )
 
 
-def _table(seed, sample, first, images, columns, out=None):
+def _table(seed, sample, first, images, columns):
     """Draw the bits for some images: those of an image depend on seed, sample and its place alone."""
-    words, end = _words(columns), first + images
-    out = np.empty((images, words), np.uint64) if out is None else out
-    # Small pieces into one large array: asking for large ones, page by page, took as long again.
-    rows = max(_PIECE // max(words, 1), 1)
-    for block in range(first // _BLOCK * _BLOCK, end, _BLOCK):
-        generator = _generator(seed, sample, 0, block // _BLOCK)
-        block_end = min(block + _BLOCK, end)
-        for begin in range(block, block_end, rows):
-            piece = generator.integers(
-                0, 2**64 - 1, (min(rows, block_end - begin), words), dtype=np.uint64, endpoint=True
-            )
-            # The first of them may be drawn only to come to the images behind them.
-            start, stop = max(begin - first, 0), max(begin + len(piece) - first, 0)
-            out[start:stop] = piece[len(piece) - (stop - start) :]
-    return out.view(np.uint16)
+    blocks = range(first // _BLOCK, (first + images - 1) // _BLOCK + 1)
+    table = np.concatenate([_block(seed, sample, block, columns) for block in blocks])
+    skipped = first - blocks.start * _BLOCK
+    return table[skipped : skipped + images]
+
+
+def _block(seed, sample, block, columns):
+    """Draw the bits for one block of images, from a generator of their own."""
+    words = _generator(seed, sample, 0, block).integers(
+        0, 2**64 - 1, (_BLOCK, _words(columns)), dtype=np.uint64, endpoint=True
+    )
+    return words.view(np.uint16)
 
 
 def _words(columns):
@@ -681,11 +675,10 @@ class _Passes:
     def of(self, first):
         """Give the outputs of one batch, sample after sample."""
         batch, count = self._batch(first), min(self.size, self.n - first)
-        space = np.empty((self.size, _words(self.columns)), np.uint64)
         for sample in range(self.n_samples):
             if self.stopped:
                 return
-            table = _table(self.seed, sample, first, self.size, self.columns, space)
+            table = _table(self.seed, sample, first, self.size, self.columns)
             seeds = _seeds(self.seed, sample, first, self.seeds)
             output = self.program(batch, tf.convert_to_tensor(table), tf.convert_to_tensor(seeds)).numpy()
             if not np.isfinite(output).all():

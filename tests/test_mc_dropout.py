@@ -265,18 +265,6 @@ def test_bits_belong_to_the_image_not_to_the_batch(columns, first, seed):
     assert (mc_dropout._table(seed + 1, 3, 0, 700, columns) != whole).any()
 
 
-@given(st.integers(1, 3000), st.integers(0, 600), st.integers(1, 2**12))
-@settings(max_examples=15)
-def test_bits_do_not_depend_on_how_many_are_drawn_at_once(columns, first, piece):
-    expected = mc_dropout._table(0, 0, first, 300, columns)
-    used = np.full((300, mc_dropout._words(columns)), 2**64 - 1, np.uint64)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mc_dropout, "_PIECE", piece)
-        found = mc_dropout._table(0, 0, first, 300, columns, used)
-    np.testing.assert_array_equal(found, expected)
-    assert np.shares_memory(found, used)
-
-
 def test_no_two_images_have_the_same_bits():
     table = mc_dropout._table(0, 0, 0, 3 * mc_dropout._BLOCK, 64)
     assert len(np.unique(table, axis=0)) == len(table)
