@@ -7,8 +7,8 @@ The net is the chapter's 300-100-10 with SELU, and dropout 0.2 before each Dense
 the median over the turns, with everything a user waits for: ours also copies, traces and compiles the net.
 Beside the seconds that pass stands the time that the processors worked, which other programs disturb less.
 
-*The floor* is what no way can do without: the matrix products alone, and the random bits alone (ours, by
-NumPy, from one thread; and one 32-bit number for each unit, as Keras draws them).
+*The floor* is what no way can do without: the matrix products alone, and the random numbers alone (sixteen
+bits for each unit, as ours draws them; and one 32-bit number for each, as Keras does).
 
 *Memory* is how far the process grew while the way ran (Linux only). Takes ten minutes or more; a slow machine
 is not an error, so the exit code says nothing.
@@ -72,11 +72,16 @@ def floors(images, samples, batch_size):
             for value, kernel in zip(inputs, kernels, strict=True):
                 tf.matmul(value, kernel).numpy()
 
+    @tf.function(jit_compile=True)
+    def drawn(key, first, count):
+        draws = mc_dropout._Draws(count, key, first, sum(UNITS[:-1]) // 4)
+        return [draws.bits(units) for units in UNITS[:-1]]
+
     def bits():
         for sample in range(samples):
             for first in range(0, images, batch_size):
-                count = min(batch_size, images - first)
-                mc_dropout._table(42, sample, first, count, sum(UNITS[:-1]))
+                key = tf.constant(mc_dropout._key(42, sample))
+                drawn(key, tf.constant(first, tf.int64), min(batch_size, images - first))[-1].numpy()
 
     def uniforms():
         for _ in range(samples):

@@ -12,14 +12,16 @@ and `MCDropout` and `MCAlphaDropout` are the layers for those who build such a n
 the net stays as in inference: batch normalization uses, and keeps, its running statistics, which
 ``model(x, training=True)`` would not.
 
-The random numbers of one pass over a batch are drawn beforehand by NumPy, sixteen bits for each unit that may
-be dropped, and handed to the program that TensorFlow runs. So they depend on nothing but the seed, the number
-of the sample and the place of the image in `x`; and drawing them costs a fraction of what it costs
-TensorFlow. benchmarks/mc_dropout.py shows how much.
+A mask takes sixteen random bits for each unit, and the bits are a function: a hash of the seed, the number of
+the sample, the place of the image in `x` and that of the unit in the net. So they depend on nothing else, are
+made where they are used, and cost a fraction of what Keras' own random numbers cost. benchmarks/mc_dropout.py
+shows how much.
 
 Yarin Gal and Zoubin Ghahramani: *Dropout as a Bayesian Approximation* (ICML 2016),
 https://arxiv.org/abs/1506.02142. The mutual information is that of Neil Houlsby et al.: *Bayesian Active
-Learning for Classification and Preference Learning* (2011), https://arxiv.org/abs/1112.5745.
+Learning for Classification and Preference Learning* (2011), https://arxiv.org/abs/1112.5745. The hash is
+SplitMix64, of Guy Steele, Doug Lea and Christine Flood: *Fast Splittable Pseudorandom Number Generators*
+(OOPSLA 2014), https://doi.org/10.1145/2714064.2660195.
 """
 
 from __future__ import annotations
@@ -48,9 +50,6 @@ _SELU_FLOOR = -1.6732632423543772848170429916717 * 1.050700987355480493419334985
 # Sixteen random bits for each unit; below this rate their steps would be too coarse.
 _BITS = 16
 _LOWEST_RATE = 1e-3
-
-# The images whose bits come from one generator; so many that seeding it costs little beside them.
-_BLOCK = 256
 
 # XLA compiles for half a second or more; below so many passes of an image it cannot make up for that.
 _XLA_FROM = 100_000
@@ -169,14 +168,27 @@ _current = contextvars.ContextVar("the random numbers of the pass that is being 
 class _Draws:
     """The random numbers of one pass over one batch, as tensors of the program that is being traced.
 
-    Masks take their bits from a table with one row per image. Whatever else draws gets a seed from a list.
-    A first tracing, without tensors, counts how many of either are needed.
+    Masks take their bits from 64-bit words, which are numbered image by image. Whatever else draws gets a
+    seed from a list. A first tracing, without tensors, counts how many of either are needed.
+
+    Parameters
+    ----------
+    images : int
+        How many are in the batch.
+    key : tensor of uint64, shape ()
+        What the sample's words are made from.
+    first : tensor of int64, shape ()
+        The place of the batch's first image in all of `x`.
+    words : int
+        How many words one image takes.
+    seeds : tensor of int32, shape (count, 2)
+        The list.
     """
 
-    def __init__(self, images, table=None, seeds=None):
+    def __init__(self, images, key=None, first=None, words=None, seeds=None):
         self.images = images
-        self.table, self.seeds = table, seeds
-        self.columns = self.used_seeds = 0
+        self.key, self.first, self.words, self.seeds = key, first, words, seeds
+        self.used_words = self.used_seeds = 0
         self.graph = tf.compat.v1.get_default_graph()
 
     @contextlib.contextmanager
@@ -188,12 +200,16 @@ class _Draws:
             _current.reset(token)
 
     def bits(self, columns):
-        """Give the next columns of the table."""
+        """Give sixteen bits for each unit of a layer with so many, as a tensor of shape (images, columns)."""
         self._check_graph()
-        begin, self.columns = self.columns, self.columns + columns
-        if self.table is None:
+        count = -(-columns * _BITS // 64)  # four units to a word
+        begin, self.used_words = self.used_words, self.used_words + count
+        if self.key is None:
             return tf.zeros((self.images, columns), tf.uint16)
-        return self.table[:, begin : begin + columns]
+        images = self.first + tf.range(self.images, dtype=tf.int64)
+        places = images[:, None] * self.words + tf.range(begin, begin + count, dtype=tf.int64)
+        words = _split_mix_64(self.key, tf.cast(places, tf.uint64))
+        return tf.reshape(tf.bitcast(words, tf.uint16), (self.images, 4 * count))[:, :columns]
 
     def seed(self, same_at_every_step=False):
         """Give the next seed, as TensorFlow's stateless functions take it."""
@@ -212,35 +228,34 @@ class _Draws:
             )
 
 
-def _table(seed, sample, first, images, columns):
-    """Draw the bits for some images: those of an image depend on seed, sample and its place alone."""
-    blocks = range(first // _BLOCK, (first + images - 1) // _BLOCK + 1)
-    table = np.concatenate([_block(seed, sample, block, columns) for block in blocks])
-    skipped = first - blocks.start * _BLOCK
-    return table[skipped : skipped + images]
+def _split_mix_64(key, places):
+    """Give the random words at these places, from 0 on, of the sequence that starts from `key`."""
+
+    def uint64(value):
+        return tf.constant(value, tf.uint64)
+
+    def folded(z, shift):
+        return tf.bitwise.bitwise_xor(z, tf.bitwise.right_shift(z, uint64(shift)))
+
+    z = key + (places + uint64(1)) * uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio
+    z = folded(z, 30) * uint64(0xBF58476D1CE4E5B9)
+    z = folded(z, 27) * uint64(0x94D049BB133111EB)
+    return folded(z, 31)
 
 
-def _block(seed, sample, block, columns):
-    """Draw the bits for one block of images, from a generator of their own."""
-    words = _generator(seed, sample, 0, block).integers(
-        0, 2**64 - 1, (_BLOCK, _words(columns)), dtype=np.uint64, endpoint=True
-    )
-    return words.view(np.uint16)
-
-
-def _words(columns):
-    """How many 64-bit words the bits of one image fill: four units to a word."""
-    return -(-columns * _BITS // 64)
+def _key(seed, sample):
+    """Draw where one sample's sequence starts: too far apart, among 2**64 places, for any two to overlap."""
+    return _sequence(seed, 0, sample).generate_state(1, np.uint64)[0]
 
 
 def _seeds(seed, sample, first, count):
     """Draw the seeds for one pass over the images from `first` on."""
-    return _generator(seed, sample, 1, first).integers(0, 2**31 - 1, (count, 2), dtype=np.int32)
+    rng = np.random.default_rng(_sequence(seed, 1, sample, first))
+    return rng.integers(0, 2**31 - 1, (count, 2), dtype=np.int32)
 
 
-def _generator(seed, *key):
-    # SFC64 took 2 ns for a word where NumPy's Philox took 5.
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=key)))
+def _sequence(seed, *key):
+    return np.random.SeedSequence(seed, spawn_key=key)
 
 
 @functools.cache
@@ -665,9 +680,7 @@ class _Passes:
         self.n = n
         self.stopped = False
         with random_state_kept():
-            self.program, self.columns, self.seeds = _program(
-                self.net, self._batch(0), xla=n * self.n_samples >= _XLA_FROM
-            )
+            self.program, self.seeds = _program(self.net, self._batch(0), xla=n * self.n_samples >= _XLA_FROM)
 
     def batches(self):
         return range(0, self.n, self.size)
@@ -678,9 +691,8 @@ class _Passes:
         for sample in range(self.n_samples):
             if self.stopped:
                 return
-            table = _table(self.seed, sample, first, self.size, self.columns)
-            seeds = _seeds(self.seed, sample, first, self.seeds)
-            output = self.program(batch, tf.convert_to_tensor(table), tf.convert_to_tensor(seeds)).numpy()
+            drawn = _key(self.seed, sample), np.int64(first), _seeds(self.seed, sample, first, self.seeds)
+            output = self.program(batch, *map(tf.convert_to_tensor, drawn)).numpy()
             if not np.isfinite(output).all():
                 raise ValueError(
                     f"the model {self.net.name!r} puts out NaN or infinity, so there is nothing to average. "
@@ -691,7 +703,7 @@ class _Passes:
     def gathered(self, gather):
         """Call `gather` on the outputs of every batch, on two batches at a time.
 
-        While the net works on one, NumPy draws the numbers for the other.
+        While one waits for its masks, for which XLA uses one core, the other has its matrix products.
         """
         with ThreadPoolExecutor(2) as pool:
             jobs = [pool.submit(lambda first: gather(self.of(first)), first) for first in self.batches()]
@@ -715,12 +727,12 @@ class _Passes:
 
 
 def _program(net, batch, xla):
-    """Trace one pass over a batch; say how many columns of bits, and how many seeds, it takes."""
+    """Trace one pass over a batch; say how many seeds it takes."""
     images = int(tf.nest.flatten(batch)[0].shape[0])
     specs = tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), batch)
 
-    def one_pass(batch, table, seeds):
-        with _Draws(images, table, seeds).in_use():
+    def one_pass(batch, key, first, seeds):
+        with _Draws(images, key, first, words, seeds).in_use():
             return _one_output(net, net(batch, training=False))
 
     def count(batch):
@@ -731,15 +743,15 @@ def _program(net, batch, xla):
 
     needed = []
     tf.function(count, autograph=False).get_concrete_function(specs)
-    columns, seeds = needed[-1].columns, needed[-1].used_seeds
-    if not columns and not seeds:
+    words, seeds = needed[-1].used_words, needed[-1].used_seeds
+    if not words and not seeds:
         raise ValueError(
             f"the model {net.name!r} drops nothing when it is called, although it has layers that could. Is "
             "every one of them used?"
         )
     program = tf.function(one_pass, autograph=False, jit_compile=xla and not seeds and _xla_pays(net))
-    table = tf.TensorSpec((images, 4 * _words(columns)), tf.uint16)
-    return program.get_concrete_function(specs, table, tf.TensorSpec((seeds, 2), tf.int32)), columns, seeds
+    drawn = tf.TensorSpec((), tf.uint64), tf.TensorSpec((), tf.int64), tf.TensorSpec((seeds, 2), tf.int32)
+    return program.get_concrete_function(specs, *drawn), seeds
 
 
 def _one_output(net, output):

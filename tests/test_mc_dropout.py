@@ -242,32 +242,58 @@ def test_what_fails_in_one_batch_stops_the_others(stop, expected, failing, monke
     passes = mc_dropout._Passes(
         around(layers.Dropout(0.5), (5,)), np.ones((6, 5), "float32"), 3000, 1, seed=0
     )
-    table, drawn = mc_dropout._table, []
+    seeds, drawn = mc_dropout._seeds, []
 
-    def draw(seed, sample, first, *shape):
+    def draw(seed, sample, first, count):
         drawn.append(first)
         if first == failing and sample == 3:
             stop()
-        return table(seed, sample, first, *shape)
+        return seeds(seed, sample, first, count)
 
-    monkeypatch.setattr(mc_dropout, "_table", draw)
+    monkeypatch.setattr(mc_dropout, "_seeds", draw)
     with pytest.raises(expected):
         passes.gathered(list)
     assert len(drawn) < 2000, "of six batches with three thousand passes each"
 
 
-@given(st.integers(2, 30), st.integers(1, 400), st.integers(0, 2**70))
+@pytest.mark.parametrize("xla", [False, True])
+def test_the_hash_is_split_mix_64(xla):
+    """The first words from the key 1234567, as Vigna's splitmix64.c gives them."""
+    published = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
+    hashed = tf.function(mc_dropout._split_mix_64, jit_compile=xla)
+    places = tf.cast(tf.range(4, dtype=tf.int64), tf.uint64)
+    assert hashed(tf.constant(1234567, tf.uint64), places).numpy().tolist() == published
+
+
+def drawn_bits(seed, sample, first, images, *columns):
+    """The bits of a net with layers of so many units each."""
+    count = sum(-(-units // 4) for units in columns)
+    key = tf.constant(mc_dropout._key(seed, sample))
+    draws = mc_dropout._Draws(images, key, tf.constant(first, tf.int64), count)
+    return np.concatenate([draws.bits(units).numpy() for units in columns], axis=1)
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=3), st.integers(1, 400), st.integers(0, 2**70))
 @settings(max_examples=15)
 def test_bits_belong_to_the_image_not_to_the_batch(columns, first, seed):
-    whole = mc_dropout._table(seed, 3, 0, 700, columns)
-    np.testing.assert_array_equal(mc_dropout._table(seed, 3, first, 300, columns), whole[first : first + 300])
-    assert (mc_dropout._table(seed, 4, 0, 700, columns) != whole).any()
-    assert (mc_dropout._table(seed + 1, 3, 0, 700, columns) != whole).any()
+    whole = drawn_bits(seed, 3, 0, 700, *columns)
+    assert whole.dtype == np.uint16
+    np.testing.assert_array_equal(drawn_bits(seed, 3, first, 300, *columns), whole[first : first + 300])
+    assert (drawn_bits(seed, 4, 0, 700, *columns) != whole).any()
+    assert (drawn_bits(seed + 1, 3, 0, 700, *columns) != whole).any()
 
 
-def test_no_two_images_have_the_same_bits():
-    table = mc_dropout._table(0, 0, 0, 3 * mc_dropout._BLOCK, 64)
-    assert len(np.unique(table, axis=0)) == len(table)
+def test_no_word_is_used_twice():
+    bits = drawn_bits(0, 0, 0, 1000, 40, 6, 4)
+    used = np.concatenate([bits[:, :40], bits[:, 46:]], axis=1)  # six units leave half a word over
+    used = np.ascontiguousarray(used).view(np.uint64)
+    assert len(np.unique(used)) == used.size == 11_000
+
+
+@pytest.mark.parametrize("bit", range(16))
+def test_every_bit_is_a_fair_coin(bit):
+    bits = drawn_bits(1, 0, 0, 2000, 64) >> bit & 1
+    assert stats.binomtest(int(bits.sum()), bits.size, 0.5).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 7, 10**6])
@@ -296,12 +322,16 @@ def test_a_seed_gives_the_same_numbers_again_and_another_others(dropout):
 
 def test_memory_is_that_of_a_batch(monkeypatch):
     """Nothing with the size of all images by their units, or by the samples, is ever made."""
-    shapes = []
-    table = mc_dropout._table
-    monkeypatch.setattr(mc_dropout, "_table", lambda *args: shapes.append(table(*args).shape) or table(*args))
-    mc_predict(classifier(), np.ones((1000, 5), "float32"), 2, batch_size=100, seed=0)
-    assert len(shapes) == 20
-    assert {rows for rows, _ in shapes} == {100}
+    passes = mc_dropout._Passes(classifier(), np.ones((1000, 5), "float32"), 2, 100, seed=0)
+    outputs = list(passes.of(300))
+    assert [output.shape for output in outputs] == [(100, 3)] * 2
+    largest = max(
+        value.shape.num_elements() or 0
+        for operation in passes.program.graph.get_operations()
+        for value in operation.outputs
+        if value.shape.rank is not None and value.shape.is_fully_defined()
+    )
+    assert largest == 100 * 8
 
 
 # -- it leaves no trace -------------------------------------------------------------------------------------
