@@ -426,6 +426,7 @@ def lr_find(
             # Copies in the computer's own memory: TensorFlow may reuse the buffer of a variable.
             before = [(variable, variable.numpy()) for variable in variables]
             try:
+                model.reset_metrics()
                 losses, smoothed, stopped = _raise_rate(
                     steps, iterator, lrs, max(10, int(model.steps_per_execution or 1)), smooth_f, diverge_th
                 )
@@ -472,13 +473,15 @@ def _step_function(model, rate, iterator):
 
     def step(batch, new_rate):
         rate.assign(tf.cast(new_rate, rate.dtype))
-        # Keras reports running means; begun anew with every batch they are that batch's own values. To take
-        # one mean out of the next instead would multiply their rounding errors.
-        model.reset_metrics()
         logs = model.train_step(batch)
         if not isinstance(logs, dict) or "loss" not in logs:
             raise ValueError("the model's train_step should return a dictionary with a 'loss' in it.")
-        return tf.cast(logs["loss"], tf.float32)
+        loss = tf.cast(logs["loss"], tf.float32)
+        # Keras reports running means; begun anew with every batch they are that batch's own values. To take
+        # one mean out of the next instead would multiply their rounding errors. They end with a batch rather
+        # than begin with one, because Keras 2 makes its metrics in the first train_step.
+        model.reset_metrics()
+        return loss
 
     def steps(iterator, rates):
         def one_more(i, losses):
@@ -495,12 +498,7 @@ def _step_function(model, rate, iterator):
     step = tf.function(step, jit_compile=bool(model.jit_compile), autograph=_KERAS_2, reduce_retracing=True)
     # Tracing changes nothing yet, and finds what a train_step uses beyond the model's own variables.
     types = (iterator, tf.TensorSpec((None,), tf.float64))
-    metrics = model.metrics
     traced = tf.function(steps, autograph=False).get_concrete_function(*types)
-    if len(model.metrics) > len(metrics):
-        # Keras 2 makes its metrics in the first step. Only from the second on are there all to begin anew.
-        step = tf.function(step.python_function, jit_compile=bool(model.jit_compile), reduce_retracing=True)
-        traced = tf.function(steps, autograph=False).get_concrete_function(*types)
     return traced, _distinct([*_variables(model, rate), *traced.graph.variables])
 
 
