@@ -413,7 +413,7 @@ lesson.record("S5.cF4", test_accuracy=right_mc.mean())
 lesson.record("S5.cF5", mc=right_mc.mean(), without=right_off.mean())
 
 # %% [markdown]
-# The chapter's run gained a little by it, and the chapter says that MC dropout *beats* the same net with dropout off. Ours did not: it lost more images than it won. On
+# The chapter's run gained a little by it, and the chapter says that MC dropout *beats* the same net with dropout off. Ours did not: it lost more images than it won, though not more than chance would explain. On
 # ten thousand images a gain of two tenths of a percent is twenty images, of which some are won and others lost anew with each training; the verdict at the end
 # counts over seeds. But a better accuracy is the least of what Gal and Ghahramani promise.
 #
@@ -450,8 +450,9 @@ percent = FuncFormatter(lambda value, _: f"{100 * value:g}%")
 fig, panels = plt.subplots(2, 2, figsize=(9.4, 6.2), sharex=True, sharey="row", height_ratios=[3, 1])
 for (above, below), (name, found), shade in zip(panels.T, diagrams.items(), ["#595959", "#D55E00"]):
     count, confidence, accuracy, error = found
+    enough = count >= 10  # the share that is right of one or two images says nothing
     above.plot([0.2, 1], [0.2, 1], "--", color="black", linewidth=1.5, label="as sure as it is right")
-    above.plot(confidence, accuracy, "o-", color=shade, label=name)
+    above.plot(confidence[enough], accuracy[enough], "o-", color=shade, label=name)
     above.set_title(f"{name}: calibration error {error:.1%}")
     above.legend(loc="upper left")
     below.bar(confidence, count / count.sum(), width=0.04, color=shade)
@@ -469,7 +470,7 @@ for name, p in answers.items():
     print(f"{name:15}{diagrams[name][3]:18.2%}{cross_entropy(p, y_test):21.4f}")
 
 # %% [markdown]
-# With dropout off the curve hangs far below the diagonal. The net is nearly certain of most images, and where it says 80 % it is right far less often. The mean of a
+# With dropout off the curve hangs far below the diagonal. The net is nearly certain of most images, and where it says 80 % it is right far less often. (Bins with fewer than ten images have no point.) The mean of a
 # hundred opinions lies much closer, on the modest side of the line now: it is right a little *more* often than it says. Its cross-entropy, which punishes confident mistakes, is lower
 # too. So the accuracy is the same or a shade worse, and the probabilities are far better: that is what MC dropout is for.
 #
@@ -531,8 +532,8 @@ for i, measure in enumerate(measures):
     print(f"{measure:32}{areas[0]:6.3f}{areas[1]:9.3f}")
 
 # %% [markdown]
-# Look at noise first. With dropout off the net is at least as sure of random pixels as it is of clothes: going by its
-# entropy, noise passes for clothes. It has no idea that it has no idea. A hundred masks change that: they disagree about noise, and the mutual information, which measures just this disagreement, tells
+# Look at noise first. With dropout off the net is nearly as sure of random pixels as it is of clothes: half of them cause it hardly any doubt, and its
+# entropy tells noise from clothes not much better than a coin would. It has no idea that it has no idea. A hundred masks change that: they disagree about noise, and the mutual information, which measures just this disagreement, tells
 # noise from clothes almost without fail, and digits nearly as well.
 #
 # Why so? Random pixels, standardized, are far larger than what the net has seen (in the corners of the
