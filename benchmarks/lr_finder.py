@@ -1,24 +1,26 @@
 """What the learning-rate finder costs, beside plain training and beside the classic callback.
 
-    python benchmarks/lr_finder.py [--rounds 7] [--net conv|dense] [--num-iter 200]
+    python benchmarks/lr_finder.py [--rounds 5] [--net conv|dense] [--num-iter 200]
 
 Three ways to take the same number of steps take turns, so that another program on the machine slows all of
 them: ``fit`` and nothing else; ``fit`` with the callback of many a tutorial, which sets the rate after every
 batch and undoes the running mean of the loss; and the course's ``lr_find``. A number is the median over the
 turns. Two are given:
 
-- *first call*: what a user waits for: a fresh net, tracing and compiling included;
+- *first call*: what a user waits for: a fresh net, tracing and compiling included, twice in each turn;
 - *per step*: what a longer run costs beyond that, from the difference between ``--num-iter`` steps and four
   times as many.
 
 All nets are compiled alike, with one step per execution (the callback needs that), the dense one also with
 XLA, and once more as the lessons do, with 50 steps per execution (where the callback would see every fiftieth
-loss, and is left out). Takes some ten minutes; a slow machine is not an error, so the exit code says nothing.
+loss, and is left out). Takes some fifteen minutes; a slow machine is not an error, so the exit code says
+nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import statistics
 import time
 
@@ -76,6 +78,7 @@ def fresh(make_net, settings):
 
 def seconds(way, make_net, settings, x, y, steps):
     model = fresh(make_net, settings)
+    gc.collect()  # what the net before left behind is not this one's cost
     begin = time.perf_counter()
     way(model, x, y, steps)
     return time.perf_counter() - begin
@@ -87,24 +90,25 @@ def measure(title, ways, make_net, settings, rounds, steps):
     rng = np.random.default_rng(0)
     x = rng.random((BATCH * 4 * steps, *shape), dtype="float32")
     y = np.eye(10, dtype="float32")[rng.integers(0, 10, len(x))]
-    first, per_step = ({way: [] for way in ways} for _ in range(2))
+    taken = {(way, count): [] for way in ways for count in (steps, 4 * steps)}
     for turn in range(rounds + 1):
-        for way in ways:
-            few = seconds(way, make_net, settings, x, y, steps)
-            many = seconds(way, make_net, settings, x, y, 4 * steps)
-            if turn:  # the first meets a cold machine
-                first[way].append(few)
-                per_step[way].append((many - few) / (3 * steps))
+        for count in (steps, steps, 4 * steps):
+            for way in ways:
+                took = seconds(way, make_net, settings, x, y, count)
+                if turn:  # the first meets a cold machine
+                    taken[way, count].append(took)
+    medians = {key: statistics.median(values) for key, values in taken.items()}
+    first = {way: medians[way, steps] for way in ways}
+    per_step = {way: (medians[way, 4 * steps] - first[way]) / (3 * steps) for way in ways}
     print(f"\n{title:<34}{f'first call, {steps} steps':>24}{'× plain':>9}{'ms per step':>14}{'× plain':>9}")
-    wait, pace = (statistics.median(times[plain]) for times in (first, per_step))
     for way in ways:
-        a, b = statistics.median(first[way]), statistics.median(per_step[way])
-        print(f"{way.__name__:<34}{a:>22.2f} s{a / wait:>9.2f}{1000 * b:>14.3f}{b / pace:>9.2f}")
+        wait, pace = first[way] / first[plain], per_step[way] / per_step[plain]
+        print(f"{way.__name__:<34}{first[way]:>22.2f} s{wait:>9.2f}{1000 * per_step[way]:>14.3f}{pace:>9.2f}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7, help="turns (default 7)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns (default 5)")
     parser.add_argument("--net", choices=NETS, help="only this one")
     parser.add_argument("--num-iter", type=int, default=200, help="steps of a first call (default 200)")
     options = parser.parse_args()
