@@ -33,8 +33,8 @@ RECORDERS = {
 each_record = pytest.mark.parametrize("name", RECORDERS)
 
 # The same code on a processor of another make adds in another order. A few units in the last place of float32
-# (6e-8) had grown to 2.2e-6 there, in a recurrent layer after a data-dependent initialisation; everywhere else
-# they stayed below 1e-6. So 5e-6 for Addons itself. Ours is another program of the same mathematics: 1e-5.
+# (6e-8) had grown to 2.2e-6 there, in a recurrent layer after a data-dependent initialisation; elsewhere they
+# stayed below 1e-6. So 5e-6 for Addons itself. Ours is another program of the same mathematics: 1e-5.
 TOLERANCE = {"addons": 5e-6, "keras3": 1e-5}[STACK]
 
 
