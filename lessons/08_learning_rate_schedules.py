@@ -463,8 +463,8 @@ others = [seconds_until(there, run) for name, run in runs.items() if name != "1c
 lesson.record("S5.cE8", others=others, one_cycle=[seconds_until(there, runs["1cycle"])] * len(others))
 
 # %% [markdown]
-# Look first at how little the accuracies differ: by a point or so, but for the piecewise constant one, which keeps Nadam at a high rate for longest and whose loss
-# shows how that shook it. Then at the losses, where the nets fall into two groups.
+# Look first at how little the accuracies differ: by a point or so, but for the piecewise constant one, whose loss was the most restless all along. (It also
+# keeps Nadam at a high rate for longest; one run does not show that this is why.) Then at the losses, where the nets fall into two groups.
 # Nadam, and momentum on its plateaus, have their lowest loss somewhere half-way and climb from there: they are past learning and memorize, ever more sure of
 # their mistakes. Plain gradient descent, with power, exponential or 1cycle, does not turn up at all.
 #
