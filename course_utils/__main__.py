@@ -52,6 +52,14 @@ def parser():
     run.add_argument("--mode", choices=["quick", "full"], help="default: COURSE_MODE, or else quick")
     run.add_argument("--seed", type=_seed, metavar="N", help="default: COURSE_SEED, or else 42")
     run.add_argument("--out", metavar="DIR", help="where to (default: build/run/<stack>-<mode>/)")
+    run.add_argument(
+        "--solutions",
+        dest="edition",
+        action="store_const",
+        const="solutions",
+        default="measured",
+        help="run the solutions of the lessons' exercises instead",
+    )
     jobs(run)
     run.set_defaults(do=_run)
 
@@ -156,7 +164,7 @@ def _run(options):
     seed = options.seed if options.seed is not None else _environment_seed()
     jobs = _jobs(options, len(select(options.lessons)))
     print(f"{mode} mode, seed {seed}, {current_stack()} stack, {jobs} at a time", flush=True)
-    outcomes = run(options.lessons, mode, seed, jobs, options.out)
+    outcomes = run(options.lessons, mode, seed, jobs, options.out, edition=options.edition)
     failed = [outcome.name for outcome in outcomes if not outcome.passed]
     print(f"{len(outcomes) - len(failed)} of {len(outcomes)} passed" + _failures(failed))
     return 1 if failed else 0

@@ -1,8 +1,9 @@
 """From lessons/ to notebooks/: the lesson's cells, with the outputs of a full run on the real data.
 
-A notebook is its lesson's cells after two generated ones (the Colab badge, and the cell that installs the
-package there). Where only prose changed, the outputs stay; where code changed, the lesson is run, and that
-run is evidence as well: `course_utils.ledger.evidence.measure` does both, so nothing is trained twice.
+A lesson gives two notebooks, the learner's and, in ``solutions/``, its exercises solved. Each is an edition
+of the lesson (`course_utils.editions`) after two generated cells (the Colab badge, and the cell that installs
+the package there). Where only prose changed, the outputs stay; where code changed, the lesson is run, and
+that run is evidence as well: `course_utils.ledger.evidence.measure` does both, so nothing is trained twice.
 """
 
 import ast
@@ -14,13 +15,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+from course_utils import checks
+from course_utils.editions import measured_in_solutions
 from course_utils.ledger import evidence, table
 from course_utils.ledger.claims import ledger_folder, load_claims
 from course_utils.ledger.environment import STACKS, current_stack
 from course_utils.ledger.errors import CourseError
 from course_utils.ledger.files import to_json, write_bytes, write_text
 from course_utils.ledger.report import results_page, summarize, usable_results
-from course_utils.running import read_lesson, repository, select, shown
+from course_utils.running import make_task, read_lesson, repository, select, shown, spread
 
 import nbformat  # isort: skip  (after running, which says what to install where it is missing)
 
@@ -83,7 +86,7 @@ def address(root=None):
     return url.removesuffix(".git"), revision
 
 
-def stamp(name, root=None, summary=None):
+def stamp(name, root=None, summary=None, edition="learner"):
     """Write the two cells that every built notebook begins with.
 
     Parameters
@@ -93,12 +96,13 @@ def stamp(name, root=None, summary=None):
     root : path-like, optional
     summary : dict, optional
         Another summary than the shipped one: what `report` is about to write.
+    edition : {"learner", "solutions"}, default="learner"
 
     Returns
     -------
     list of nbformat.NotebookNode
-        A Markdown cell with the Colab badge and how long a full run took, and a code cell that installs the
-        package on Colab.
+        A Markdown cell with the Colab badge and how long a full run took, or whose solutions these are; and a
+        code cell that installs the package on Colab.
 
     Raises
     ------
@@ -111,14 +115,21 @@ def stamp(name, root=None, summary=None):
     ['colab']
     """
     url, revision = address(root)
-    place = f"{url.removeprefix('https://github.com/')}/blob/{revision}/notebooks/{name}.ipynb"
+    path = notebook_path("notebooks", name, edition).as_posix()
+    place = f"{url.removeprefix('https://github.com/')}/blob/{revision}/{path}"
     badge = (
         "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
         f"(https://colab.research.google.com/github/{place})"
     )
     seconds = (table.load_summary() if summary is None else summary)["seconds"].get(name, {})
     times = [f"{table.duration(seconds[stack])} on the {stack} stack" for stack in STACKS if stack in seconds]
-    if times:
+    if edition == "solutions":
+        badge += (
+            f"\n\n# Solutions to lesson {name[:2]}\n\n"
+            f"One way to solve the exercises of [lesson {name[:2]}](../{name}.ipynb). There are others, and "
+            "the checks accept them. Try your own first: what one has looked for, one keeps."
+        )
+    elif times:
         badge += f"\n\n*A full run took {' and '.join(times)}, on one CPU core.*"
     install = f"""# On Colab this installs the course's package; where that is present, it does nothing.
 import importlib.util
@@ -151,12 +162,12 @@ def stamp_problems(root=None):
     """
     root = Path(root) if root else repository()
     found = []
-    for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb")):
-        expected = [cell.source for cell in stamp(path.stem, root)]
+    for path, edition in _notebooks(root):
+        expected = [cell.source for cell in stamp(path.stem, root, edition=edition)]
         if [cell.source for cell in _read(path).cells[:2]] != expected:
             found.append(
-                f"notebooks/{path.name}: its Colab cells are not for {'@'.join(address(root))}; "
-                f"python -m course_utils build {path.stem[:2]}"
+                f"{path.relative_to(root).as_posix()}: its Colab cells are not for "
+                f"{'@'.join(address(root))}; python -m course_utils build {path.stem[:2]}"
             )
     return found
 
@@ -164,12 +175,65 @@ def stamp_problems(root=None):
 # --- lesson against notebook ----------------------------------------------------------------------------
 
 
-def in_sync(lesson, notebook):
+def notebook_path(folder, name, edition="learner"):
+    """Say where an edition of a lesson is kept.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder of notebooks.
+    name : str
+        The lesson's name.
+    edition : {"learner", "solutions"}, default="learner"
+
+    Returns
+    -------
+    pathlib.Path
+
+    Examples
+    --------
+    >>> notebook_path("notebooks", "05_optimizers", "solutions").as_posix()
+    'notebooks/solutions/05_optimizers.ipynb'
+    """
+    return Path(folder, *(["solutions"] if edition == "solutions" else []), f"{name}.ipynb")
+
+
+def _notebooks(root):
+    """Every built notebook, with its edition."""
+    for edition in ("learner", "solutions"):
+        folder = notebook_path(root / "notebooks", "any", edition).parent
+        for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")):
+            yield path, edition
+
+
+def editions_of(lesson):
+    """Say which notebooks a lesson gives.
+
+    Parameters
+    ----------
+    lesson : Lesson
+
+    Returns
+    -------
+    list of str
+        "learner", and "solutions" where the lesson has exercises to fill in.
+
+    Examples
+    --------
+    >>> editions_of(lesson)  # doctest: +SKIP
+    ['learner', 'solutions']
+    """
+    solved = any("solution" in cell.tags for cell in lesson.text)
+    return ["learner", "solutions"] if solved else ["learner"]
+
+
+def in_sync(lesson, notebook, edition="learner"):
     """Say whether a notebook holds exactly its lesson's cells (after the two generated ones).
 
     Parameters
     ----------
     lesson, notebook : path-like
+    edition : {"learner", "solutions"}, default="learner"
 
     Returns
     -------
@@ -187,7 +251,7 @@ def in_sync(lesson, notebook):
     """
     if not Path(notebook).exists():
         return False
-    return _cells(read_lesson(lesson).notebook().cells) == _cells(_read(notebook).cells[2:])
+    return _cells(read_lesson(lesson).notebook(edition).cells) == _cells(_read(notebook).cells[2:])
 
 
 def _cells(cells):
@@ -199,9 +263,11 @@ def _code(cells):
 
 
 def _lesson_code(cells):
-    return [
-        cell for cell in cells if cell.cell_type == "code" and "colab" not in cell.metadata.get("tags", ())
-    ]
+    return [cell for cell in cells if cell.cell_type == "code" and "colab" not in _tags(cell)]
+
+
+def _tags(cell):
+    return set(cell.metadata.get("tags", ()))
 
 
 def _read(path):
@@ -211,15 +277,17 @@ def _read(path):
         raise CourseError(f"{shown(path)} is no notebook ({error}); delete it and build it again") from None
 
 
-def assemble(lesson, executed, root=None):
+def assemble(lesson, executed, root=None, edition="learner"):
     """Put a notebook together: the generated cells, the lesson's cells, the outputs of an executed one.
 
     Parameters
     ----------
     lesson : Lesson
     executed : nbformat.NotebookNode
-        A notebook with the same code cells, in the same order.
+        A notebook that holds the edition's code cells, in the same order. The learner's exercises need not be
+        among them: cells to fill in have not been run, and a check says that nothing is filled in yet.
     root : path-like, optional
+    edition : {"learner", "solutions"}, default="learner"
 
     Returns
     -------
@@ -230,20 +298,27 @@ def assemble(lesson, executed, root=None):
     Raises
     ------
     CourseError
-        If the code cells differ, or an output is not fit to be shown: an error, a warning, a path of this
-        machine, a memory address. It names the cells.
+        If a code cell is missing, a solution does not pass its check, or an output is not fit to be shown: an
+        error, a warning, a path of this machine, a memory address. It names the cells.
 
     Examples
     --------
     >>> assemble(lesson, executed)  # doctest: +SKIP
     """
-    notebook = lesson.notebook()
-    if _code(notebook.cells) != _code(executed.cells):
-        raise CourseError(f"{lesson.name}: the executed notebook has other code than the lesson")
-    for cell, done in zip(_lesson_code(notebook.cells), _lesson_code(executed.cells), strict=True):
+    notebook = lesson.notebook(edition)
+    run = iter(_lesson_code(executed.cells))
+    for cell in _lesson_code(notebook.cells):
+        if edition == "learner" and _tags(cell) & {"exercise", "check", "given"}:
+            cell.outputs = _unfilled(lesson.name, cell)
+            continue
+        done = next((done for done in run if done.source == cell.source), None)
+        if done is None:
+            raise CourseError(f"{lesson.name}: the executed notebook has other code than the lesson")
         cell.execution_count = done.execution_count
         cell.outputs = [_clean(output) for output in done.outputs]
     problems = output_problems(notebook.cells, root)
+    if edition == "solutions":
+        problems += _unsolved(notebook.cells)
     if problems:
         raise CourseError(f"{lesson.name} cannot be shown as it is:\n  " + "\n  ".join(problems))
     notebook.metadata = nbformat.from_dict(copy.deepcopy(_METADATA))
@@ -252,11 +327,56 @@ def assemble(lesson, executed, root=None):
         digest = hashlib.sha256(f"{cell.cell_type}\0{cell.source}".encode()).hexdigest()[:8]
         seen[digest] = seen.get(digest, 0) + 1
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
-    notebook.cells = [*stamp(lesson.name, root), *notebook.cells]
+    notebook.cells = [*stamp(lesson.name, root, edition=edition), *notebook.cells]
     # Every notebook in the same minor version, whichever nbformat writes it: 4.5 is the first with cell ids.
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     nbformat.validate(notebook)
     return nbformat.writes(notebook) + "\n"
+
+
+def _unfilled(name, cell):
+    """What a cell of an exercise shows before the learner has done anything."""
+    if "check" not in _tags(cell):
+        return []
+    call = _last_call(cell.source)
+    if call is None or _called(call) != "check" or not _one_constant(call):
+        raise CourseError(
+            f'{name}: a cell tagged check should end with a call like check("name"), it is {cell.source!r}'
+        )
+    return [_shown_value(checks.open_answer(call.args[0].value))]
+
+
+def _unsolved(cells):
+    """Checks that our own solutions do not pass."""
+    return [
+        f"{cell.source.splitlines()[-1]} says: {_text(output)}"
+        for cell in cells
+        if "check" in _tags(cell)
+        for output in cell.outputs
+        if not output.get("data", {}).get("text/plain", "").startswith("Right.")
+    ]
+
+
+def _shown_value(value, execution_count=None):
+    """The output of a cell whose last line is this value."""
+    data = {"text/markdown": value._repr_markdown_(), "text/plain": repr(value)}
+    if hasattr(value, "_repr_html_"):
+        data["text/html"] = value._repr_html_()
+    return nbformat.v4.new_output("execute_result", execution_count=execution_count, data=data)
+
+
+def _last_call(source):
+    statements = ast.parse(source).body
+    value = statements[-1].value if statements and isinstance(statements[-1], ast.Expr) else None
+    return value if isinstance(value, ast.Call) else None
+
+
+def _called(call):
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def _one_constant(call):
+    return len(call.args) == 1 and isinstance(call.args[0], ast.Constant)
 
 
 def _clean(output):
@@ -359,58 +479,88 @@ def build(lessons=(), jobs=None, check=False, force=False, stack=STACK, root=Non
     root = Path(root) if root else repository()
     changed, problems, to_run = [], [], []
 
-    def finish(lesson, executed, why):
-        target = _notebook(root, lesson)
-        try:
-            text = assemble(lesson, executed, root)
-        except CourseError as error:
-            problems.append(str(error))
-            return
-        if not target.exists() or target.read_text(encoding="utf-8") != text:
-            changed.append(f"{shown(target)}: {why}")
-            if not check:
-                write_text(target, text)
-        picture = cover(nbformat.reads(text, as_version=4))
-        place = root / "docs" / f"{lesson.name}.png"
-        if picture and (not place.exists() or place.read_bytes() != picture):
-            changed.append(f"{shown(place)}: the lesson's cover")
-            if not check:
-                write_bytes(place, picture)
+    def finish(lesson, executed, why, editions):
+        for edition in editions:
+            target = notebook_path(root / "notebooks", lesson.name, edition)
+            try:
+                text = assemble(lesson, executed, root, edition)
+            except CourseError as error:
+                problems.append(str(error))
+                continue
+            if not target.exists() or target.read_text(encoding="utf-8") != text:
+                changed.append(f"{shown(target)}: {why}")
+                if not check:
+                    write_text(target, text)
+            picture = cover(nbformat.reads(text, as_version=4))
+            place = root / "docs" / f"{lesson.name}.png"
+            if picture and (not place.exists() or place.read_bytes() != picture):
+                changed.append(f"{shown(place)}: the lesson's cover")
+                if not check:
+                    write_bytes(place, picture)
 
     for lesson in select(lessons, root):
-        target = _notebook(root, lesson)
-        stored = _read(target) if target.exists() else None
-        same = stored is not None and _code(stored.cells) == _code(lesson.notebook().cells)
-        if same and not force:
-            finish(lesson, _refreshed(lesson.name, stored), "text, badge and tables refreshed")
-            continue
-        kept = None if force else _kept(lesson, root, stack)
-        if kept is not None:
-            finish(lesson, _refreshed(lesson.name, kept), "taken from the full run in build/")
-            continue
-        why = (
-            "run again"
-            if same
-            else "its code cells differ from the lesson: run it"
-            if stored
-            else "new: run it"
-        )
-        to_run.append((lesson, why))
+        editions = editions_of(lesson)
+        # What the lesson's run gives: its own notebook; its solutions too, where these are what is measured.
+        whole = measured_in_solutions(lesson.text)
+        for run, given in {
+            "measured": editions if whole else ["learner"],
+            "solutions": [] if whole else editions[1:],
+        }.items():
+            if not given:
+                continue
+            target = notebook_path(root / "notebooks", lesson.name, given[-1])
+            stored = _read(target) if target.exists() else None
+            same = stored is not None and _ran(stored.cells, given[-1]) == _code(lesson.notebook(run).cells)
+            if same and not force:
+                finish(lesson, _refreshed(lesson.name, stored), "text, badge and tables refreshed", given)
+                continue
+            kept = _kept(lesson, root, stack) if run == "measured" and not force else None
+            if kept is not None:
+                finish(lesson, _refreshed(lesson.name, kept), "taken from the full run in build/", given)
+                continue
+            why = (
+                "run again"
+                if same
+                else "its code cells differ from the lesson: run it"
+                if stored
+                else "new: run it"
+            )
+            to_run.append((lesson, run, given, f"{shown(target)}: {why}"))
     if check or not to_run:
-        return changed + [f"{shown(_notebook(root, lesson))}: {why}" for lesson, why in to_run], problems
+        return changed + [why for *_, why in to_run], problems
     if stack != current_stack():
-        names = ", ".join(lesson.name for lesson, _ in to_run)
+        names = ", ".join(dict.fromkeys(lesson.name for lesson, *_ in to_run))
         raise CourseError(
             f"{names}: to be run on the {stack} stack, and this Python is of the {current_stack()} stack "
             f"(see README.md for the interpreter), or build with --stack {current_stack()}"
         )
-    outcomes = evidence.measure([(lesson, SEED) for lesson, _ in to_run], jobs, root)
+    measured = [(lesson, given) for lesson, run, given, _ in to_run if run == "measured"]
+    outcomes = evidence.measure([(lesson, SEED) for lesson, _ in measured], jobs, root) if measured else []
     problems += [f"{outcome.name}: {outcome.problem}" for outcome in outcomes if not outcome.passed]
-    for lesson, _ in to_run:
+    for lesson, given in measured:
         if lesson.name in {outcome.name for outcome in outcomes if outcome.passed}:
             executed = _read(evidence.kept_notebook(root, stack, lesson.name, SEED))
-            finish(lesson, _refreshed(lesson.name, executed), "executed")
+            finish(lesson, _refreshed(lesson.name, executed), "executed", given)
+    solved = {lesson.name: lesson for lesson, run, *_ in to_run if run == "solutions"}
+    for outcome in _solve(solved.values(), jobs):
+        if outcome.passed:
+            executed = nbformat.reads(outcome.notebook, as_version=4)
+            finish(solved[outcome.name], executed, "executed", ["solutions"])
+        else:
+            problems.append(f"the solutions of {outcome.name}: {outcome.problem}")
     return changed, problems
+
+
+def _solve(lessons, jobs):
+    """Run the solutions of lessons, in full on the real data. They measure nothing, so no results follow."""
+    settings = dict(mode="full", seed=SEED, one_thread=True, edition="solutions", COURSE_DATA="real")
+    return spread([make_task(lesson, **settings) for lesson in lessons], jobs, unit="lesson")
+
+
+def _ran(cells, edition):
+    """The code of a built notebook that was run to make it."""
+    skip = {"exercise", "check", "given"} if edition == "learner" else set()
+    return [cell.source for cell in _lesson_code(cells) if not _tags(cell) & skip]
 
 
 def cover(notebook):
@@ -437,10 +587,6 @@ def cover(notebook):
     return None
 
 
-def _notebook(root, lesson):
-    return root / "notebooks" / f"{lesson.name}.ipynb"
-
-
 def _kept(lesson, root, stack):
     """The executed notebook of `reproduce` with the first seed, if it comes from exactly this code."""
     path = evidence.kept_notebook(root, stack, lesson.name, SEED)
@@ -462,30 +608,17 @@ def _refreshed(name, notebook, summary=None):
     for cell in notebook.cells:
         if cell.cell_type == "code" and "verdicts" in cell.metadata.get("tags", ()):
             shown_table = _table(name, cell.source, summary)
-            cell.outputs = [
-                nbformat.v4.new_output(
-                    "execute_result",
-                    execution_count=cell.execution_count,
-                    data={
-                        "text/html": shown_table._repr_html_(),
-                        "text/markdown": shown_table._repr_markdown_(),
-                        "text/plain": repr(shown_table),
-                    },
-                )
-            ]
+            cell.outputs = [_shown_value(shown_table, cell.execution_count)]
     return notebook
 
 
 def _table(name, source, summary):
     """Read from a cell's code which verdicts it shows, as its last line."""
-    statements = ast.parse(source).body
-    call = statements[-1].value if statements and isinstance(statements[-1], ast.Expr) else None
-    if isinstance(call, ast.Call):
-        called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        argument = call.args[0] if len(call.args) == 1 else None
-        if called == "verdicts" and isinstance(argument, ast.Constant):
-            return table.verdicts(argument.value, summary)
-        if called == "times" and not call.args:
+    call = _last_call(source)
+    if call is not None:
+        if _called(call) == "verdicts" and _one_constant(call):
+            return table.verdicts(call.args[0].value, summary)
+        if _called(call) == "times" and not call.args:
             return table.times(summary)
     raise CourseError(
         f'{name}: a cell tagged verdicts should end with a call like verdicts("S1") or times(), '
@@ -502,10 +635,10 @@ def _pending(root):
         ledger_folder() / "summary.json": to_json(summary),
         root / "RESULTS.md": results_page(results, summary, claims),
     }
-    for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb")):
+    for path, edition in _notebooks(root):
         old = _read(path)
         new = _refreshed(path.stem, old, summary)
-        new.cells[0].source = stamp(path.stem, root, summary)[0].source
+        new.cells[0].source = stamp(path.stem, root, summary, edition)[0].source
         if new != old:
             files[path] = nbformat.writes(new) + "\n"
     return {

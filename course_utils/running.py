@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from course_utils import editions
 from course_utils.ledger.environment import current_stack
 from course_utils.ledger.errors import CourseError
 from course_utils.ledger.files import write_text
@@ -93,16 +94,25 @@ def repository(start="."):
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson's text: its name and its cells, without anything generated."""
+    """A lesson's text: its name and its cells, without anything generated.
+
+    One text holds a lesson, its exercises and their solutions; `course_utils.editions` says which of its
+    cells stand in which notebook.
+    """
 
     name: str
     path: Path
-    cells: tuple = field(repr=False)
+    text: tuple = field(repr=False)
     raw: tuple = field(repr=False)
 
     @cached_property
+    def cells(self):
+        """The cells that are run to measure the lesson's claims."""
+        return tuple(cell for cell, *_ in editions.select(self.text, "measured"))
+
+    @cached_property
     def code(self):
-        """Digest of the code cells; see `course_utils.ledger.fingerprint.code_digest`."""
+        """Digest of the measuring code cells; see `course_utils.ledger.fingerprint.code_digest`."""
         return code_digest(self.cells)
 
     @property
@@ -110,13 +120,14 @@ class Lesson:
         """Digests of the package's modules that the lesson uses, as they are on disk now."""
         return module_digests(self.cells)
 
-    def notebook(self):
-        """Give the lesson as a notebook without outputs."""
+    def notebook(self, edition="measured"):
+        """Give an edition of the lesson as a notebook without outputs."""
         notebook = nbformat.v4.new_notebook()
         notebook.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
-        for (kind, source, _), metadata in zip(self.cells, self.raw, strict=True):
-            new = nbformat.v4.new_code_cell if kind == "code" else nbformat.v4.new_markdown_cell
-            notebook.cells.append(new(source, metadata=dict(metadata)))
+        for cell, position, tags in editions.select(self.text, edition):
+            new = nbformat.v4.new_code_cell if cell.kind == "code" else nbformat.v4.new_markdown_cell
+            metadata = dict(self.raw[position]) | ({"tags": list(tags)} if tags else {})
+            notebook.cells.append(new(cell.source, metadata=metadata))
         return notebook
 
 
@@ -134,8 +145,8 @@ def read_lesson(path):
     Raises
     ------
     CourseError
-        If the file is missing, a code cell is not Python, or a cell measures although its tag says that it
-        does not.
+        If the file is missing, a code cell is not Python, its tag is unknown, or it measures although its
+        tag says that it does not.
 
     Examples
     --------
@@ -155,13 +166,14 @@ def read_lesson(path):
         cells.append(Cell(cell.cell_type, cell.source, tags))
         # What is jupytext's own (lines_to_next_cell and the like) concerns the text file only.
         raw.append({key: value for key, value in cell.metadata.items() if key in ("tags", "jupyter")})
+    lesson = Lesson(path.stem, path, tuple(cells), tuple(raw))
     try:
-        problems = cell_problems(cells)
+        problems = editions.problems(cells) + cell_problems(lesson.cells)
     except CourseError as error:
         raise CourseError(f"{path.name}: {error}") from None
     if problems:
         raise CourseError(f"{path.name}: " + "; ".join(problems))
-    return Lesson(path.stem, path, tuple(cells), tuple(raw))
+    return lesson
 
 
 def select(names=(), root=None):
@@ -250,7 +262,7 @@ class Outcome:
         return not self.problem
 
 
-def make_task(lesson, *, mode, seed, one_thread, **env):
+def make_task(lesson, *, mode, seed, one_thread, edition="measured", **env):
     """Describe a run of a lesson.
 
     Parameters
@@ -260,6 +272,8 @@ def make_task(lesson, *, mode, seed, one_thread, **env):
     seed : int
     one_thread : bool
         Whether TensorFlow is held to one thread.
+    edition : {"measured", "learner", "solutions"}, default="measured"
+        Which of the lesson's cells to run; see `course_utils.editions`.
     **env : str
         Further environment variables for the kernel.
 
@@ -291,7 +305,7 @@ def make_task(lesson, *, mode, seed, one_thread, **env):
     return Task(
         lesson.name,
         seed,
-        nbformat.writes(lesson.notebook()),
+        nbformat.writes(lesson.notebook(edition)),
         {**course, **_KERNEL, **threads, **settings, **env},
         os.getpid(),
     )
@@ -540,7 +554,7 @@ def shown(path):
     return path.as_posix()
 
 
-def run(lessons=(), mode="quick", seed=42, jobs=None, out=None, root=None):
+def run(lessons=(), mode="quick", seed=42, jobs=None, out=None, root=None, edition="measured"):
     """Run lessons, and keep the executed notebooks.
 
     Parameters
@@ -555,6 +569,8 @@ def run(lessons=(), mode="quick", seed=42, jobs=None, out=None, root=None):
         Where the executed notebooks go; by default ``build/run/<stack>-<mode>/`` of the repository.
     root : path-like, optional
         The repository; by default the one around the current folder.
+    edition : {"measured", "learner", "solutions"}, default="measured"
+        Which of the lessons' cells to run; see `course_utils.editions`.
 
     Returns
     -------
@@ -574,7 +590,9 @@ def run(lessons=(), mode="quick", seed=42, jobs=None, out=None, root=None):
     chosen = select(lessons, root)
     out = Path(out) if out else root / "build" / "run" / f"{current_stack()}-{mode}"
     several = joblib.effective_n_jobs(jobs) > 1
-    tasks = [make_task(lesson, mode=mode, seed=seed, one_thread=several) for lesson in chosen]
+    tasks = [
+        make_task(lesson, mode=mode, seed=seed, one_thread=several, edition=edition) for lesson in chosen
+    ]
 
     def keep(outcome):
         place = shown(write_text(out / f"{outcome.name}.ipynb", outcome.notebook + "\n"))

@@ -26,12 +26,12 @@
 # | **The ideas** | Glorot & Bengio 2010, [*Understanding the difficulty of training deep feedforward neural networks*](https://proceedings.mlr.press/v9/glorot10a.html) · He and others 2015, [*Delving Deep into Rectifiers*](https://arxiv.org/abs/1502.01852) · Klambauer and others 2017, [*Self-Normalizing Neural Networks*](https://arxiv.org/abs/1706.02515) |
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
 
-# %%
+# %% tags=["needed"]
 from course_utils.lesson import FAST, Lesson
 
 lesson = Lesson("01_initialization_and_activations")
 
-# %%
+# %% tags=["needed"]
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -539,17 +539,182 @@ lesson.verdicts("01_initialization_and_activations")
 # **Today** nobody stacks a hundred plain dense layers. Batch normalization (lesson 02), residual connections and layer normalization
 # (lesson 03) keep the signal alive by other means, and let ReLU, or its smooth relatives GELU and SiLU, be enough. What has stayed is the
 # arithmetic: the initializations of transformers are chosen by the same count.
+
+# %% [markdown]
+# ## Questions
 #
+# Answer in a sentence or two before you unfold ours.
+#
+# **1.** A net of sixty tanh layers, with weights from He's normal distribution, does not learn. Which of the three questions of the diagnosis
+# do you ask first, and what do you expect to see?
+#
+# <details><summary>An answer</summary>
+#
+# The size of the activations. He's variance is twice what tanh needs, because it makes up for the half that ReLU cuts away, and tanh cuts
+# nothing. So the sums grow until the units saturate: activations near ±1, slopes near zero, and gradients that fade from layer to layer on their
+# way back. LeCun's or Glorot's weights are the cure.
+#
+# </details>
+#
+# **2.** Glorot's variance has the *mean* of inputs and outputs in it. What would be wrong with either number alone, and for which layers does it
+# make no difference?
+#
+# <details><summary>An answer</summary>
+#
+# A layer's inputs decide how its activations grow on the way forward, its outputs how gradients grow on the way back. A layer that narrows from
+# 300 to 100 can keep only one of the two at a factor of one; the mean is a compromise. For square layers all three choices agree.
+#
+# </details>
+#
+# **3.** Two deep nets have gradients of the same healthy size in every layer. One learns, the other does not. How can that be?
+#
+# <details><summary>An answer</summary>
+#
+# Size is not information. If all images look alike to the upper layers, their gradients differ as little as their activations do: the net can
+# learn how often each class occurs, and not which image belongs to which. That is the third question of the diagnosis.
+#
+# </details>
+#
+# **4.** SELU keeps mean and deviation in place. You add a skip connection around every second layer. Which condition of the proof breaks, and
+# what does it do to the deviation?
+#
+# <details><summary>An answer</summary>
+#
+# The proof needs layers in plain sequence. A skip connection adds two signals of deviation one, and where they are independent their variances add, so the
+# deviation grows by $\sqrt 2$ at every connection. Exercise 2 is about that growth.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. **The dead** (10 minutes). In the net of a hundred ReLU layers, before training: in each layer, what share of the units gives zero
-#    for all 256 images? *Check:* in the first layer there is hardly one.
-# 2. **A residual connection** (20 minutes). In `diagnosis`, let each layer *add* to what it got: `h = h + activation(h @ w)` from the
-#    second layer on. What happens to the three curves, and which factor in front of the new term repairs it? *Check:* with the factor
-#    $1/\sqrt{\text{depth}}$ the spread of the activations stays below 10.
-# 3. **Orthogonal weights** (15 minutes). Replace the random matrices by orthogonal ones (`np.linalg.qr`) for tanh and for no activation
-#    at all. *Check:* without activation, the spread of the last layer is that of the second to six digits.
+# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
+# [a notebook of their own](solutions/01_initialization_and_activations.ipynb); any code that does what the card asks passes.
+
+# %% [markdown] tags=["exercise"]
+# ### 1 · The dead
 #
+# *10 minutes.* **What.** Write `dead_share`: the share of a layer's units that give zero for *every* image of a batch. It gets the
+# activations, one row per image and one column per unit.
+#
+# **Why.** A ReLU unit that is zero for all images passes no gradient, so no training brings it back. This one number,
+# layer by layer, tells you how much of a net has been lost before it starts.
+
+
+# %% tags=["exercise"]
+def dead_share(activations):
+    """The share of units, between 0 and 1, that are zero for all images; activations: (images, units)."""
+    ...
+
+
+# %% tags=["solution"]
+def dead_share(activations):
+    """The share of units, between 0 and 1, that are zero for all images; activations: (images, units)."""
+    return np.mean(np.all(activations == 0, axis=0))
+
+
+# %% tags=["check"]
+from course_utils.checks import check
+
+check("dead_share")
+
+# %% tags=["solution"]
+x = np.random.default_rng(42).normal(size=(256, 100))
+for layer in range(1, 101):
+    x = np.maximum(x @ np.random.default_rng(layer).normal(0, np.sqrt(2 / 100), (100, 100)), 0)
+    if layer in (1, 10, 25, 50, 100):
+        print(f"layer {layer:3}: {dead_share(x):6.1%} of the units are dead")
+
+# %% [markdown] tags=["solution"]
+# In the first layer hardly a unit is dead: half of each unit's sums are positive, and 256 images of all kinds find the half. The further up, the more the
+# images resemble each other. A unit then says the same to all of them, and for many units that is zero.
+
+# %% [markdown] tags=["exercise"]
+# ### 2 · A residual connection
+#
+# *20 minutes.* **What.** In a residual net each layer *adds* to what it got: $h \leftarrow h + f \cdot \mathrm{relu}(h w)$. With He's weights and $f=1$
+# the signal explodes. Write `residual_factor`, which gives an $f$ for a net of any depth such that the size of the signal (root of the mean
+# square) neither falls to half nor grows tenfold, from the first layer to the last.
+#
+# **Why.** All of today's large nets are residual, and each needs an answer to this. Count variances, as above; then try your answer on a net of
+# 10 and on one of 400 layers, for the count may have left something out.
+
+
+# %% tags=["exercise"]
+def residual_factor(depth):
+    """The factor f in h + f * relu(h @ w), for a net of so many layers."""
+    ...
+
+
+# %% tags=["solution"]
+def residual_factor(depth):
+    """The factor f in h + f * relu(h @ w), for a net of so many layers."""
+    return 1 / depth
+
+
+# %% tags=["check"]
+check("residual_factor")
+
+# %% tags=["solution"]
+rng = np.random.default_rng(42)
+for name, f in [("1/√depth", lambda depth: depth**-0.5), ("1/depth", residual_factor)]:
+    for depth in (10, 100, 400):
+        h = rng.normal(size=(200, 100))
+        for _ in range(depth):
+            h = h + f(depth) * np.maximum(h @ rng.normal(0, np.sqrt(2 / 100), (100, 100)), 0)
+        print(f"{name:8} {depth:3} layers: size {np.sqrt(np.mean(h**2)):.3g}")
+
+# %% [markdown] tags=["solution"]
+# Counting variances gives $1/\sqrt{\text{depth}}$: so many independent additions of variance $1/\text{depth}$ make one. But ReLU's
+# outputs are never negative. What each layer adds has a mean, the means all point the same way, and sums of means grow with the number of
+# layers, not with its root. Tanh would need only the root; ReLU needs $1/\text{depth}$.
+
+# %% [markdown] tags=["exercise"]
+# ### 3 · Orthogonal weights
+#
+# *15 minutes.* **What.** Write `orthogonal`, which draws a matrix of shape `(n_in, n_out)` whose columns are orthonormal; where there are more columns
+# than rows, its rows. `rng` is a NumPy generator, and a second call draws another matrix. `np.linalg.qr` helps.
+#
+# **Why.** Random matrices keep the size of a signal on average. Orthogonal ones keep the length of *every* input, layer after
+# layer, to the last digit. It is why they start recurrent nets, where one matrix acts hundreds of times.
+
+
+# %% tags=["exercise"]
+def orthogonal(n_in, n_out, rng):
+    """A random matrix of shape (n_in, n_out) with orthonormal columns (or rows, if n_in < n_out)."""
+    ...
+
+
+# %% tags=["solution"]
+def orthogonal(n_in, n_out, rng):
+    """A random matrix of shape (n_in, n_out) with orthonormal columns (or rows, if n_in < n_out)."""
+    tall = rng.normal(size=(max(n_in, n_out), min(n_in, n_out)))
+    q, r = np.linalg.qr(tall)
+    q = q * np.sign(np.diag(r))  # without this the signs are not random
+    return q if n_in >= n_out else q.T
+
+
+# %% tags=["check"]
+check("orthogonal")
+
+# %% tags=["solution"]
+for name, draw in [
+    ("normal", lambda: rng.normal(0, np.sqrt(1 / 100), (100, 100))),
+    ("orthogonal", lambda: orthogonal(100, 100, rng)),
+]:
+    for activation in (None, np.tanh):
+        x = rng.normal(size=(500, 100))
+        before = np.sqrt(np.mean(x**2))
+        for _ in range(100):
+            x = x @ draw() if activation is None else activation(x @ draw())
+        label = "no activation" if activation is None else "tanh"
+        print(f"{name:10} {label:13} size {before:.6f} before, {np.sqrt(np.mean(x**2)):.6f} after 100 layers")
+
+# %% [markdown] tags=["solution"]
+# Without an activation the orthogonal net hands on the size to the last digit, and the random one leaves it to chance. With tanh both shrink: the function
+# itself takes something away in every layer, and no weights can help that, unless they are a little too large on purpose.
+
+# %% [markdown]
 # ## References
 #
 # - X. Glorot, Y. Bengio, *Understanding the difficulty of training deep feedforward neural networks*, 2010,

@@ -17,14 +17,17 @@ from course_utils.ledger.errors import CourseError
 
 PACKAGE = "course_utils"
 
-# Cells that produce no measurement: they draw, install the package on Colab, or show the ledger's own tables.
-# Changing them must not cost hours of training. `cell_problems` keeps measurements out of them.
-SILENT_TAGS = ("figure", "colab", "verdicts")
+# Cells that produce no measurement: they draw, install the package on Colab, show the ledger's own tables, or
+# ask whether an exercise is solved. Changing them must not cost hours of training. `cell_problems` keeps
+# measurements out of them.
+SILENT_TAGS = ("figure", "colab", "verdicts", "check")
 _MEASURING = {"fit", "compile", "record", "evaluate", "predict", "train_on_batch", "apply_gradients"}
 
 # Modules that compute no result, whatever a lesson imports from them.
 SILENT_MODULES = {
     "course_utils.ledger": "notes and judges numbers; computes none",
+    "course_utils.checks": "says whether an exercise is solved",
+    "course_utils.editions": "says which cells stand in which notebook",
     "course_utils.plotting": "draws numbers",
     "course_utils.notebook": "shows progress",
     "course_utils.running": "runs lessons",

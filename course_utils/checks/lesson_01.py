@@ -1,0 +1,130 @@
+"""Checks of lesson 01: initialization and activations."""
+
+import numpy as np
+
+from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+
+
+@exercise
+def dead_share(answer):
+    """Try a layer in which dead units, rarely active ones and negative values all occur."""
+    rng = np.random.default_rng(1)
+    for images, units, dead in [(50, 20, 6), (8, 200, 50), (3, 4, 0)]:
+        h = np.maximum(rng.normal(size=(images, units)), 0) + 0.0
+        h[0, h.max(axis=0) == 0] = 1.0
+        h[:, rng.permutation(units)[:dead]] = 0
+        share = dead / units
+        same(
+            f"the share for {dead} dead units among {units}",
+            call(answer, h),
+            share,
+            mistakes={
+                "you look along the wrong axis: a unit is a column": np.mean(np.all(h == 0, axis=1)),
+                "you count every zero; a unit is dead only if it is zero for all images": np.mean(h == 0),
+                "you count units that are zero for some image; dead means for all": np.mean(
+                    np.any(h == 0, axis=0)
+                ),
+                "you count the living units": 1 - share,
+                "that is a number of units; divide by how many there are": dead,
+                "divide by the number of units, not of images": dead / images,
+                "that is a percentage; a share lies between 0 and 1": 100 * share,
+            },
+        )
+    # Only a zero for every image is death: a leaky unit lives on the negative side.
+    leaky = -np.abs(rng.normal(size=(10, 5))) - 0.1
+    same(
+        "the share of a layer with negative outputs",
+        call(answer, leaky),
+        0.0,
+        mistakes={"a negative output passes a gradient; only zero is dead": 1.0},
+    )
+    return "Counted right in layers of several shapes, with dead units, half-dead ones and negative ones."
+
+
+@exercise
+def residual_factor(answer):
+    """Send signals through residual nets of several depths with the learner's factor."""
+    depths = np.array([10, 40, 150, 400])
+    factors = [float(numbers(f"the factor for {depth} layers", call(answer, int(depth)))) for depth in depths]
+    cause = "a factor that does not shrink with the depth only puts the explosion off"
+    if np.allclose(factors, depths**-0.5, rtol=0.3):
+        cause = (
+            "counting variances, you took what a layer adds as independent of what is there. "
+            "ReLU only ever adds positive numbers, so their means add up"
+        )
+    elif min(factors) >= 1:
+        cause = "each layer adds as much as is there already; the factor has to be below one"
+    for depth, factor in zip(depths, factors, strict=True):
+        low, high, change = _residual(factor, depth)
+        what = f"the size of the signal through {depth} layers, with f = {factor:.3g}, relative to its start"
+        that(
+            factor > 0 and change > 0.01,
+            what,
+            Words("a net that does something"),
+            Words(f"a signal changed by {change:.2%}"),
+            "the factor is so small, or negative, that the layers add nothing",
+        )
+        that(
+            high < 10 and low > 0.5,
+            what,
+            Words("between 0.5 and 10 all the way"),
+            Words(f"{high:.3g} at its largest"),
+            cause,
+        )
+    return "In nets of 10, 40, 150 and 400 layers the signal kept its size."
+
+
+def _residual(factor, depth, units=100):
+    """Smallest and largest size of the signal relative to its start, and how much of it has changed."""
+    rng = np.random.default_rng(depth)
+    h = start = rng.normal(size=(100, units))
+    sizes = [1.0]
+    for _ in range(depth):
+        h = h + factor * np.maximum(h @ rng.normal(0, np.sqrt(2 / units), (units, units)), 0)
+        sizes.append(np.sqrt(np.mean(h**2) / np.mean(start**2)))
+        if not sizes[-1] < 1e6:
+            break
+    return min(sizes), max(sizes), np.sqrt(np.mean((h - start) ** 2))
+
+
+@exercise
+def orthogonal(answer):
+    """Demand orthonormal columns or rows, and that the draws are draws."""
+    for n_in, n_out in [(30, 30), (40, 15), (12, 50)]:
+        rng = np.random.default_rng(3)
+        shape = f"the matrix of shape ({n_in}, {n_out})"
+        w = numbers(shape, call(answer, n_in, n_out, rng))
+        if w.shape != (n_in, n_out):
+            cause = "it is the other way round: transpose it" if w.shape == (n_out, n_in) else ""
+            if w.shape == (min(n_in, n_out),) * 2:
+                cause = "the QR of a wide matrix is square; draw it tall, and transpose the result"
+            raise Wrong(shape, Words(f"the shape ({n_in}, {n_out})"), Words(f"{w.shape}"), cause)
+        short = w if n_in >= n_out else w.T
+        products = short.T @ short
+        off = np.abs(products - np.diag(np.diag(products))).max()
+        lengths = np.linalg.norm(short, axis=0)
+        side = "columns" if n_in >= n_out else "rows"
+        if off > 1e-4:
+            lower = np.allclose(w, np.triu(w)) or np.allclose(w, np.tril(w))
+            cause = (
+                "np.linalg.qr returns Q and R, in this order"
+                if lower
+                else (f"the {side} are independent draws, and only nearly orthogonal")
+            )
+            raise Wrong(f"{shape}: the largest dot product of two {side}", 0.0, off, cause)
+        that(
+            np.allclose(lengths, 1, atol=1e-4),
+            f"{shape}: the lengths of the {side}",
+            1.0,
+            float(lengths.max()),
+            "the columns are orthogonal, and then scaled",
+        )
+        again = numbers(shape, call(answer, n_in, n_out, rng))
+        that(
+            not np.allclose(w, again),
+            f"{shape}, drawn a second time",
+            Words("another one"),
+            Words("the same"),
+            "you make your own generator in the function; use `rng`",
+        )
+    return "Square, tall and wide, drawn afresh each time: orthonormal to the last digit."

@@ -1,0 +1,229 @@
+"""The checks of the exercises: right answers pass, wrong ones are told apart, nothing else is disturbed."""
+
+import importlib
+import random
+import re
+from collections import Counter
+from pathlib import Path
+
+import answers
+import numpy as np
+import pytest
+
+from course_utils import building
+from course_utils.checks import EXERCISES, check, open_answer
+from course_utils.checks.exercise import Wrong, call, describe, is_blank, numbers, same, that
+from course_utils.running import select
+
+ROOT = Path(__file__).resolve().parent.parent
+LESSONS = select(root=ROOT)
+for path in sorted((ROOT / "tests" / "answers").glob("lesson_*.py")):
+    importlib.import_module(f"answers.{path.stem}")
+
+
+def label(given):
+    return given.label
+
+
+# --- every exercise ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", answers.RIGHT, ids=label)
+def test_a_right_answer_that_is_not_ours_passes(given):
+    answer = check(given.exercise, {given.exercise: given.value})
+    assert answer.passed, answer
+
+
+@pytest.mark.parametrize("given", answers.WRONG, ids=label)
+def test_a_wrong_answer_is_told_what_is_likely_wrong(given):
+    answer = check(given.exercise, {given.exercise: given.value})
+    assert answer.state == "wrong", answer
+    assert given.says in answer.text
+    # No other wrong answer to this exercise is told the same.
+    others = {other.says for other in answers.WRONG if other.exercise == given.exercise} - {given.says}
+    assert not [says for says in others if says in answer.text], answer
+    assert re.search(r"expected .*, found |failed with", answer.text), answer
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_every_check_meets_a_right_answer_and_three_wrong_ones(name):
+    assert [given for given in answers.RIGHT if given.exercise == name]
+    assert len({given.says for given in answers.WRONG if given.exercise == name}) >= 3
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("value", [None, ..., 0.12345, "text", [], lambda *a, **k: None, lambda: 1])
+def test_no_check_passes_or_fails_on_nonsense(name, value):
+    assert check(name, {name: value}).state in ("wrong", "open")
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_every_check_says_when_nothing_is_filled_in(name):
+    assert check(name, {}) == check(name, {name: ...}) == open_answer(name)
+    assert check(name, {}).state == "open"
+
+
+def asked(lesson):
+    """The names that a lesson's check cells ask for."""
+    calls = [building._last_call(cell.source) for cell in lesson.text if "check" in cell.tags]
+    return [call.args[0].value for call in calls]
+
+
+def test_every_check_is_asked_for_in_its_own_lesson_and_only_there():
+    where = {name: function.__module__[-2:] for name, function in EXERCISES.items()}
+    assert {name: lesson.name[:2] for lesson in LESSONS for name in asked(lesson)} == where
+    assert Counter(name for lesson in LESSONS for name in asked(lesson)) == Counter(list(EXERCISES))
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_a_lesson_has_questions_and_exercises(lesson):
+    text = "\n".join(cell.source for cell in lesson.text if cell.kind == "markdown")
+    assert len(re.findall(r"<details><summary>An answer</summary>\n\n.+?\n\n</details>", text, re.S)) >= 3
+    assert text.count("<details>") == text.count("</details>")
+    cards = [c.source for c in lesson.text if c.kind == "markdown" and "exercise" in c.tags]
+    assert len(cards) >= 2
+    for card in cards:
+        assert re.match(r"### \d · .+\n\n\*\d+ minutes\.\*", card), card
+        assert "**What.**" in card, card
+        assert "**Why.**" in card, card
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_solutions_never_stand_in_the_learners_notebook(lesson):
+    learners = {cell.source for cell in lesson.notebook("learner").cells}
+    solved = [cell.source for cell in lesson.text if "solution" in cell.tags]
+    assert solved
+    assert not learners & set(solved)
+
+
+# --- what they are written with -----------------------------------------------------------------------------
+
+
+def test_an_unknown_exercise_is_an_error_that_helps():
+    with pytest.raises(ValueError, match="did you mean 'dead_share'"):
+        check("dead_shares", {})
+    with pytest.raises(ValueError, match=r"there are: .*dead_share"):
+        check("?", {})
+    with pytest.raises(ValueError, match="no exercise"):
+        open_answer("?")
+
+
+def test_a_check_leaves_random_generators_and_arguments_alone():
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002  (the generator that others may use)
+    expected = random.random(), np.random.rand()  # noqa: NPY002
+
+    def restless(activations):
+        np.random.seed(5)  # noqa: NPY002
+        random.seed(5)
+        share = np.mean(np.all(activations == 0, axis=0))
+        activations[:] = np.nan
+        return share
+
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    assert check("dead_share", {"dead_share": restless}).passed
+    assert (random.random(), np.random.rand()) == expected  # noqa: NPY002
+
+
+def test_warnings_of_an_answer_stay_out_of_the_notebook(recwarn):
+    answer = check("dead_share", {"dead_share": lambda h: np.log(-1.0) + np.zeros(1)[0] / np.zeros(1)[0]})
+    assert answer.state == "wrong"
+    assert not recwarn.list
+
+
+def test_the_notebooks_variables_are_found():
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell.instance()
+    try:
+        shell.run_cell("from course_utils.checks import check\nfirst = check('dead_share')")
+        shell.run_cell("def dead_share(h):\n    return (h == 0).all(axis=0).mean()")
+        shell.run_cell("second = check('dead_share')")
+        assert (shell.user_ns["first"].state, shell.user_ns["second"].state) == ("open", "right")
+    finally:
+        InteractiveShell.clear_instance()
+
+
+def test_outside_a_notebook_the_callers_variables_are_found():
+    space = {"dead_share": lambda h: (h == 0).all(axis=0).mean()}
+    exec("from course_utils.checks import check\nanswer = check('dead_share')", space)
+    assert space["answer"].passed
+
+
+def test_an_answer_shows_as_a_sentence():
+    answer = check("dead_share", {"dead_share": lambda h: 2.0})
+    assert repr(answer).startswith("Not yet. The share for 6 dead units among 20: expected 0.3, found 2.")
+    assert answer._repr_markdown_() == repr(answer).replace("Not yet.", "**Not yet.**", 1)
+
+
+def test_an_error_in_an_answer_becomes_a_sentence():
+    def fails(activations):
+        raise KeyError("a\nb")
+
+    text = check("dead_share", {"dead_share": fails}).text
+    assert text == r"`fails`: expected an answer, found KeyError: 'a\nb'."
+    assert "failed with" not in text
+
+
+def test_ctrl_c_is_not_an_answer():
+    def interrupted(activations):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check("dead_share", {"dead_share": interrupted})
+
+
+def test_half_filled_answers_are_open():
+    class Layer:
+        def build(self, shape):
+            self.shape = shape
+
+        def call(self, inputs):
+            """Normalize."""
+            ...
+
+    def half(activations):
+        share = ...
+        return share
+
+    assert is_blank(Layer)
+    assert not is_blank(half)
+    assert check("dead_share", {"dead_share": half}).state == "open"
+    assert check("dead_share", {"dead_share": lambda h: h.fill}).state == "wrong"
+
+
+def test_nothing_returned_is_a_missing_return():
+    with pytest.raises(Wrong, match=r"found nothing \(`None`\)\. Likely cause: a `return` is missing"):
+        call(lambda x: None, 1)
+
+
+def test_numbers_are_compared_with_their_shapes_places_and_mistakes():
+    same("it", [1.0, 2.0 + 1e-7], [1, 2])
+    same("it", True, 1)
+    with pytest.raises(Wrong, match=r"it: expected an array of shape \(2,\), found one number \(1\)"):
+        same("it", 1.0, [1.0, 1.0])
+    wrong = np.arange(12.0).reshape(3, 4)
+    with pytest.raises(Wrong, match=r"it, at \[1, 2\]: expected 6, found 7\."):
+        same("it", np.where(wrong == 6, 7, wrong), wrong)
+    with pytest.raises(Wrong, match=r"it, at \[0, 1\] \(and 10 more of 12\): .* Likely cause: doubled\."):
+        same("it", 2 * wrong, wrong, mistakes={"halved": wrong / 2, "doubled": 2 * wrong})
+    with pytest.raises(Wrong, match="a division by zero"):
+        same("it", [np.nan, 1], [1, 1])
+    with pytest.raises(Wrong, match="transposed"):
+        same("it", wrong.T, wrong, mistakes={"transposed": wrong.T})
+    with pytest.raises(Wrong, match="expected numbers, found a dict"):
+        numbers("it", {})
+    with pytest.raises(Wrong, match="expected numbers, found `abc`"):
+        numbers("it", "abc")
+    with pytest.raises(Wrong, match=r"the depth: expected 20, found 19\. Likely cause: off by one"):
+        that(False, "the depth", 20, 19, "off by one")
+
+
+def test_values_are_put_into_words():
+    assert describe(np.float32(0.1)) == "0.1"
+    assert describe(np.array([1, 2])) == "[1, 2]"
+    assert describe(np.zeros((3, 4))) == "an array of shape (3, 4)"
+    assert describe(describe) == "`describe`"
+    assert describe(np.True_) == "True"
+    assert describe(OSError()) == "an OSError"
