@@ -307,15 +307,19 @@ def assemble(lesson, executed, root=None, edition="learner"):
     """
     notebook = lesson.notebook(edition)
     run = iter(_lesson_code(executed.cells))
+    count = 0
     for cell in _lesson_code(notebook.cells):
-        if edition == "learner" and _tags(cell) & {"exercise", "check", "given"}:
-            cell.outputs = _unfilled(lesson.name, cell)
+        if edition == "learner" and "exercise" in _tags(cell):
+            continue
+        count += 1
+        cell.execution_count = count
+        if edition == "learner" and _tags(cell) & {"check", "given"}:
+            cell.outputs = _unfilled(lesson.name, cell, count)
             continue
         done = next((done for done in run if done.source == cell.source), None)
         if done is None:
             raise CourseError(f"{lesson.name}: the executed notebook has other code than the lesson")
-        cell.execution_count = done.execution_count
-        cell.outputs = [_clean(output) for output in done.outputs]
+        cell.outputs = [_clean(output, count) for output in done.outputs]
     problems = output_problems(notebook.cells, root)
     if edition == "solutions":
         problems += _unsolved(notebook.cells)
@@ -334,7 +338,7 @@ def assemble(lesson, executed, root=None, edition="learner"):
     return nbformat.writes(notebook) + "\n"
 
 
-def _unfilled(name, cell):
+def _unfilled(name, cell, count):
     """What a cell of an exercise shows before the learner has done anything."""
     if "check" not in _tags(cell):
         return []
@@ -343,7 +347,7 @@ def _unfilled(name, cell):
         raise CourseError(
             f'{name}: a cell tagged check should end with a call like check("name"), it is {cell.source!r}'
         )
-    return [_shown_value(checks.open_answer(call.args[0].value))]
+    return [_shown_value(checks.open_answer(call.args[0].value), count)]
 
 
 def _unsolved(cells):
@@ -357,7 +361,7 @@ def _unsolved(cells):
     ]
 
 
-def _shown_value(value, execution_count=None):
+def _shown_value(value, execution_count):
     """The output of a cell whose last line is this value."""
     data = {"text/markdown": value._repr_markdown_(), "text/plain": repr(value)}
     if hasattr(value, "_repr_html_"):
@@ -379,8 +383,10 @@ def _one_constant(call):
     return len(call.args) == 1 and isinstance(call.args[0], ast.Constant)
 
 
-def _clean(output):
+def _clean(output, count):
     output = copy.deepcopy(output)
+    if "execution_count" in output:
+        output.execution_count = count
     output.get("metadata", {}).pop("execution", None)
     return output
 

@@ -26,12 +26,12 @@
 # | **The ideas** | Glorot & Bengio 2010, [*Understanding the difficulty of training deep feedforward neural networks*](https://proceedings.mlr.press/v9/glorot10a.html) · He and others 2015, [*Delving Deep into Rectifiers*](https://arxiv.org/abs/1502.01852) · Klambauer and others 2017, [*Self-Normalizing Neural Networks*](https://arxiv.org/abs/1706.02515) |
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
 
-# %% tags=["needed"]
+# %%
 from course_utils.lesson import FAST, Lesson
 
 lesson = Lesson("01_initialization_and_activations")
 
-# %% tags=["needed"]
+# %%
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -591,6 +591,11 @@ lesson.verdicts("01_initialization_and_activations")
 # Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
 # [a notebook of their own](solutions/01_initialization_and_activations.ipynb); any code that does what the card asks passes.
 
+# %% tags=["given"]
+import numpy as np
+
+from course_utils.checks import check
+
 # %% [markdown] tags=["exercise"]
 # ### 1 · The dead
 #
@@ -614,8 +619,6 @@ def dead_share(activations):
 
 
 # %% tags=["check"]
-from course_utils.checks import check
-
 check("dead_share")
 
 # %% tags=["solution"]

@@ -24,6 +24,7 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted(ROOT.glob("lessons/[0-9][0-9]_*.py"))
 NOTEBOOKS = sorted(ROOT.glob("notebooks/[0-9][0-9]_*.ipynb"))
+SOLUTIONS = sorted(ROOT.glob("notebooks/solutions/*.ipynb"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ADDRESS = PROJECT["project"]["urls"]["Repository"]
 PAGES = [*ROOT.glob("*.md"), *LESSONS]
@@ -39,13 +40,15 @@ def test_there_are_lessons():
 
 def test_lessons_and_notebooks_are_the_same_set():
     assert [path.stem for path in NOTEBOOKS] == [path.stem for path in LESSONS]
+    assert [path.stem for path in SOLUTIONS] == [path.stem for path in LESSONS]
 
 
+@pytest.mark.parametrize("edition", ["learner", "solutions"])
 @pytest.mark.parametrize("lesson", LESSONS, ids=name)
-def test_a_notebook_holds_its_lessons_cells(lesson):
-    notebook = ROOT / "notebooks" / f"{lesson.stem}.ipynb"
-    assert building.in_sync(lesson, notebook), (
-        f"notebooks/{notebook.name} differs from lessons/{lesson.name}. "
+def test_a_notebook_holds_its_lessons_cells(lesson, edition):
+    notebook = building.notebook_path(ROOT / "notebooks", lesson.stem, edition)
+    assert building.in_sync(lesson, notebook, edition), (
+        f"{notebook.relative_to(ROOT)} differs from lessons/{lesson.name}. "
         "Edit the lesson, never the notebook, and run `make notebooks`."
     )
 
@@ -69,15 +72,20 @@ def test_verdict_tables_results_and_summary_agree():
     assert building.stale(ROOT) == [], "run `python -m course_utils report`"
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=name)
+@pytest.mark.parametrize(
+    "notebook", NOTEBOOKS + SOLUTIONS, ids=lambda path: f"{path.parent.name}-{path.name}"
+)
 def test_notebooks_show_outputs_fit_to_be_read(notebook):
     cells = nbformat.read(notebook, as_version=4).cells
     assert building.output_problems(cells, ROOT) == []
     code = [
-        cell for cell in cells if cell.cell_type == "code" and "colab" not in cell.metadata.get("tags", [])
+        cell
+        for cell in cells
+        if cell.cell_type == "code" and not {"colab", "exercise"} & set(cell.metadata.get("tags", []))
     ]
     assert all(cell.execution_count for cell in code), "a cell was never run"
-    assert any("image/png" in o.get("data", {}) for cell in code for o in cell.outputs), "no figure"
+    if notebook in NOTEBOOKS:
+        assert any("image/png" in o.get("data", {}) for cell in code for o in cell.outputs), "no figure"
     lines = {i: sum(o.get("text", "").count("\n") for o in cell.outputs) for i, cell in enumerate(code)}
     assert max(lines.values()) <= 20, f"an output has more than 20 lines: {lines}"
 
@@ -104,8 +112,10 @@ def test_the_repositorys_address_is_the_same_everywhere():
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_relative_links_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
+    # A lesson is read as a notebook.
+    folder = ROOT / "notebooks" if page in LESSONS else page.parent
     for target in re.findall(r"\]\((?!https?://|#|mailto:)([^)\s#]+)", text):
-        assert (page.parent / target).exists(), f"{page.name} links to {target}, which does not exist"
+        assert (folder / target).exists(), f"{page.name} links to {target}, which does not exist"
 
 
 def test_versions_agree():
