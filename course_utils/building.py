@@ -309,7 +309,7 @@ def assemble(lesson, executed, root=None, edition="learner"):
     run = iter(_lesson_code(executed.cells))
     count = 0
     for cell in _lesson_code(notebook.cells):
-        if edition == "learner" and "exercise" in _tags(cell):
+        if edition == "learner" and _tags(cell) & {"exercise", "uses-answer"}:
             continue
         count += 1
         cell.execution_count = count
@@ -565,7 +565,7 @@ def _solve(lessons, jobs):
 
 def _ran(cells, edition):
     """The code of a built notebook that was run to make it."""
-    skip = {"exercise", "check", "given"} if edition == "learner" else set()
+    skip = {"exercise", "check", "given", "uses-answer"} if edition == "learner" else set()
     return [cell.source for cell in _lesson_code(cells) if not _tags(cell) & skip]
 
 

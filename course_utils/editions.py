@@ -9,6 +9,7 @@ tag              the cell
 ``solution``     stands in the solutions only, be it code or text
 ``check``        code: asks `course_utils.checks` whether the cell above is right
 ``given``        code of an exercise that needs nothing filled in: data, imports
+``uses-answer``  code that needs what was filled in: it stands in both notebooks, run only in the solutions
 ``needed``       code of the lesson that the exercises use, so that the solutions repeat it
 ===============  ========================================================================================
 
@@ -29,11 +30,11 @@ EDITIONS = ("measured", "learner", "solutions")
 
 #: Every tag that means something, here, to the ledger, to the builder or to nbval.
 TAGS = {
-    "exercise", "solution", "check", "given", "needed",
+    "exercise", "solution", "check", "given", "needed", "uses-answer",
     "figure", "cover", "verdicts", "nbval-check-output", "nbval-skip", "raises-exception",
 }  # fmt: skip
 
-_EXERCISE_CODE = {"exercise", "solution", "check", "given"}
+_EXERCISE_CODE = {"exercise", "solution", "check", "given", "uses-answer"}
 
 
 def measured_in_solutions(cells):
@@ -72,8 +73,8 @@ def select(cells, edition):
     Returns
     -------
     list of (Cell, int, tuple)
-        Each cell with its position in the text and the tags it has in this edition: a cell to fill in is
-        skipped by nbval, and what a check says is compared.
+        Each cell with its position in the text and the tags it has in this edition: nbval skips the learner's
+        cells to fill in and those that need them, and compares what a check says.
 
     Raises
     ------
@@ -107,7 +108,7 @@ def select(cells, edition):
     def tags_there(cell):
         extra = ()
         if cell.kind == "code" and edition != "measured":
-            if "exercise" in cell.tags:
+            if edition == "learner" and {"exercise", "uses-answer"} & set(cell.tags):
                 extra = ("nbval-skip",)
             elif "check" in cell.tags:
                 extra = ("nbval-check-output",)
