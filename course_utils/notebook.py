@@ -6,8 +6,10 @@ Nothing here computes a result, so changing it leaves stored measurements valid.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import os
+import shlex
 import sys
 import tempfile
 import warnings
@@ -142,3 +144,26 @@ def progress_bar(iterable, label: str, unit: str = "run"):
     if in_notebook:
         elapsed = tqdm.format_interval(bar.format_dict["elapsed"])
         bar.say(f"Done *{label}*: {bar.n} {unit}{'s' * (bar.n != 1)} in {elapsed}.")
+
+
+def tensorboard(logdir):
+    """Open TensorBoard below the cell, as ``%tensorboard --logdir`` does; where it cannot be, say so.
+
+    Parameters
+    ----------
+    logdir : path-like
+        The folder whose logs are shown, with those of the folders in it.
+
+    Examples
+    --------
+    >>> tensorboard("runs")
+    TensorBoard opens in a notebook; in a shell, run: tensorboard --logdir runs
+    """
+    shell = get_ipython()
+    if shell is None:
+        print(f"TensorBoard opens in a notebook; in a shell, run: tensorboard --logdir {logdir}")
+    elif importlib.util.find_spec("tensorboard") is None:
+        say("TensorBoard is not installed here: `%pip install tensorboard`, then run this cell again.")
+    else:
+        shell.run_line_magic("load_ext", "tensorboard")
+        shell.run_line_magic("tensorboard", f"--logdir {shlex.quote(str(logdir))}")

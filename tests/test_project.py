@@ -81,7 +81,8 @@ def test_notebooks_show_outputs_fit_to_be_read(notebook):
     code = [
         cell
         for cell in cells
-        if cell.cell_type == "code" and not {"colab", "exercise", "uses-answer"} & set(cell.metadata.get("tags", []))
+        if cell.cell_type == "code"
+        and not {"colab", "exercise", "uses-answer"} & set(cell.metadata.get("tags", []))
     ]
     assert all(cell.execution_count for cell in code), "a cell was never run"
     if notebook in NOTEBOOKS:

@@ -1,0 +1,506 @@
+"""Checks of lesson 11: a deep net on CIFAR-10, in seven parts."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+
+# What the activations compute, in plain NumPy: what a net puts out is compared with what it should put out.
+_SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+_ACTIVATIONS = {
+    "ELU": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
+    "SELU": lambda z: _SELU_SCALE * np.where(z > 0, z, _SELU_ALPHA * np.expm1(np.minimum(z, 0))),
+    "ReLU": lambda z: np.maximum(z, 0),
+    "tanh": np.tanh,
+    "no activation": lambda z: z,
+}
+
+
+@exercise
+def deep_net(answer):
+    """Compare the net's output with that of twenty ELU layers, and its weights with He's distribution."""
+    net = _model("deep_net", call(answer))
+    kernels = _kernels(net)
+    _he_or_lecun(kernels, 2.0, "He")
+    _compare(net, "ELU")
+    return "Twenty layers with He's weights; on fresh images they put out what twenty ELU layers should."
+
+
+@exercise
+def normalized_net(answer):
+    """Give every normalization statistics of its own, and compare the output."""
+    net = _model("normalized_net", call(answer))
+    _he_or_lecun(_kernels(net), 2.0, "He")
+    layers = _layers_of(net, "BatchNormalization")
+    sizes = [layer.gamma.shape[0] if layer.gamma is not None else None for layer in layers]
+    cause = ""
+    if len(layers) == 20 and sizes[0] == 100:
+        cause = "the inputs are to be normalized as well, right after Flatten"
+    elif len(layers) == 20:
+        cause = "one hidden layer has none; is the last loop one round short?"
+    elif len(layers) == 22:
+        cause = "the output layer gets one too; it needs none before its softmax"
+    that(len(layers) == 21, "the number of batch normalizations", 21, len(layers), cause)
+    that(
+        sizes[0] == 3072,
+        "the inputs that the first batch normalization normalizes",
+        3072,
+        sizes[0],
+        "it stands before Flatten, where it sees three colours instead of 3,072 inputs",
+    )
+    rng = np.random.default_rng(3)
+    for layer in layers:
+        layer.set_weights([rng.uniform(0.5, 1.5, w.shape) if w.shape[0] else w for w in layer.get_weights()])
+    _compare(net, "ELU", normalized=layers)
+    return "Twenty-one batch normalizations; with statistics of our own they act before each ELU."
+
+
+@exercise
+def standardized(answer):
+    """Three sets with means and spreads of their own, and one input that never varies."""
+    rng = np.random.default_rng(5)
+    shape = (6, 5, 3)
+    scale, shift = rng.uniform(1, 60, shape), rng.uniform(0, 200, shape)
+    x_train, x_valid, x_test = (
+        (shift + scale * rng.normal(offset, 1, (n, *shape))).astype("float32")
+        for n, offset in [(300, 0.0), (40, 0.5), (60, -0.7)]
+    )
+    for x in (x_train, x_valid, x_test):
+        x[:, 2, 3, 1] = 7.0
+    result = call(answer, x_train, x_valid, x_test)
+    that(
+        isinstance(result, tuple | list) and len(result) == 3,
+        "what `standardized` returns",
+        Words("three arrays"),
+        result if not isinstance(result, tuple | list) else Words(f"{len(result)}"),
+    )
+    sets = {"training": x_train, "validation": x_valid, "test": x_test}
+    everything = np.concatenate(list(sets.values()))
+    for (name, x), found in zip(sets.items(), result, strict=True):
+        what = f"the {name} images"
+        found = numbers(what, found)
+        if found.shape == x.shape:
+            # What becomes of the input that never varies: 0 where its mean is taken away.
+            still = found[:, 2, 3, 1]
+            cause = "you divide by a standard deviation of zero where an input never varies"
+            that(np.isfinite(still).all(), f"{what}, an input that never varies", 0, still[0], cause)
+        mean, deviation = x_train.mean(axis=0), x_train.std(axis=0)
+        same(
+            what,
+            found,
+            (x - mean) / _nonzero(deviation),
+            mistakes={
+                "each set is scaled by its own mean; all are to be scaled by that of the training images": (
+                    x - x.mean(axis=0)
+                )
+                / _nonzero(x.std(axis=0)),
+                "mean and deviation are taken over all images; those of the training images only": (
+                    x - everything.mean(axis=0)
+                )
+                / _nonzero(everything.std(axis=0)),
+                "one mean for all inputs; each input has its own, so `axis=0`": (x - x_train.mean())
+                / x_train.std(),
+                "you divide by the variance; its root is the standard deviation": (x - mean)
+                / _nonzero(deviation**2),
+                "the means are gone, and the spread is as before": x - mean,
+                "pixels are divided by 255 instead": x / 255,
+                "one mean for each colour; each of the 3,072 inputs has its own": (
+                    x - x_train.mean(axis=(0, 1, 2))
+                )
+                / x_train.std(axis=(0, 1, 2)),
+            },
+            rtol=1e-3,
+            atol=2e-3,
+        )
+        that(
+            found.dtype == np.float32,
+            f"the kind of number in {what}",
+            Words("float32"),
+            Words(str(found.dtype)),
+            "TensorFlow computes in float32, and float64 takes twice the memory",
+        )
+    return "Three fresh sets, all by the mean and deviation of the first; an input that never varies is 0."
+
+
+@exercise
+def selu_net(answer):
+    """Compare the output without dropout; then look which dropout stands where."""
+    net = _model("selu_net", call(answer))
+    _he_or_lecun(_kernels(net), 1.0, "LeCun")
+    _compare(net, "SELU")
+    for rate in (0.1, 0.3):
+        net = _model("selu_net", call(answer, dropout_rate=rate))
+        _kernels(net)
+        _compare(net, "SELU")
+        layers = _flat(net)
+        drops = [layer for layer in layers if "Dropout" in type(layer).__name__ and layer.rate]
+        what = f"with a dropout rate of {rate}, the dropout layers"
+        that(bool(drops), what, 1, 0, "`dropout_rate` is not used")
+        kind = type(drops[0]).__name__
+        cause = "ordinary dropout changes the variance that SELU keeps; see lesson 10"
+        that("Alpha" in kind, what, Words("alpha dropout"), Words(f"`{kind}`"), cause)
+        cause = "only the last hidden layer's outputs are to be dropped"
+        that(len(drops) == 1, what, 1, len(drops), cause)
+        dense = [layer for layer in layers if type(layer).__name__ == "Dense"]
+        between = layers.index(dense[-2]) < layers.index(drops[0]) < layers.index(dense[-1])
+        place = Words("between the last hidden layer and the output")
+        that(between, what, place, Words("elsewhere"), "it stands before the wrong layer")
+        cause = (
+            "that is the share that is kept; Keras asks for the share that is dropped"
+            if np.isclose(drops[0].rate, 1 - rate)
+            else "the rate stands fixed in the function; use `dropout_rate`"
+        )
+        that(np.isclose(drops[0].rate, rate), "the share that is dropped", rate, float(drops[0].rate), cause)
+    return "LeCun's weights, SELU's output, and alpha dropout of the rate asked for, before the output only."
+
+
+@exercise
+def mc_probabilities(answer):
+    """Ask a net of four dropped inputs, whose sixteen masks can all be counted."""
+    import keras
+
+    rng = np.random.default_rng(2)
+    net = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(3, "softmax", name="out")]
+    )
+    kernel, bias = rng.normal(0, 0.35, (4, 3)), np.array([0.9, 0.0, -0.4])
+    net.set_weights([kernel, bias])
+    x = rng.normal(size=(5, 4)).astype("float32")
+    masks = np.array([[(i >> bit) & 1 for bit in range(4)] for i in range(16)])
+    exact = np.mean([_softmax(2 * mask * x @ kernel + bias) for mask in masks], axis=0)
+    off = _softmax(x @ kernel + bias)
+
+    before = [w.copy() for w in net.get_weights()]
+    found = numbers("the mean probabilities", call(answer, net, x, n_samples=60))
+    what = "the mean probabilities of 60 samples for 5 images and 3 classes"
+    if found.shape == (60, 5, 3):
+        raise Wrong(
+            what, Words("an array of shape (5, 3)"), Words("one of shape (60, 5, 3)"), "no mean is taken"
+        )
+    if found.shape == (60, 3):
+        cause = "the mean is taken over the images; samples come first"
+        raise Wrong(what, Words("an array of shape (5, 3)"), Words("one of shape (60, 3)"), cause)
+    if found.shape == (5,):
+        cause = "those are classes; ask for probabilities, and choose a class afterwards"
+        raise Wrong(what, Words("an array of shape (5, 3)"), Words("one of shape (5,)"), cause)
+    that(found.shape == (5, 3), what, Words("an array of shape (5, 3)"), Words(f"one of shape {found.shape}"))
+    total = found.sum(axis=1).mean()
+    cause = "the samples are added up; divide by their number" if np.isclose(total, 60, rtol=0.01) else ""
+    that(np.isclose(total, 1, atol=1e-3), "the sum of an image's probabilities", 1.0, float(total), cause)
+    votes = np.eye(3)[found.argmax(axis=1)]
+    cause = "each sample votes for a class, and the votes are averaged; average probabilities"
+    counted = np.allclose(found * 60, np.round(found * 60), atol=1e-3)
+    that(not (np.allclose(found, votes) or counted), what, exact[0], found[0], cause)
+    cause = "dropout is off; predict() and a plain call switch it off"
+    that(not np.allclose(found, off, atol=1e-5), what, exact[0], found[0], cause)
+    that(np.allclose(found, exact, atol=0.15), what, exact[0], found[0])
+    two = [numbers(what, call(answer, net, x, n_samples=2)) for _ in range(4)]
+    cause = "each call draws the same masks; do not fix a seed in the function"
+    that(
+        not all(np.allclose(two[0], other) for other in two[1:]),
+        "four means of two samples",
+        Words("different ones"),
+        Words("the same one four times"),
+        cause,
+    )
+    # Two samples have one of 136 means for each image; a mean of more is hardly ever one of them.
+    single = np.array([_softmax(2 * mask * x @ kernel + bias) for mask in masks])
+    pairs = (single[:, None] + single[None]) / 2
+    hit = np.isclose(pairs, two[0], atol=1e-4).all(axis=-1).any(axis=(0, 1)).all()
+    cause = "`n_samples` is not used, or one prediction too many is made"
+    that(hit, "the mean of two samples", Words("that of two predictions"), Words("another"), cause)
+    unchanged = all(np.array_equal(u, v) for u, v in zip(before, net.get_weights(), strict=True))
+    that(unchanged, "the net afterwards", Words("as it was"), Words("changed"), "the net is trained again")
+    return "Near the exact mean over all masks, one prediction for each sample, and the net as it was."
+
+
+@exercise
+def run_callbacks(answer):
+    """Train a small net whose losses are prescribed, and look when it stops and what is kept."""
+    import keras
+
+    # The validation loss is lowest after the sixth epoch, the validation accuracy highest after the ninth,
+    # and the training loss falls for ever.
+    best, most_accurate, length = 6, 9, 45
+    val_loss = [2.0 - 0.1 * min(epoch, best) + 0.01 * max(0, epoch - best) for epoch in range(1, length + 1)]
+
+    with tempfile.TemporaryDirectory() as place:
+        for name in ("first", "second"):
+            folder = Path(place) / name
+            chosen = call(answer, folder)
+            that(
+                isinstance(chosen, list | tuple)
+                and all(isinstance(one, keras.callbacks.Callback) for one in chosen),
+                "what `run_callbacks` returns",
+                Words("a list of Keras callbacks"),
+                chosen,
+            )
+        # Trained with the second list: what belongs to a folder must not end up in another.
+        epochs = _prescribed_training(chosen, val_loss, most_accurate)
+        cause = ""
+        if epochs == length:
+            cause = "nothing stops it, or what is watched is the training loss, which always falls"
+        elif epochs == most_accurate + 20:
+            cause = "the validation accuracy is watched; the card asks for the validation loss"
+        elif epochs > best:
+            cause = f"the patience is {epochs - best}"
+        what = f"the epochs trained, where the validation loss is lowest after {best}"
+        that(epochs == best + 20, what, best + 20, epochs, cause)
+
+        kept = folder / "best.keras"
+        cause = "no callback writes it, or it goes to another place than the folder given"
+        if any(path.name == "best.keras" for path in Path(place).rglob("*")):
+            cause = "it goes to the folder of another run"
+        that(
+            kept.exists(),
+            "the file best.keras in the run's folder",
+            Words("a model"),
+            Words("none"),
+            cause,
+        )
+        net = _small_net()
+        net.load_weights(kept)
+        epoch = int(net.get_weights()[0][0, 0])
+        cause = {
+            epochs: "every epoch overwrites it; save only the best",
+            most_accurate: "the best is chosen by validation accuracy, not by validation loss",
+            1: "the highest validation loss counts as best; it is `mode='min'`",
+        }.get(epoch, "")
+        that(epoch == best, "the epoch whose model is kept", best, epoch, cause)
+        logs = list(folder.rglob("events.out.tfevents*"))
+        that(
+            bool(logs),
+            "TensorBoard's logs",
+            Words("in the run's folder"),
+            Words("not there"),
+            "there is no TensorBoard callback, or it writes to a folder that all runs share",
+        )
+        inside = all((folder / "logs") in path.parents for path in logs)
+        that(
+            inside,
+            "TensorBoard's logs",
+            Words("in the subfolder logs"),
+            Words("elsewhere in the folder"),
+            "`log_dir` lacks the subfolder",
+        )
+    return (
+        "Stopped twenty epochs after the best one, kept that one's model, and logged into the run's folder."
+    )
+
+
+def _small_net():
+    import keras
+
+    net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    net.compile("sgd", "mse")
+    return net
+
+
+def _prescribed_training(callbacks, val_loss, most_accurate):
+    """Lead callbacks through epochs in which each weight is the epoch's number; say how many there were."""
+    net = _small_net()
+    net.stop_training = False
+    for callback in callbacks:
+        callback.set_model(net)
+        callback.set_params({"epochs": len(val_loss), "steps": 1, "verbose": 0})
+        callback.on_train_begin()
+    for epoch, loss in enumerate(val_loss):
+        number = epoch + 1
+        net.set_weights([np.full((2, 1), float(number)), np.zeros(1)])
+        accuracy = {"accuracy": 0.01 * number, "val_accuracy": 0.5 - 0.01 * abs(number - most_accurate)}
+        logs = {"loss": 3.0 - 0.05 * number, "val_loss": loss, **accuracy}
+        for callback in callbacks:
+            callback.on_epoch_begin(epoch)
+        for callback in callbacks:
+            callback.on_epoch_end(epoch, logs)
+        if net.stop_training:
+            break
+    for callback in callbacks:
+        callback.on_train_end()
+    return number
+
+
+@exercise
+def one_cycle_rate(answer):
+    """Ask for the rate at many steps of cycles of several lengths and heights."""
+    for total, top in [(10_000, 0.05), (20_000, 3.0)]:
+        steps = np.array([0, 0.1, 0.225, 0.3, 0.44, 0.46, 0.6, 0.675, 0.8, 0.89, 0.92, 0.95, 0.99]) * total
+        # A step more or less, as conventions differ, moves no rate by a thousandth of the top.
+        found = [call(answer, int(step), total, top, what="`one_cycle_rate`") for step in steps]
+        found = numbers("the rates", [numbers("a rate", rate) for rate in found]).reshape(len(steps))
+
+        def by(shares, rates, steps=steps, total=total, top=top):
+            return np.interp(steps / total, shares, np.multiply(rates, top))
+
+        ups = 0.1 + 0.9 * (1 - np.cos(np.pi * np.minimum(steps / total / 0.45, 1))) / 2
+        cosine = top * np.where(steps / total <= 0.45, ups, by([0.45, 0.9, 1], [1, 0.1, 1e-4]) / top)
+        for step, rate, right in zip(steps, found, by([0, 0.45, 0.9, 1], [0.1, 1, 0.1, 1e-4]), strict=True):
+            if abs(rate - right) <= 1.5e-3 * top:
+                continue
+            mistakes = {
+                "it starts from 0; a tenth of the top is the start": by([0, 0.45, 0.9, 1], [0, 1, 0.1, 1e-4]),
+                "it starts at a 25th, PyTorch's default; a tenth is asked for": by(
+                    [0, 0.45, 0.9, 1], [0.04, 1, 0.04, 0.04e-3]
+                ),
+                "the last phase is missing": by([0, 0.45, 0.9, 1], [0.1, 1, 0.1, 0.1]),
+                "the rise takes half of all steps": by([0, 0.5, 0.9, 1], [0.1, 1, 0.1, 1e-4]),
+                "the descent lasts to the end": by([0, 0.45, 1], [0.1, 1, 1e-4]),
+                "it falls to 0 before the last phase": by([0, 0.45, 0.9, 1], [0.1, 1, 0, 0]),
+                "the rise follows a cosine; a straight line is asked for": cosine,
+                "it starts at the top": by([0, 0.45, 0.9, 1], [1, 0.1, 1, 1e-4]),
+                "the result is a share of the top; multiply by `max_lr`": by(
+                    [0, 0.45, 0.9, 1], [0.1, 1, 0.1, 1e-4]
+                )
+                / top,
+            }
+            cause = next(
+                (cause for cause, rates in mistakes.items() if np.allclose(found, rates, atol=1.5e-3 * top)),
+                "",
+            )
+            raise Wrong(f"the rate at step {step:.0f} of {total}, with a top of {top:g}", right, rate, cause)
+        last = float(numbers("the last rate", call(answer, total - 1, total, top)))
+        cause = "the last line ends at a thousandth of the tenth"
+        that(
+            0 <= last <= 4e-4 * top,
+            f"the rate at the last step of {total}, with a top of {top:g}",
+            top / 10_000,
+            last,
+            cause,
+        )
+    return "Right at the start, on both slopes, at the top, and in the last tenth, for two cycles."
+
+
+# --- looking into nets ------------------------------------------------------------------------------------
+
+
+def _model(name, net):
+    """The answer's net, if it is one that takes images."""
+    import keras
+
+    that(isinstance(net, keras.Model), f"what `{name}` returns", Words("a Keras model"), net)
+    cause = "it has no weights yet: begin with `keras.Input((32, 32, 3))`"
+    that(
+        net.built and bool(net.get_weights()),
+        "the net",
+        Words("one that is built"),
+        Words("one that is not"),
+        cause,
+    )
+    cause = "the input's shape is that of one image"
+    that(
+        tuple(net.input_shape) == (None, 32, 32, 3),
+        "the shape of its input",
+        Words("(None, 32, 32, 3)"),
+        Words(str(net.input_shape)),
+        cause,
+    )
+    return net
+
+
+def _kernels(net):
+    """The kernels of its dense layers, if they are twenty of 100 and one of 10."""
+    kernels = [w for w in net.get_weights() if w.ndim == 2]
+    first = kernels[0].shape[0] if kernels else 0
+    cause = "the images are not flattened" if first == 3 else ""
+    that(first == 3072, "the inputs of the first dense layer", 3072, first, cause)
+    cause = {
+        20: "there are nineteen hidden layers; the output layer comes on top of twenty",
+        22: "there is one hidden layer too many",
+    }.get(len(kernels), "")
+    that(len(kernels) == 21, "the number of dense layers, the output's included", 21, len(kernels), cause)
+    shapes = [w.shape[1] for w in kernels]
+    that(shapes[-1] == 10, "the units of the output layer", 10, shapes[-1])
+    that(set(shapes[:-1]) == {100}, "the units of the hidden layers", 100, min(shapes[:-1]))
+    return kernels
+
+
+def _he_or_lecun(kernels, scale, name):
+    """Demand the spread that an initialization gives, and its normal distribution."""
+    hidden = kernels[:-1]
+    # Each weight in units of what it should spread: all layers together are 500,000 draws.
+    unit = np.concatenate([(w * np.sqrt(w.shape[0] / scale)).ravel() for w in hidden])
+    narrow = np.concatenate([(w * np.sqrt(w.shape[0] / scale)).ravel() for w in hidden[1:]])
+    spread = float(unit.std())
+    cause = ""
+    if scale == 2 and np.isclose(narrow.std(), np.sqrt(0.5), rtol=0.03):
+        cause = "that is Glorot's or LeCun's, half of He's variance; Glorot's is what Keras takes unless told"
+    elif scale == 1 and np.isclose(spread, np.sqrt(2), rtol=0.03):
+        cause = "that is He's, made for ReLU; SELU wants LeCun's"
+    elif scale == 1 and np.isclose(narrow.std(), 1, rtol=0.03):
+        cause = "that is Glorot's, which Keras takes unless told otherwise"
+    what = f"the spread of the hidden layers' weights, in units of {name}'s"
+    that(abs(spread - 1) < 0.02, what, 1.0, spread, cause)
+    cause = f"that is `{name.lower().replace('é', 'e')}_uniform`; the card asks for the normal one"
+    top = float(np.abs(unit).max())
+    that(
+        top > 1.9, f"the largest of these weights, in units of {name}'s spread", Words("above 2"), top, cause
+    )
+
+
+def _flat(net):
+    """Its layers, those of nets within nets included, in order."""
+    found = []
+    for layer in net.layers:
+        found += _flat(layer) if hasattr(layer, "layers") else [layer]
+    return found
+
+
+def _layers_of(net, kind):
+    return [layer for layer in _flat(net) if type(layer).__name__ == kind]
+
+
+def _compare(net, activation, normalized=()):
+    """Compare its output on fresh images with what it should be, computed here from its own weights."""
+    rng = np.random.default_rng(7)
+    x = rng.uniform(0, 1, (6, 32, 32, 3)).astype("float32")
+    found = np.asarray(net(x, training=False), dtype="float64")
+    dense = _layers_of(net, "Dense")
+    weights = [[np.asarray(w, "float64") for w in layer.get_weights()] for layer in dense]
+
+    def norm(layer, z):
+        gamma, beta, mean, variance = (np.asarray(w, "float64") for w in layer.get_weights())
+        return gamma * (z - mean) / np.sqrt(variance + layer.epsilon) + beta
+
+    def expected(f, after=False, x=x, scores=False):
+        h = x.reshape(len(x), -1).astype("float64")
+        norms = list(normalized)
+        if norms:
+            h = norm(norms.pop(0), h)
+        for kernel, *bias in weights[:-1]:
+            h = h @ kernel + (bias[0] if bias else 0)
+            if norms:
+                h = f(norm(norms[0], h)) if not after else norm(norms[0], f(h))
+                norms.pop(0)
+            else:
+                h = f(h)
+        kernel, *bias = weights[-1]
+        h = h @ kernel + (bias[0] if bias else 0)
+        return h if scores else _softmax(h)
+
+    f = _ACTIVATIONS[activation]
+    right = expected(f)
+    mistakes = {
+        f"the hidden layers use {other}, and the card says {activation}": expected(g)
+        for other, g in _ACTIVATIONS.items()
+        if other != activation
+    }
+    mistakes |= {
+        "the softmax is missing": expected(f, scores=True),
+        "the output uses sigmoid; ten classes that exclude each other want softmax": 1
+        / (1 + np.exp(-expected(f, scores=True))),
+        "the pixels are scaled inside the net; it is to take them as they are": expected(f, x=x / 255),
+    }
+    if normalized:
+        mistakes["the normalization comes after the ELU; it is to come before"] = expected(f, after=True)
+    same("the net's output for fresh images", found, right, mistakes=mistakes, rtol=2e-3, atol=2e-4)
+
+
+def _softmax(z):
+    z = np.exp(z - z.max(axis=-1, keepdims=True))
+    return z / z.sum(axis=-1, keepdims=True)
+
+
+def _nonzero(deviation):
+    return np.where(deviation == 0, 1, deviation)

@@ -1,0 +1,600 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 11 · A deep net on CIFAR-10
+#
+# Twenty layers of a hundred units, no convolution, on small colour photographs: a net nobody would build for the purpose, and for just this reason a good
+# place to try everything the course has shown. You build it six times: plain, normalized, self-normalizing, with dropout, with a hundred opinions
+# (well, ten), and in a hurry. At the end stands a table of six rows. **Which row do you expect at the top, and which one is done first?**
+#
+# | | |
+# |---|---|
+# | **You will do** | build, train and compare six deep nets by yourself · stop a training in time and keep its best model · log every run to a folder of its own · choose on validation images and report on test images |
+# | **You need** | lessons 01, 02, 08 and 10 |
+# | **Reproduces** | *Training Deep Neural Networks*, part G: exercise 8, a to f (chapter 11 of A. Géron's *Hands-On Machine Learning*, notebook of the second edition) |
+# | **Time** | two hours of yours; for the machine in full mode as it says above, a few minutes for each net; in quick mode (`COURSE_MODE=quick`) under a minute |
+#
+# This lesson is one long exercise. Each part has a cell to fill in and a check that answers in a sentence; then comes a cell that trains what you have built.
+# [The solutions](solutions/11_deep_net_on_cifar10.ipynb) hold our code, our curves and what we make of them.
+
+# %%
+from course_utils.lesson import FAST, Lesson
+
+lesson = Lesson("11_deep_net_on_cifar10")
+
+# %%
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from course_utils import plotting
+from course_utils.checks import check
+from course_utils.data import load_cifar10
+from course_utils.lr_finder import lr_find
+from course_utils.notebook import progress_bar, tensorboard
+from course_utils.restart import restart
+from course_utils.runs import fit_once
+from course_utils.schedules import OneCycle
+
+# %% [markdown]
+# ## The task
+#
+# CIFAR-10: ten kinds of things, photographs of 32 × 32 pixels in three colours. The first 5,000 training images are kept for validation, so 45,000 are left to
+# learn from.
+
+# %%
+cifar = lesson.data(load_cifar10(validation=5_000))
+
+raw = [images.astype("float32") for images in (cifar.x_train, cifar.x_valid, cifar.x_test)]
+y_train, y_valid, y_test = cifar.y_train, cifar.y_valid, cifar.y_test
+
+# %% tags=["figure"]
+fig, ax = plt.subplots(figsize=(7.2, 5.4))
+plotting.image_grid(cifar.x_train, cifar.y_train, cifar.class_names, per_class=12, ax=ax)
+ax.set_title("CIFAR-10: what a net without convolutions sees as 3,072 numbers")
+plt.show()
+
+# %% [markdown]
+# **The rules of the game.** Whatever is chosen (a rate, an epoch, a net) is chosen by the 5,000 *validation* images. The 10,000 *test* images are asked once per net, at
+# the end, and nothing is chosen by them. The chapter selects *and* reports on the same 5,000 images, which favours the best of many tries; how
+# much, the last column of our table will show.
+#
+# One function trains them all. It keeps what it finishes: stop the notebook, start it again, and `fit_once` loads every training that reached its end
+# instead of repeating it. (`run_callbacks` is yours to write, in part b.)
+
+# %%
+place = Path(tempfile.mkdtemp()) if lesson.quick else Path("runs") / lesson.name
+results = {}
+
+
+def compiled(net, optimizer):
+    # XLA takes longer to compile twenty layers than quick mode to train them.
+    fast = FAST | {"jit_compile": not lesson.quick}
+    net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **fast)
+    return net
+
+
+# %%
+def train(name, net, optimizer, data, callbacks, epochs=100, batch_size=32):
+    """Train a net, or load the same training; then note how good it is, and how long it took."""
+    if net is None or callbacks is None:
+        print(f"{name}: something above is not filled in yet.")
+        return
+    run = fit_once(
+        compiled(net, optimizer),
+        data[0],
+        y_train,
+        validation_data=(data[1], y_valid),
+        epochs=lesson.epochs(epochs),
+        batch_size=batch_size,
+        folder=place / name,
+        callbacks=lambda folder: [*callbacks(folder), lesson.progress(name)],
+    )
+    # What a callback kept is the best epoch's model, else it is the last one's.
+    epochs_used = run.best_epoch if (run.folder / "best.keras").exists() else len(run.history["loss"])
+    valid, test = (
+        net.evaluate(x, y, batch_size=1000, verbose=0)[1] for x, y in [(data[1], y_valid), (data[2], y_test)]
+    )
+    results[name] = SimpleNamespace(
+        net=net,
+        run=run,
+        epochs=epochs_used,
+        seconds=epochs_used * run.seconds_per_epoch,
+        valid=valid,
+        test=test,
+    )
+    told = "loaded" if run.loaded else "trained"
+    print(
+        f"{name}: {told}; epoch {epochs_used} of {len(run.history['loss'])} is kept, validation {valid:.4f}"
+    )
+
+
+# %% [markdown] tags=["exercise"]
+# ### 1 · The net (exercise 8a)
+#
+# *10 minutes.* **What.** Write `deep_net`: images of shape (32, 32, 3), flattened, then twenty dense layers of a hundred units with ELU and He's normal
+# initialization, then ten with softmax. It takes pixels as they are, from 0 to 255.
+#
+# **Why.** It is the yardstick. Everything later differs from it in one thing, so it has to be exactly this.
+
+
+# %% tags=["exercise"]
+def deep_net():
+    """A Keras model: 20 hidden layers of 100 ELU units, He normal; softmax over 10 classes."""
+    ...
+
+
+# %% tags=["solution"]
+def deep_net():
+    """A Keras model: 20 hidden layers of 100 ELU units, He normal; softmax over 10 classes."""
+    hidden = [keras.layers.Dense(100, "elu", kernel_initializer="he_normal") for _ in range(20)]
+    output = keras.layers.Dense(10, "softmax")
+    return keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), *hidden, output])
+
+
+# %% tags=["check"]
+check("deep_net")
+
+# %% [markdown] tags=["exercise"]
+# ### 2 · Stop in time, keep the best, log everything (exercise 8b)
+#
+# *20 minutes.* **What.** Write `run_callbacks`: for the folder of one training (a `Path`; Keras 2 wants `str(path)`), a list of Keras callbacks that
+#
+# - stops once the validation loss has not improved for 20 epochs,
+# - keeps the model with the lowest validation loss in that folder, as `best.keras`,
+# - writes TensorBoard's logs to its subfolder `logs`.
+#
+# **Why.** A hundred epochs are more than any of these nets needs, and the last epoch is seldom the best. One folder for each run is what keeps TensorBoard's curves apart.
+
+
+# %% tags=["exercise"]
+def run_callbacks(folder):
+    """The callbacks of one training, which keeps its best model and its logs in this folder."""
+    ...
+
+
+# %% tags=["solution"]
+def run_callbacks(folder):
+    """The callbacks of one training, which keeps its best model and its logs in this folder."""
+    # Both watch the validation loss unless told otherwise.
+    return [
+        keras.callbacks.EarlyStopping(patience=20),
+        keras.callbacks.ModelCheckpoint(str(folder / "best.keras"), save_best_only=True),
+        keras.callbacks.TensorBoard(folder / "logs"),
+    ]
+
+
+# %% tags=["check"]
+check("run_callbacks")
+
+# %% [markdown] tags=["solution"]
+# The rate comes first. Seven of them, from 0.00001 to 0.01 in steps of about three, five epochs each: long enough to tell a good rate
+# from a bad one, too short to tell a good one from the best. Two or three minutes.
+
+# %% tags=["solution"]
+rates = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2]
+tried = {}
+net = compiled(deep_net(), keras.optimizers.Nadam())
+for rate in progress_bar(rates[::3] if lesson.quick else rates, "rates", unit="rate"):
+    restart(net, lesson.seed)
+    net.optimizer.learning_rate = rate
+    tried[rate] = fit_once(
+        net,
+        raw[0],
+        y_train,
+        validation_data=(raw[1], y_valid),
+        epochs=lesson.epochs(5, quick=1),
+        folder=place / "rates" / f"{rate:.0e}",
+    ).history
+
+# %% tags=["solution", "figure"]
+fig, ax = plt.subplots(figsize=(7.6, 4.2))
+shades = plt.cm.viridis(np.linspace(0, 0.9, len(tried)))
+for (rate, history), shade in zip(tried.items(), shades):
+    ax.plot(range(1, len(history["loss"]) + 1), history["val_loss"], "o-", color=shade, label=f"{rate:g}")
+ax.axhline(np.log(10), color="grey", linestyle=":")
+ax.annotate("guessing", (1, np.log(10)), va="bottom", color="grey")
+ax.set(
+    xlabel="epoch", ylabel="validation loss", title="Too low is slow, too high does not learn", ylim=(1.4, 3)
+)
+ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+ax.legend(title="learning rate")
+plt.show()
+
+# %% [markdown]
+# ### Train it
+#
+# Nadam with a rate of 0.00005, which is the chapter's choice; batches of 32; at most a hundred epochs. Some minutes.
+
+# %% tags=["uses-answer"]
+lesson.set_seed()
+train("plain", deep_net(), keras.optimizers.Nadam(5e-5), raw, run_callbacks)
+
+# %% [markdown]
+# The logs lie in the folder `runs`, one folder for each training. TensorBoard shows them in a notebook, also while a training is going on: `%load_ext tensorboard`, then
+# `%tensorboard --logdir runs`, or set the switch below. Our own curves need nothing.
+
+# %%
+open_tensorboard = False
+
+if open_tensorboard:
+    tensorboard(place)
+
+
+# %%
+def curves(names, title):
+    """Validation loss and accuracy over the epochs; a dot marks the epoch that was kept."""
+    _, panels = plt.subplots(1, 2, figsize=(11.5, 4.2))
+    for name in names:
+        history, kept = results[name].run.history, results[name].epochs
+        for ax, metric in zip(panels, ("val_loss", "val_accuracy")):
+            ax.plot(range(1, len(history[metric]) + 1), history[metric], color=shade[name], label=name)
+            ax.plot(kept, history[metric][kept - 1], "o", color=shade[name], markersize=9)
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+            ax.set_xlabel("epoch")
+    panels[0].set(ylabel="validation loss", title=title, ylim=(1.2, 2.4))
+    panels[1].set(ylabel="validation accuracy", title="The dot: the epoch that is kept")
+    panels[1].yaxis.set_major_formatter(PercentFormatter(1))
+    panels[1].legend()
+    plt.show()
+
+
+shade = {
+    "plain": "#595959",
+    "batch normalization": "#009E73",
+    "SELU": "#0072B2",
+    "alpha dropout": "#CC79A7",
+    "MC dropout": "#000000",
+    "1cycle": "#D55E00",
+}
+
+# %% tags=["uses-answer"]
+curves(results, "The plain net")
+
+# %% [markdown] tags=["exercise"]
+# ### 3 · Batch normalization (exercise 8c)
+#
+# *10 minutes.* **What.** Write `normalized_net`: the same net with batch normalization of its 3,072 inputs, and of each layer's sums *before* the ELU.
+# Twenty-one of them in all.
+#
+# **Why.** Does it converge faster? To something better? And what does an epoch cost? Three questions that are often answered together, and should
+# not be.
+
+
+# %% tags=["exercise"]
+def normalized_net():
+    """The deep net with batch normalization after its input and before each ELU."""
+    ...
+
+
+# %% tags=["solution"]
+def normalized_net():
+    """The deep net with batch normalization after its input and before each ELU."""
+    net = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten()])
+    net.add(keras.layers.BatchNormalization())
+    for _ in range(20):
+        # The normalization subtracts a mean, so a bias before it would be lost.
+        net.add(keras.layers.Dense(100, kernel_initializer="he_normal", use_bias=False))
+        net.add(keras.layers.BatchNormalization())
+        net.add(keras.layers.Activation("elu"))
+    net.add(keras.layers.Dense(10, "softmax"))
+    return net
+
+
+# %% tags=["check"]
+check("normalized_net")
+
+# %% [markdown]
+# Normalized nets bear higher rates: ten times the plain net's, in the chapter. Some minutes; an epoch takes longer than before.
+
+# %% tags=["uses-answer"]
+lesson.set_seed()
+train("batch normalization", normalized_net(), keras.optimizers.Nadam(5e-4), raw, run_callbacks)
+
+# %% tags=["uses-answer"]
+curves(results, "With and without batch normalization")
+
+# %% [markdown] tags=["exercise"]
+# ### 4 · Inputs for SELU
+#
+# *10 minutes.* **What.** Write `standardized`, which takes training, validation and test images and returns all three as `float32`, each of the 3,072 inputs shifted and
+# scaled to mean 0 and standard deviation 1. (An input that never varies becomes 0.)
+#
+# **Why.** SELU's proof starts from standardized inputs. Of which images must the mean be that is subtracted from a *test* image?
+
+
+# %% tags=["exercise"]
+def standardized(x_train, x_valid, x_test):
+    """Three sets of images, shape (n, 32, 32, 3) each, standardized input by input; a tuple of three."""
+    ...
+
+
+# %% tags=["solution"]
+def standardized(x_train, x_valid, x_test):
+    """Three sets of images, shape (n, 32, 32, 3) each, standardized input by input; a tuple of three."""
+    mean, deviation = x_train.mean(axis=0), x_train.std(axis=0)
+    deviation = np.where(deviation == 0, 1, deviation)
+    return tuple(((x - mean) / deviation).astype("float32") for x in (x_train, x_valid, x_test))
+
+
+# %% tags=["check"]
+check("standardized")
+
+# %% [markdown] tags=["exercise"]
+# ### 5 · SELU, and alpha dropout (exercise 8d and e)
+#
+# *15 minutes.* **What.** Write `selu_net`: the deep net with SELU and LeCun's normal initialization; with a `dropout_rate` above zero it drops that share of the last
+# hidden layer's outputs, in the way that suits SELU, and nothing else.
+#
+# **Why.** A net that keeps its signal in place by itself does not have to compute means. Lesson 01 says what it demands in return, and lesson 10 which dropout
+# leaves it intact.
+
+
+# %% tags=["exercise"]
+def selu_net(dropout_rate=0.0):
+    """The deep net with SELU, LeCun normal; above a rate of 0, alpha dropout before the output layer."""
+    ...
+
+
+# %% tags=["solution"]
+def selu_net(dropout_rate=0.0):
+    """The deep net with SELU, LeCun normal; above a rate of 0, alpha dropout before the output layer."""
+    hidden = [keras.layers.Dense(100, "selu", kernel_initializer="lecun_normal") for _ in range(20)]
+    dropout = [keras.layers.AlphaDropout(dropout_rate)] if dropout_rate else []
+    output = keras.layers.Dense(10, "softmax")
+    return keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), *hidden, *dropout, output])
+
+
+# %% tags=["check"]
+check("selu_net")
+
+# %% [markdown]
+# The chapter takes a rate of 0.0007 without dropout, and 0.0005 with a tenth dropped. Both trainings together take some minutes.
+
+# %% tags=["uses-answer"]
+scaled = standardized(*raw)
+
+lesson.set_seed()
+train("SELU", selu_net(), keras.optimizers.Nadam(7e-4), scaled, run_callbacks)
+
+# %% tags=["uses-answer"]
+lesson.set_seed()
+train("alpha dropout", selu_net(0.1), keras.optimizers.Nadam(5e-4), scaled, run_callbacks)
+
+# %% tags=["uses-answer"]
+curves(results, "Four nets")
+
+# %% [markdown] tags=["solution"]
+# The chapter tried dropout rates from 5 to 40 % with learning rates from 0.0001 to 0.001. So do we: sixteen nets, three epochs each. Four or five minutes.
+
+# %% tags=["solution"]
+drop_rates, learning_rates = [0.05, 0.1, 0.2, 0.4], [1e-4, 3e-4, 5e-4, 1e-3]
+if lesson.quick:
+    drop_rates, learning_rates = drop_rates[:1], learning_rates[::3]
+lowest = np.empty((len(drop_rates), len(learning_rates)))
+for i, drop in enumerate(progress_bar(drop_rates, "dropout rates", unit="rate")):
+    net = compiled(selu_net(drop), keras.optimizers.Nadam())
+    for j, rate in enumerate(learning_rates):
+        restart(net, lesson.seed)
+        net.optimizer.learning_rate = rate
+        run = fit_once(
+            net,
+            scaled[0],
+            y_train,
+            validation_data=(scaled[1], y_valid),
+            epochs=lesson.epochs(3, quick=1),
+            folder=place / "dropout rates" / f"{drop}, {rate:.0e}",
+        )
+        lowest[i, j] = min(run.history["val_loss"])
+
+# %% tags=["solution", "figure"]
+fig, ax = plt.subplots(figsize=(6.4, 4.4))
+shown = ax.imshow(lowest, cmap="cividis_r")
+for (i, j), value in np.ndenumerate(lowest):
+    light = value > (lowest.min() + lowest.max()) / 2
+    ax.text(j, i, f"{value:.3f}", ha="center", va="center", color="white" if light else "black")
+ax.set_xticks(range(len(learning_rates)), [f"{rate:g}" for rate in learning_rates])
+ax.set_yticks(range(len(drop_rates)), [f"{drop:.0%}" for drop in drop_rates])
+ax.set(xlabel="learning rate", ylabel="dropped", title="Validation loss after three epochs")
+ax.grid(False)
+fig.colorbar(shown, label="lowest validation loss")
+plt.show()
+
+# %% [markdown] tags=["exercise"]
+# ### 6 · Ten opinions (exercise 8e, continued)
+#
+# *15 minutes.* **What.** Write `mc_probabilities`: the mean of the class probabilities over `n_samples` predictions with dropout on. The net is not trained again, and not changed.
+#
+# **Why.** The net with alpha dropout holds many thinner nets. Their mean costs ten predictions and no training. Does it buy anything?
+
+
+# %% tags=["exercise"]
+def mc_probabilities(net, x, n_samples=10):
+    """Mean probabilities over n_samples predictions with dropout on; shape (images, classes)."""
+    ...
+
+
+# %% tags=["solution"]
+def mc_probabilities(net, x, n_samples=10):
+    """Mean probabilities over n_samples predictions with dropout on; shape (images, classes)."""
+    # There is no batch normalization in this net, so training=True switches on nothing but the dropout.
+    return np.mean([net(x, training=True) for _ in range(n_samples)], axis=0)
+
+
+# %% tags=["check"]
+check("mc_probabilities")
+
+
+# %% tags=["uses-answer"]
+def mc_accuracy(net, x, y):
+    classes = np.argmax(mc_probabilities(net, x, n_samples=10), axis=1)
+    return float(np.mean(classes == y))
+
+
+if "alpha dropout" in results:
+    asked = results["alpha dropout"]
+    lesson.set_seed()
+    results["MC dropout"] = SimpleNamespace(
+        run=asked.run,
+        epochs=asked.epochs,
+        seconds=asked.seconds,
+        valid=mc_accuracy(asked.net, scaled[1], y_valid),
+        test=mc_accuracy(asked.net, scaled[2], y_test),
+    )
+    print(f"one answer, dropout off:  validation {asked.valid:.4f}")
+    print(f"mean of ten, dropout on:  validation {results['MC dropout'].valid:.4f}")
+
+# %% [markdown] tags=["exercise"]
+# ### 7 · In a hurry: 1cycle (exercise 8f)
+#
+# *15 minutes.* **What.** Write `one_cycle_rate`: the learning rate at a step. Over the first 45 % of the steps it rises from a tenth of `max_lr` to `max_lr`, over the next 45 % it falls back to
+# the tenth, and over the last 10 % from there to a thousandth of the tenth. All in straight lines.
+#
+# **Why.** High rates are fast and can be passed through where they cannot be kept. But how high? Lesson 08's finder says, before the training starts.
+
+
+# %% tags=["exercise"]
+def one_cycle_rate(step, total_steps, max_lr):
+    """The learning rate at a step, counted from 0, of so many."""
+    ...
+
+
+# %% tags=["solution"]
+def one_cycle_rate(step, total_steps, max_lr):
+    """The learning rate at a step, counted from 0, of so many."""
+    shares, rates = [0, 0.45, 0.9, 1], [max_lr / 10, max_lr, max_lr / 10, max_lr / 10_000]
+    return np.interp(step / total_steps, shares, rates)
+
+
+# %% tags=["check"]
+check("one_cycle_rate")
+
+# %% [markdown] tags=["solution"]
+# First the finder, on the net with alpha dropout, with plain gradient descent and batches of 128.
+
+# %% tags=["solution"]
+lesson.set_seed()
+net = compiled(selu_net(0.1), keras.optimizers.SGD())
+found = lr_find(
+    net,
+    scaled[0],
+    y_train,
+    batch_size=128,
+    start_lr=1e-5,
+    end_lr=1,
+    num_iter=40 if lesson.quick else 350,
+    seed=lesson.seed,
+)
+
+# %% tags=["solution", "figure"]
+ax = found.plot()
+ax.axvline(0.05, color="black", linestyle="--")
+ax.annotate("the chapter's 0.05", (0.05, 1.05), xycoords=("data", "axes fraction"), ha="center")
+ax.set(title="Where the loss falls, and where it turns\n", ylim=(1.4, 4))
+plt.show()
+
+# %% [markdown]
+# The chapter takes 0.05 at the top, batches of 128, plain gradient descent, fifteen epochs. The course's `OneCycle` draws the same three lines inside TensorFlow; here nothing is stopped early and
+# nothing but the last epoch counts, for the cycle is made to end there. A minute or two.
+
+# %% tags=["uses-answer"]
+epochs = lesson.epochs(15)
+steps = int(np.ceil(len(y_train) / 128)) * epochs
+cycle = OneCycle(
+    max_lr=0.05,
+    total_steps=steps,
+    pct_start=0.45,
+    anneal_strategy="linear",
+    div_factor=10,
+    final_div_factor=1000,
+    three_phase=True,
+)
+
+
+def logs_only(folder):
+    return [keras.callbacks.TensorBoard(folder / "logs")]
+
+
+lesson.set_seed()
+hurry = dict(callbacks=logs_only, epochs=15, batch_size=128)
+train("1cycle", selu_net(0.1), keras.optimizers.SGD(cycle), scaled, **hurry)
+
+# %% tags=["solution", "figure"]
+fig, ax = plt.subplots(figsize=(7.2, 3.6))
+at = np.arange(0, steps, max(1, steps // 200))
+ax.plot(at, [one_cycle_rate(k, steps, 0.05) for k in at], color="#0072B2", label="ours, by the card")
+ax.plot(at, [float(cycle(k)) for k in at], "--", color="#D55E00", linewidth=3, label="OneCycle")
+ax.set(xlabel="step", ylabel="learning rate", title="The same cycle, written twice")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# ## The comparison
+#
+# All that was trained, in one table: how many epochs to the model that was kept, how long an epoch took (the median, validation included), how long it took to get there, and how good the
+# model is, on the images that chose it and on images that did not. (TensorFlow needs some seconds more to build the programs of each net; they are left out.)
+
+# %% tags=["uses-answer"]
+print("                      epochs   s/epoch   seconds   validation     test")
+for name, result in results.items():
+    print(
+        f"{name:20}{result.epochs:8}{result.run.seconds_per_epoch:10.2f}{result.seconds:10.0f}"
+        f"{result.valid:13.4f}{result.test:9.4f}"
+    )
+
+# %% tags=["uses-answer", "figure", "cover"]
+fig, ax = plt.subplots(figsize=(8.6, 5.2))
+for name, result in results.items():
+    if name != "MC dropout":  # it has no training of its own
+        history = result.run.history["val_accuracy"]
+        clock = result.run.seconds_per_epoch * np.arange(1, len(history) + 1)
+        ax.plot(clock, history, color=shade[name], linewidth=1, alpha=0.6)
+    style = dict(color=shade[name], markersize=10, linestyle="none")
+    ax.plot(result.seconds, result.valid, "D" if name == "MC dropout" else "o", label=name, **style)
+    ax.plot(result.seconds, result.test, "x", markeredgewidth=2.5, **style)
+ax.plot([], [], "x", color="grey", markersize=10, markeredgewidth=2.5, label="on test images")
+ax.set(xlabel="seconds of training", ylabel="accuracy", ylim=(0.3, None), xlim=(0, None))
+ax.set_title("Six nets: accuracy against time (thin line: validation, epoch by epoch)")
+ax.yaxis.set_major_formatter(PercentFormatter(1))
+ax.legend(loc="lower right")
+lesson.save_figure(fig, "six-nets")
+plt.show()
+
+# %% tags=["solution"]
+for number, name in enumerate(results, start=1):  # in the chapter's order
+    lesson.record(f"S5.cG{number}", val_accuracy=results[name].valid)
+
+measure = {name: name.lower().replace(" ", "_").replace("1cycle", "one_cycle") for name in results}
+lesson.record("S5.cG7", **{measure[name]: result.valid for name, result in results.items()})
+
+first_three = {name: results[name] for name in ("plain", "batch normalization", "SELU")}
+lesson.record(
+    "S5.cG8",
+    **{f"{measure[name]}_epochs": result.epochs for name, result in first_three.items()},
+    **{f"{measure[name]}_seconds": result.seconds for name, result in first_three.items()},
+)
+dropped, hurried = (results[name].run.seconds_per_epoch for name in ("alpha dropout", "1cycle"))
+lesson.record("S5.cG9", times_faster=dropped / hurried)
+
+# %% [markdown]
+# ## Verdicts
+#
+# What the chapter prints for its exercise, measured over several seeds on two software stacks, in full mode on the real CIFAR-10.
+
+# %% tags=["verdicts", "nbval-check-output"]
+lesson.verdicts("11_deep_net_on_cifar10")
