@@ -26,7 +26,7 @@
 # | **The ideas** | [layer](https://arxiv.org/abs/1607.06450), [instance](https://arxiv.org/abs/1607.08022) and [group](https://arxiv.org/abs/1803.08494) normalization |
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) a minute or two |
 
-# %%
+# %% tags=["needed"]
 from course_utils.lesson import FAST_CONV, Lesson
 
 lesson = Lesson("03_normalization_layers")
@@ -616,8 +616,8 @@ lesson.record(
 #
 # The left panel, with the source's own net, has a surprise. At small batches *both* normalized nets fall behind the plain one, although group
 # normalization never looks at the batch, and batch normalization has over a thousand values behind each mean. So the batch's
-# statistics cannot be the whole story. A suspect: a normalized signal is several times larger, and with it what one of Adam's steps does. Exercise 2
-# questions it. Which of the two normalizations is ahead there is for the ledger to say.
+# statistics cannot be the whole story. A suspect: a normalized signal is several times larger, and with it what one of Adam's steps does. Question 4
+# is how to examine it. Which of the two normalizations is ahead there is for the ledger to say.
 #
 # The rule to keep is not “batches under sixteen are bad”. It is: **count the values behind a mean.** In a deep convolutional net they become
 # few towards the end, where the pictures have shrunk to a few pixels and batches are small because the net is large. That is
@@ -647,18 +647,208 @@ lesson.verdicts("S2")
 # `GroupNormalization(groups=-1)` for instance normalization; the Addons layers of this lesson are a thin coat around it. Transformers use
 # layer normalization over the last axis (or its simpler sister, `RMSNormalization`), diffusion models and
 # detectors group normalization.
+
+# %% [markdown]
+# ## Questions
 #
+# Answer in a sentence or two before you unfold ours.
+#
+# **1.** You put `InstanceNormalization()` after a dense layer of 128 units, whose activations have the shape (batch, 128). There are ten
+# classes, equally frequent, and the loss stays near $\ln 10$ from the first epoch to the last. What has happened?
+#
+# <details><summary>An answer</summary>
+#
+# Count the values behind each mean: one example, one channel and no positions, so a single value. It is its own mean, and the layer puts out
+# $\beta$ whatever the image shows. What follows can only learn how often each class occurs, and for ten equally frequent classes that is
+# a loss of $\ln 10$. Layer normalization, or group normalization with a few groups, has values to average over here.
+#
+# </details>
+#
+# **2.** On the same images, the log of an epoch shows a lower accuracy than `evaluate` right after it. The lesson gave one reason; this
+# net has a second. Which is it, and how would you tell their shares apart?
+#
+# <details><summary>An answer</summary>
+#
+# The log averages over the epoch, first guesses included. And in training dropout is at work, in `evaluate` it is not. After the epoch, compute the
+# accuracy with `training=True` and the weights as they are: from there to `evaluate` is dropout's share, from the log to
+# there is the running mean's. With batch normalization there would be a third: the statistics of the batch against the running averages.
+#
+# </details>
+#
+# **3.** RMS normalization divides by the root of the mean square and subtracts nothing. You add the same constant to all features of an
+# example, and then multiply them all by ten. Which of the two does layer normalization notice, and which RMS normalization?
+#
+# <details><summary>An answer</summary>
+#
+# Layer normalization notices neither: the constant goes with the mean, the factor with the deviation. RMS normalization notices the constant,
+# for no mean takes it away, and it changes the mean square as well. The factor leaves both cold, as long as $\varepsilon$ is small beside
+# what it is added to.
+#
+# </details>
+#
+# **4.** The suspect of the left panel: a normalized signal is several times larger, and with it what one of Adam's steps does. You repeat
+# the panel at a batch size of two with a tenth of Adam's rate. What do you expect of the three nets if the suspect is guilty, and what if the
+# batch's statistics are?
+#
+# <details><summary>An answer</summary>
+#
+# If steps were too long for the normalized nets, both gain from shorter ones; the plain net, whose steps were not too long, gets less far in
+# as many and loses. If the batch's statistics were to blame, group normalization, which never looks at the batch, would have no
+# more reason to gain than the plain net. Two suspects, two predictions: that makes the experiment worth running.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. **Name that layer** (10 minutes). Draw `plotting.normalization_axes((4, 5, 6), axes=0)` and describe in one sentence which
-#    layer it would be. For which kind of input does batch normalization do just that? *Check:* 30 means of 4 cells each.
-# 2. **Question the suspect** (20 minutes). Repeat the left panel at a batch size of two with Adam's rate at 0.0001 instead of
-#    0.001. Predict first: if the suspect is guilty, which lines move, and which way? *Check:* both normalized nets rise, and the
-#    plain one falls.
-# 3. **How small is too small?** (30 minutes). Put a `MaxPooling2D(8)` between the convolution and the normalization, so that nine
-#    values per image and channel remain, and repeat the left panel. Predict first, by counting. *Check:* at batch size 2 your
-#    count is 18 values behind each mean.
+# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
+# [a notebook of their own](solutions/03_normalization_layers.ipynb); any code that does what the card asks passes.
+
+# %% tags=["given"]
+import keras
+import numpy as np
+
+from course_utils.addons import GroupNormalization, InstanceNormalization
+from course_utils.checks import check
+
+# %% [markdown] tags=["exercise"]
+# ### 1 · Count before you normalize
 #
+# *10 minutes.* **What.** Write `values_per_mean`: how many values stand behind each mean, for activations of any shape (batch first, channels
+# last). `axes` are those the mean goes over; negative ones count from the end, and there may be none. With `groups`, the channels are split
+# into so many groups, and a mean goes over the channels of its group as well.
+#
+# **Why.** This is the number that tells you where a normalization will be noisy, before you train anything.
+
+
+# %% tags=["exercise"]
+def values_per_mean(shape, axes, groups=None):
+    """How many values share a mean; shape and axes: tuples of int. Groups split the last axis."""
+    ...
+
+
+# %% tags=["solution"]
+def values_per_mean(shape, axes, groups=None):
+    """How many values share a mean; shape and axes: tuples of int. Groups split the last axis."""
+    count = 1
+    for axis in axes:
+        count *= shape[axis]
+    return count if groups is None else count * (shape[-1] // groups)
+
+
+# %% tags=["check"]
+check("values_per_mean")
+
+# %% tags=["solution"]
+stages = [(112, 112, 64), (56, 56, 256), (28, 28, 512), (14, 14, 1024), (7, 7, 2048), (2048,)]
+print("two images in a ResNet-50      batch   32 groups   instance")
+for stage in stages:
+    shape = (2, *stage)
+    positions = tuple(range(1, len(shape) - 1))
+    batch = values_per_mean(shape, (0, *positions))
+    group = values_per_mean(shape, positions, groups=32)
+    instance = values_per_mean(shape, positions)
+    print(f"activations {shape!s:22}{batch:9,}{group:12,}{instance:11,}")
+
+# %% [markdown] tags=["solution"]
+# The shapes are those of a ResNet-50 for images of 224×224 pixels, from its first convolution to the pooling at its end. At the start both
+# batch and group normalization have plenty. Towards the end the pictures shrink and the channels become more: batch normalization is left
+# with the two images, group normalization with its channels. Instance normalization ends with a single value, and that is its own mean.
+
+# %% [markdown] tags=["exercise"]
+# ### 2 · Group normalization in a few lines
+#
+# *20 minutes.* **What.** Write `group_normalize` for arrays of any rank: batch on axis 0, channels on `axis`, everything else positions. The
+# channels are split into `groups` of neighbours; each group of each example is standardized over its channels and positions, with
+# $\varepsilon$ added to the variance. No $\gamma$, no $\beta$.
+#
+# **Why.** With one group it is layer normalization, with a group for each channel instance normalization: three layers for
+# one. And you meet the reshape that goes wrong without an error message.
+
+
+# %% tags=["exercise"]
+def group_normalize(x, groups, axis=-1, epsilon=1e-3):
+    """Standardize x, (batch, ...), within each of so many groups of channels; gives an array of x's shape."""
+    ...
+
+
+# %% tags=["solution"]
+def group_normalize(x, groups, axis=-1, epsilon=1e-3):
+    """Standardize x, (batch, ...), within each of so many groups of channels; gives an array of x's shape."""
+    first = np.moveaxis(x, axis, 1)  # batch, channels, positions
+    split = first.reshape(len(x), groups, -1)  # a row for each group: its channels are neighbours
+    mean, variance = split.mean(axis=2, keepdims=True), split.var(axis=2, keepdims=True)
+    normalized = (split - mean) / np.sqrt(variance + epsilon)
+    return np.moveaxis(normalized.reshape(first.shape), 1, axis)
+
+
+# %% tags=["check"]
+check("group_normalize")
+
+# %% tags=["solution"]
+rng = np.random.default_rng(42)
+x = rng.normal(size=(8, 26, 26, 10)) * np.arange(1, 11)  # each channel is stronger than the one before
+print("          like the layer   deviation of each channel")
+for groups in (1, 2, 5, 10):
+    y = group_normalize(x, groups)
+    layer = GroupNormalization(groups=groups, axis=3)
+    alike = np.allclose(y, layer(x.astype("float32")), atol=1e-4)
+    print(
+        f"groups={groups:<2}{alike!s:>15}   ", *(f"{deviation:4.1f}" for deviation in y.std(axis=(0, 1, 2)))
+    )
+
+# %% [markdown] tags=["solution"]
+# Ten channels go in, each stronger than the one before. With a single group their order of strength survives. With more groups it survives within
+# a group only, and starts anew with the next. With a group for each channel it is gone: every channel comes out with the same deviation. The
+# number of groups says how much of what channels mean *beside each other* the net may keep.
+
+# %% [markdown] tags=["exercise"]
+# ### 3 · Which axes?
+#
+# *25 minutes.* **What.** Write `averaged_axes`, which finds out by poking which axes a layer averages over: the axes along which a change of
+# one cell reaches *other* cells. `layer` takes an array of the given shape and gives one of the same shape; you cannot look inside. In group
+# normalization the channels' axis counts, although only some of the channels answer. A layer without any average has no axes.
+#
+# **Why.** Documentation describes `axis` in words, and not every layer means the same by it. A poke cannot be misread.
+
+
+# %% tags=["exercise"]
+def averaged_axes(layer, shape):
+    """The axes, as a tuple of int, along which a change of one cell of the inputs reaches other cells."""
+    ...
+
+
+# %% tags=["solution"]
+def averaged_axes(layer, shape):
+    """The axes, as a tuple of int, along which a change of one cell of the inputs reaches other cells."""
+    x = np.random.default_rng(0).normal(size=shape).astype("float32")
+    poked = x.copy()
+    poked[(0,) * len(shape)] += 1.0
+    change = np.abs(np.array(layer(poked)) - np.array(layer(x)))
+    answering = np.argwhere(change > 1e-7)  # a row for each answering cell: its place on every axis
+    return tuple(axis for axis in range(len(shape)) if answering[:, axis].any())
+
+
+# %% tags=["check"]
+check("averaged_axes")
+
+# %% tags=["solution"]
+for layer in [
+    keras.layers.LayerNormalization(axis=3),
+    keras.layers.UnitNormalization(axis=3),
+    keras.layers.BatchNormalization(axis=3),
+    InstanceNormalization(axis=3),
+    GroupNormalization(groups=2, axis=3),
+]:
+    axes = averaged_axes(lambda x, layer=layer: layer(x, training=True), (4, 5, 5, 6))
+    print(f"{type(layer).__name__:22} with axis=3 averages over the axes {axes}")
+
+# %% [markdown] tags=["solution"]
+# The same argument, opposite meanings. Layer normalization, and unit normalization, which divides by the length, average *over* the axis that you name.
+# Batch and instance normalization average over others and keep this one apart. Group normalization splits it, and a mean goes over a part of
+# it. None of them complains when you meant the other.
+
+# %% [markdown]
 # ## References
 #
 # - J. L. Ba, J. R. Kiros, G. E. Hinton, *Layer Normalization*, 2016, [arXiv:1607.06450](https://arxiv.org/abs/1607.06450):

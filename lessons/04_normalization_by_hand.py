@@ -26,7 +26,7 @@
 # | **The idea** | Ioffe & Szegedy 2015, [*Batch Normalization*](https://arxiv.org/abs/1502.03167) · Ba, Kiros & Hinton 2016, [*Layer Normalization*](https://arxiv.org/abs/1607.06450) · Salimans & Kingma 2016, [*Weight Normalization*](https://arxiv.org/abs/1602.07868) |
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
 
-# %%
+# %% tags=["needed"]
 from course_utils.lesson import FAST_CONV, Lesson
 
 lesson = Lesson("04_normalization_by_hand")
@@ -202,7 +202,7 @@ class WeightNorm:
 # Of the gradient it keeps what neither shifts nor stretches all of $t$: the layer would undo both anyway.
 
 
-# %%
+# %% tags=["needed"]
 class Standardize:
     def __init__(self, w, axis):
         self.p = {"w": w.copy(), "gamma": np.ones_like(w[0]), "beta": np.zeros_like(w[0])}
@@ -231,7 +231,7 @@ class Standardize:
 # memo has none at all; we will see what that means.)
 
 
-# %%
+# %% tags=["needed"]
 class Normalized(Standardize):
     def backward(self, dy):
         dt_hat = self.p["gamma"] * dy
@@ -384,7 +384,7 @@ print(f"{'batch normalization, tempting gradient':46}{worst_difference(wrong, x,
 
 # %% [markdown]
 # It fails loudly. Written in Keras nobody would make this mistake; in a hand-written layer, or in one with a
-# misplaced `stop_gradient`, it stays unseen, since the net learns all the same, only less well (exercise 1).
+# misplaced `stop_gradient`, it stays unseen, since the net learns all the same, only less well (question 1).
 #
 # ## The same numbers, step by step
 #
@@ -616,7 +616,7 @@ print("(median over the units, at the start)")
 # %% [markdown]
 # So "learns faster at rate 0.1" is true and is not the whole truth. Normalization sets the scale of a step,
 # unit by unit, so that a rate need not be found by trial. What the memo compares is normalization against a rate
-# that was too small for the plain net. A fair comparison tunes the rate for each (exercise 2).
+# that was too small for the plain net. A fair comparison tunes the rate for each (question 2).
 
 # %% [markdown]
 # ## The memo's slips
@@ -992,18 +992,266 @@ lesson.verdicts("S3")
 # `LayerNormalization`, and let automatic differentiation do the rest; Keras calls ε 1e-3 in both. Layer normalization and its
 # relatives are the standard in transformers, batch normalization lives on in convolutional nets. For weight normalization
 # the course brings a layer (lesson 05). By hand is for learning, and for the day when a library has your layer wrong.
+
+# %% [markdown]
+# ## Questions
 #
+# Answer in a sentence or two before you unfold ours.
+#
+# **1.** You train with the tempting gradient beside the right one, from the same weights and on the same batches. What agrees at the first step, which
+# gradients are wrong, and why does the net learn at all?
+#
+# <details><summary>An answer</summary>
+#
+# The forward pass is the same, so the first losses are equal. So are the gradients of $\gamma$, $\beta$ and the layer above, which need no
+# path through $\mu$ and $\sigma$. Wrong is $\bar t$, and with it $\bar w$ and all that lies below. The wrong $\bar t$ is the right
+# one and two parts more, along the ones and along $\hat t$. The net learns from what is right in it.
+#
+# </details>
+#
+# **2.** To be fair, you try four rates for each method and keep the one with the best test accuracy after 2,000 steps. What could a referee
+# still object to?
+#
+# <details><summary>An answer</summary>
+#
+# The test images chose the rate, so they are no longer images that the choice has not seen; hold some of the training images out for it. Where the
+# best rate is the largest or smallest that you tried, a better one may lie beyond. The best rate after 2,000 steps need not be
+# the best after 100. And one seed does not tell a better rate from a lucky one.
+#
+# </details>
+#
+# **3.** Scaling a column of $w$ does not change what batch normalization puts out, but for $\varepsilon$. What does that say about
+# $\bar w \cdot w$, column by column, and about the length of the column as gradient descent goes on?
+#
+# <details><summary>An answer</summary>
+#
+# Along the column itself the loss does not change, so the gradient has no part in that direction: $\bar w \cdot w = 0$. A step at right angles
+# makes the column longer, by Pythagoras. And the gradient is inversely proportional to its length, so the
+# longer the column, the shorter the steps: a rate that falls by itself. The direction $v$ of weight normalization behaves alike.
+#
+# </details>
+#
+# **4.** Our normalized layers have $\gamma$ and $\beta$, but add no bias $b$ to $t$. What would be the gradient of such a bias in batch
+# normalization, and what in layer normalization?
+#
+# <details><summary>An answer</summary>
+#
+# In batch normalization zero: $\bar b$ sums $\bar t$ over the examples, and the formula has taken that mean out. The unit's own mean removes the
+# bias at once. Layer normalization takes the mean over the units, so only what all units' biases have in common is removed: their
+# gradients add up to zero, and each by itself need not be zero.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. **The tempting gradient, trained** (10 minutes). Give `Tempting.backward` its missing `return`, train it beside
-#    batch normalization and compare the losses. Try rates of 0.1 and 0.5. *Check:* at the first step, before any update, both
-#    losses are equal.
-# 2. **To each its rate** (20 minutes). Train all five nets with rates of 0.03, 0.1, 0.3 and 1, and keep for each method its
-#    best. Does the order of the five curves survive? *Check:* the column for 0.1 repeats the table in this lesson.
-# 3. **At right angles** (10 minutes). Scaling a column of $w$ does not change what batch normalization puts out. What does that say about
-#    $\bar w \cdot w$, column by column? *Check:* for `checked["batch normalization"]` each of the 128 dot products is
-#    nearly zero beside $\lVert\bar w\rVert\,\lVert w\rVert$, and for the plain net they are not.
+# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
+# [a notebook of their own](solutions/04_normalization_by_hand.ipynb); any code that does what the card asks passes.
+
+# %% tags=["given"]
+import matplotlib.pyplot as plt
+import numpy as np
+
+from course_utils.checks import check
+from course_utils.data import load_mnist
+
+# %% [markdown] tags=["exercise"]
+# ### 1 · Gradients without a formula
 #
+# *15 minutes.* **What.** Write `numerical_gradient`: the gradient of `loss`, a function from an array to a number, at `x`. Move one entry a
+# small step up and a small step down, and divide the difference of the losses by the distance between the two; then the next entry. `x` may
+# have any shape, single precision, or whole numbers, and is to be left as it is.
+#
+# **Why.** Our derivations had automatic differentiation to check them. This check needs no framework, and
+# it does not ask how the function was written.
+
+
+# %% tags=["exercise"]
+def numerical_gradient(loss, x, step=1e-6):
+    """The gradient of loss at x by differences of both sides: an array of x's shape, in double precision."""
+    ...
+
+
+# %% tags=["solution"]
+def numerical_gradient(loss, x, step=1e-6):
+    """The gradient of loss at x by differences of both sides: an array of x's shape, in double precision."""
+    gradient = np.zeros(x.shape)
+    for place in np.ndindex(x.shape):
+        up, down = x.astype("float64"), x.astype("float64")
+        up[place] += step
+        down[place] -= step
+        gradient[place] = (loss(up) - loss(down)) / (2 * step)
+    return gradient
+
+
+# %% tags=["check"]
+check("numerical_gradient")
+
+# %% tags=["solution"]
+rng = np.random.default_rng(42)
+x, dy, w = rng.normal(size=(6, 5)), rng.normal(size=(6, 4)), rng.normal(size=(5, 4))
+
+
+def by_hand(axis):
+    layer = Normalized(w, axis)
+    layer.forward(x)
+    layer.backward(dy)
+    return layer.grad["w"]
+
+
+def by_differences(axis, precision="float64", step=1e-6):
+    x_there, dy_there = x.astype(precision), dy.astype(precision)
+    return numerical_gradient(
+        lambda w: (dy_there * Normalized(w.astype(precision), axis).forward(x_there)).sum(), w, step
+    )
+
+
+# %% tags=["solution"]
+def relative_error(axis, *options):
+    exact = by_hand(axis)
+    return np.abs(by_differences(axis, *options) - exact).max() / np.abs(exact).max()
+
+
+print(f"batch normalization, by hand and by differences: {relative_error(axis=0):.0e} apart")
+print(f"layer normalization, by hand and by differences: {relative_error(axis=1):.0e} apart")
+
+# %% tags=["solution"]
+steps = 10.0 ** np.arange(-9, 0.5, 0.5)
+fig, ax = plt.subplots()
+for precision, marker, colour in [("float32", "s", "#D55E00"), ("float64", "o", "#0072B2")]:
+    errors = [relative_error(1, precision, step) for step in steps]
+    label = {"float32": "single precision", "float64": "double precision"}[precision]
+    ax.loglog(steps, errors, marker=marker, color=colour, label=label)
+ax.set(xlabel="step", ylabel="worst relative error of the gradient", ylim=(1e-12, 1e3))
+ax.set_title("Short steps drown in rounding, long ones leave the tangent")
+ax.legend()
+plt.show()
+
+# %% [markdown] tags=["solution"]
+# Read it from the right. First the error falls with the square of the step: the curvature cancels between the two sides, and what is left is how the
+# curvature changes. Then rounding takes over, and the shorter the step, the more the division blows it up. In double precision there is
+# plenty of room between the two, in single precision little. So a check by differences wants double precision.
+
+# %% [markdown] tags=["exercise"]
+# ### 2 · The gradient of RMS normalization
+#
+# *25 minutes.* **What.** RMS normalization divides each example by $r = \sqrt{\langle x^2\rangle + \varepsilon}$, with the mean over its
+# features, and subtracts nothing: $y = \gamma\,x/r$. Write `rms_backward`, which gets $\bar y$ and gives $\bar x$ and $\bar\gamma$. Count the
+# paths from $x_i$ to the loss before you derive anything; exercise 1 tells you whether you found them all.
+#
+# **Why.** It is the normalization of many large language models. And a derivation that you have only read is not yet yours.
+
+
+# %% tags=["exercise"]
+def rms_backward(dy, x, gamma, epsilon=1e-6):
+    """dx and dgamma from dy, for y = gamma * x / r; dy, x, dx: (examples, features), gamma: (features,)."""
+    ...
+
+
+# %% tags=["solution"]
+def rms_backward(dy, x, gamma, epsilon=1e-6):
+    """dx and dgamma from dy, for y = gamma * x / r; dy, x, dx: (examples, features), gamma: (features,)."""
+    r = np.sqrt((x**2).mean(axis=1, keepdims=True) + epsilon)
+    x_hat = x / r
+    dx_hat = gamma * dy
+    stretch = (dx_hat * x_hat).mean(axis=1, keepdims=True)
+    return (dx_hat - x_hat * stretch) / r, (dy * x_hat).sum(axis=0)
+
+
+# %% tags=["check"]
+check("rms_backward")
+
+# %% tags=["solution"]
+x, dy = rng.normal(1, 1, (200, 8)), rng.normal(size=(200, 8))
+layer_norm = Normalized(np.eye(8), axis=1)  # with w = 1 its t is x
+layer_norm.forward(x)
+gradients = {"RMS": rms_backward(dy, x, np.ones(8))[0], "layer": layer_norm.backward(dy)}
+
+
+def largest_cosine(a, b):
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return np.abs((a * b).sum(axis=1) / lengths).max()
+
+
+print("normalization   gradient and x   gradient and (1, …, 1)   (largest cosine over 200 examples)")
+for name, dx in gradients.items():
+    print(f"{name:14}{largest_cosine(dx, x):16.3f}{largest_cosine(dx, np.ones_like(x)):25.3f}")
+
+# %% [markdown] tags=["solution"]
+# Two paths: through $x_i$ itself, and through $r$. What the layer ignores, its gradient leaves out. Stretching an example changes nothing in either
+# layer, so both gradients stand at right angles to $x$. Shifting it changes nothing in layer normalization only, and only its gradient stands at
+# right angles to the ones as well. The mean that is not taken is the term that is missing from the formula.
+
+# %% [markdown] tags=["exercise"]
+# ### 3 · Statistics for inference
+#
+# *20 minutes.* **What.** Of each batch you have kept three things: the mean of every unit, its variance, and how many images there were. Write
+# `pooled_statistics`, which gives the mean and the variance over *all* images, as if you had kept them. It has to be exact, for batches of
+# different sizes and however they were put together.
+#
+# **Why.** Batch normalization needs these two at inference, and the images never fit into memory at once. The lesson's running
+# statistics average the batches' variances. Is that the variance of all?
+
+
+# %% tags=["exercise"]
+def pooled_statistics(means, variances, sizes):
+    """Mean and variance of all images, (units,) each; means, variances: (batches, units), sizes: (batches,)."""
+    ...
+
+
+# %% tags=["solution"]
+def pooled_statistics(means, variances, sizes):
+    """Mean and variance of all images, (units,) each; means, variances: (batches, units), sizes: (batches,)."""
+    share = (sizes / sizes.sum())[:, None]
+    mean = (share * means).sum(axis=0)
+    within = (share * variances).sum(axis=0)
+    between = (share * (means - mean) ** 2).sum(axis=0)
+    return mean, within + between
+
+
+# %% tags=["check"]
+check("pooled_statistics")
+
+# %% tags=["solution"]
+mnist = lesson.data(load_mnist())
+images = mnist.x_train.reshape(len(mnist.x_train), -1) / np.float32(255)
+t = images @ rng.normal(0, 784**-0.5, (784, 128)).astype("float32")  # what a first layer would normalize
+
+
+def estimates(order, size):
+    batches = t[order[: len(order) // size * size]].reshape(-1, size, t.shape[1]).astype("float64")
+    means, variances = batches.mean(axis=1), batches.var(axis=1)
+    pooled = pooled_statistics(means, variances, np.full(len(means), size))[1]
+    true = batches.var(axis=(0, 1))
+    return variances.mean(axis=0) / true, pooled / true
+
+
+# %% tags=["solution"]
+sizes = [2**k for k in range(0, 7 if lesson.quick else 11)]
+orders = {"random": rng.permutation(len(t)), "sorted by digit": np.argsort(mnist.y_train, kind="stable")}
+found = {name: np.array([estimates(order, size) for size in sizes]) for name, order in orders.items()}
+gap = max(np.abs(ratios[:, 1] - 1).max() for ratios in found.values())
+print(f"pooled, in either order: every unit within {gap:.0e} of its true variance, relatively")
+
+# %% tags=["solution"]
+fig, ax = plt.subplots()
+for (name, ratios), marker, colour in zip(found.items(), "os", ("#0072B2", "#D55E00")):
+    averaged, pooled = np.median(ratios, axis=2).T
+    ax.plot(sizes, averaged, marker=marker, color=colour, label=f"variances averaged, {name}")
+ax.plot(sizes, pooled, "D--", color="black", markerfacecolor="white", label="pooled, sorted by digit")
+ax.set_xscale("log", base=2)
+ax.set_xticks(sizes[::2], sizes[::2])
+ax.set(xlabel="images in a batch", ylabel="estimated ÷ true variance", ylim=(0, 1.1))
+ax.set_title("What the batches' means differ by is missing from the average")
+ax.legend(loc="lower right")
+plt.show()
+
+# %% [markdown] tags=["solution"]
+# Each point is the median over the 128 units. Averaged variances leave out how the batches' means differ. In random order that matters for small
+# batches: with $m$ images the share $1/m$ is missing, and the factor $m/(m-1)$ of Ioffe and Szegedy makes up for it. Sorted by digit a gap stays
+# at every size drawn here, for what tells the digits apart lies *between* the batches. Pooled, nothing is missing in either order.
+
+# %% [markdown]
 # ## References
 #
 # - S. Ioffe, C. Szegedy, *Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift*,

@@ -1,0 +1,234 @@
+"""Checks of lesson 03: normalization layers."""
+
+import math
+
+import numpy as np
+
+from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+
+
+@exercise
+def values_per_mean(answer):
+    """Count for every normalization of the lesson, batches of one and dense layers included."""
+    tried = [
+        ((4, 5, 7, 12), (0, 1, 2), None),
+        ((4, 5, 7, 12), (1, 2, 3), None),
+        ((4, 5, 7, 12), (1, 2), None),
+        ((4, 5, 7, 12), (1, 2), 3),
+        ((1, 6, 6, 8), (1, 2), 8),
+        ((3, 6, 6, 8), (1, 2), 1),
+        ((1, 128), (0,), None),
+        ((16, 9, 6), (-1,), None),
+        ((16, 128), (), 8),
+    ]
+    for shape, axes, groups in tried:
+        lengths = [shape[axis] for axis in axes]
+        kept = [
+            length for axis, length in enumerate(shape) if axis not in axes and axis - len(shape) not in axes
+        ]
+        behind, channels = math.prod(lengths), shape[-1]
+        mistakes = {
+            "that is how many means there are, not how many values each is of": math.prod(kept),
+            "the lengths multiply: each place on one axis goes with every place on the others": sum(lengths),
+        }
+        what = f"the values behind each mean, for the shape {shape} and the axes {axes}"
+        if 0 not in axes:
+            mistakes["a mean goes over the batch only if its axis, 0, is among `axes`"] = behind * shape[0]
+        if min(axes, default=0) < 0:
+            after = math.prod(shape[axis] for axis in axes if axis >= 0)
+            mistakes["a negative axis counts from the end; you left it out"] = after
+        arguments = [shape, axes]
+        if groups is not None:
+            what += f" in {groups} groups"
+            arguments.append(groups)
+            mistakes = {
+                "the group counts as well: all of its channels share the mean": behind,
+                "`groups` is how many groups there are; a group has fewer channels": behind * groups,
+                "you count all channels; a mean is taken over those of one group": behind * channels,
+                "that is how many means there are, not how many values each is of": math.prod(kept[:-1])
+                * groups,
+            }
+            behind *= channels // groups
+        same(what, call(answer, *arguments), behind, mistakes=mistakes)
+    return "The counts agree for images, sequences and dense layers, for groups, and for a batch of one."
+
+
+@exercise
+def group_normalize(answer):
+    """Compare with sums over the cells of each group, for channels on any axis."""
+    rng = np.random.default_rng(2)
+    tried = [
+        ((4, 5, 3, 6), 3, -1, 1e-3),
+        ((2, 6, 4), 2, 1, 1e-3),
+        ((3, 12), 4, -1, 0.1),
+        ((1, 4, 5, 5), 2, 1, 1e-5),
+        ((2, 3, 8, 5), 8, -2, 1e-3),
+        ((2, 5, 4), 1, 2, 1e-3),
+        ((3, 6), 6, 1, 1e-3),
+    ]
+    for shape, groups, axis, epsilon in tried:
+        # Groups of different means and deviations; with these deviations, epsilon counts.
+        channels = np.moveaxis(np.zeros(shape), axis, -1)
+        channels = channels + rng.normal(size=shape[axis]) + rng.normal(0, 0.08, channels.shape)
+        x = np.moveaxis(channels, -1, axis).copy()
+        _compare_groups(answer, x, groups, axis, epsilon)
+    x = rng.normal(size=(2, 3, 4))
+    x[..., :2] = 5.0
+    _compare_groups(answer, x, 2, -1, 1e-3, " whose first group is constant")
+    mine = x.copy()
+    call(lambda: answer(mine, 2, -1, 1e-3), what="`group_normalize`")
+    that(
+        np.array_equal(mine, x),
+        "the array `x`, after your function has run",
+        Words("what it was before"),
+        Words("other values"),
+        "you change the input in place, as `-=` and `/=` do",
+    )
+    return (
+        "As expected for images, sequences and dense layers, with channels on any axis, for a batch of one "
+        "and a constant group."
+    )
+
+
+def _compare_groups(answer, x, groups, axis, epsilon, kind=""):
+    """Demand the right values, and know those of the usual mistakes."""
+    what = f"inputs of shape {x.shape}{kind}, {groups} groups, axis={axis}, epsilon={epsilon:g}"
+    index = np.indices(x.shape)
+    example, channel, count = index[0], index[axis], x.shape[axis]
+    group = channel // (count // groups)
+    inside = (np.arange(x.ndim) > 0) & (np.arange(x.ndim) != axis % x.ndim)
+    position = np.ravel_multi_index(index[inside], np.array(x.shape)[inside]) if inside.any() else 0 * group
+
+    def by(*labels, **options):
+        return _standardized(x, labels, epsilon, **options)
+
+    mistakes = {
+        "the channels of a group are neighbours; you took every so-manyth": by(example, channel % groups),
+        "`groups` is how many groups there are, not how many channels each has": by(
+            example, channel // groups
+        ),
+        "each example has a mean of its own; you average over the batch too": by(group),
+        "the positions share the mean; you average over the channels of a group only": by(
+            example, group, position
+        ),
+        "you normalize each channel alone, which is instance normalization": by(example, channel),
+        "you normalize the whole example, which is layer normalization": by(example),
+        "the variance divides by n, not by n - 1": by(example, group, ddof=1),
+        "epsilon is added to the variance, before the root": by(
+            example, group, divisor=lambda variance: np.sqrt(variance) + epsilon
+        ),
+        "epsilon is missing": by(example, group, divisor=np.sqrt),
+        "epsilon is an argument; you add another value": by(
+            example, group, divisor=lambda variance: np.sqrt(variance + 1e-3)
+        ),
+        "you divide by the variance; take its root": by(
+            example, group, divisor=lambda variance: variance + epsilon
+        ),
+        "the mean is taken away, and nothing is divided": by(example, group, divisor=np.ones_like),
+    }
+    if axis % x.ndim != x.ndim - 1 and not x.shape[-1] % groups:
+        last = index[-1] // (x.shape[-1] // groups)
+        mistakes["the channels are on `axis`, which need not be the last"] = by(example, last)
+    expected = by(example, group)
+    found = numbers(what, call(answer, x, groups, axis, epsilon))
+    if found.shape != expected.shape:
+        cause = "bring the channels back to where they were, and the groups into one axis"
+        raise Wrong(what, Words(f"the shape {expected.shape}"), Words(f"{found.shape}"), cause)
+    same(what, found, expected, mistakes=mistakes, rtol=1e-3, atol=1e-4)
+
+
+def _standardized(x, labels, epsilon, *, ddof=0, divisor=None):
+    """Standardize among the cells whose labels agree."""
+    divisor = divisor or (lambda variance: np.sqrt(variance + epsilon))
+    cells = np.unique(np.stack([label.ravel() for label in labels], axis=1), axis=0, return_inverse=True)[1]
+    cells = cells.ravel()
+    size = np.bincount(cells)
+    centred = x.ravel() - (np.bincount(cells, x.ravel()) / size)[cells]
+    variance = np.bincount(cells, centred**2) / (size - ddof)
+    return (centred / divisor(variance)[cells]).reshape(x.shape)
+
+
+@exercise
+def averaged_axes(answer):
+    """Hand over layers that keep what they average over to themselves, and note how they are poked."""
+    image = (3, 4, 5, 6)
+    tried = [
+        ("batch normalization", image, _Layer((0, 1, 2)), (0, 1, 2)),
+        ("layer normalization of a sequence", (4, 7, 5), _Layer((2,)), (2,)),
+        ("instance normalization, scaled by 0.01", image, _Layer((1, 2), scale=0.01), (1, 2)),
+        ("group normalization, two groups", image, _Layer((1, 2), groups=2), (1, 2, 3)),
+        ("RMS normalization", (8, 10), _Layer((1,), centred=False), (1,)),
+        ("batch normalization of a dense layer", (8, 10), _Layer((0,)), (0,)),
+        ("layer normalization, a batch of one", (1, 4, 5, 6), _Layer((1, 2, 3)), (1, 2, 3)),
+        ("tanh, which averages over nothing", image, _Layer(None), ()),
+    ]
+    for name, shape, layer, axes in tried:
+        what = f"the axes for {name}, inputs of shape {shape}"
+        found = call(answer, layer, shape)
+        if isinstance(found, set | frozenset):
+            found = sorted(found)
+        found = numbers(what, found).ravel()
+        rank = len(shape)
+        is_mask = found.dtype == bool or (rank > 2 and found.size == rank and set(found.tolist()) <= {0, 1})
+        that(
+            not is_mask,
+            what,
+            Words(f"{axes}"),
+            Words(f"{tuple(found.tolist())}"),
+            "that is a yes or no for each axis; give the numbers of those with a yes",
+        )
+        given = {axis % rank for axis in found.tolist()}
+        that(
+            given == set(axes),
+            what,
+            Words(f"{axes}"),
+            Words(f"{tuple(found.tolist())}"),
+            _why(layer, given, set(axes), rank),
+        )
+    return (
+        "Seven normalizations and a layer that averages over nothing, and you told them all by poking alone."
+    )
+
+
+def _why(layer, given, axes, rank):
+    """The likely cause, from what was answered and from what the layer was shown."""
+    everything = set(range(rank))
+    changes = [a != b for a, b in zip(layer.seen, layer.seen[1:], strict=False) if a.shape == b.shape]
+    if not given:
+        if not changes:
+            return "the layer has to be called twice, without and with the poke"
+        if not any(change.any() for change in changes):
+            return "both times the layer gets the same values; `poked = x` is no copy, `x.copy()` is"
+        if all(change.all() for change in changes if change.any()):
+            return "you change every cell, and a mean takes that away again; change a single one"
+    if any(not values.any() for values in layer.seen) and not layer.centred:
+        return "you start from zeros, and a layer that only divides leaves every other cell at zero"
+    if given == everything > axes:
+        return "the poked cell itself always answers; look at the others"
+    if given == everything - axes:
+        return "those are the axes that it keeps apart; the answering cells lie along the others"
+    if layer.scale < 1 and given < axes:
+        return "with a scale of 0.01 the answers are small, and answers all the same; lower your threshold"
+    if layer.groups and given == axes - {rank - 1}:
+        return "along the channels only those of the group answer, and some are enough"
+    return ""
+
+
+class _Layer:
+    """A normalization of which one sees nothing from outside; it notes what it is given."""
+
+    def __init__(self, axes, *, groups=None, scale=1.0, centred=True):
+        self.axes, self.groups, self.scale, self.centred = axes, groups, scale, centred
+        self.seen = []
+
+    def __call__(self, inputs, training=None):
+        x = np.array(inputs, dtype="float64")
+        self.seen.append(x.copy())
+        if self.axes is None:
+            return np.tanh(x)
+        over = x.reshape(*x.shape[:-1], self.groups, -1) if self.groups else x
+        axes = (*self.axes, over.ndim - 1) if self.groups else self.axes
+        if self.centred:
+            over = over - over.mean(axis=axes, keepdims=True)
+        over = over / np.sqrt((over**2).mean(axis=axes, keepdims=True) + 1e-3)
+        return self.scale * over.reshape(x.shape)
