@@ -373,7 +373,6 @@ ledger.times()
 # %% tags=["given"]
 import keras
 import numpy as np
-from scipy import stats
 
 from course_utils.checks import check
 from course_utils.data import load_fashion_mnist
@@ -419,9 +418,10 @@ class Count(keras.callbacks.Callback):
 
 # %% tags=["solution"]
 x, count = np.zeros((1000, 1), "float32"), Count()
-for batch_size, together in [(32, 1), (32, 7), (32, 50), (300, 50)]:
+for batch_size, settings in [(32, {}), (32, {"steps_per_execution": 7}), (32, FAST), (300, FAST)]:
+    together = settings.get("steps_per_execution", 1)
     net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    net.compile("sgd", "mse", steps_per_execution=together)
+    net.compile("sgd", "mse", **settings)
     net.fit(x, x, batch_size=batch_size, epochs=3, verbose=0, callbacks=[count])
     steps, calls = steps_and_calls(1000, batch_size, 3, together)
     print(f"batches of {batch_size:3}, {together:2} steps per call:", end=" ")
@@ -429,8 +429,8 @@ for batch_size, together in [(32, 1), (32, 7), (32, 50), (300, 50)]:
     print(f"{calls:2} calls, the callback counts {count.calls:2}")
 
 # %% [markdown] tags=["solution"]
-# Keras counts as we do. A thousand images in batches of 32 leave eight over, which make a step like any other. And fifty steps per
-# call are no more than a wish: an epoch with fewer steps ends its call early.
+# Keras counts as we do. A thousand images in batches of 32 leave eight over, which make a step like any other. And the fifty steps per
+# call of `FAST` (in quick mode it asks for one) are no more than a wish: an epoch with fewer steps ends its call early.
 
 # %% [markdown] tags=["exercise"]
 # ### 2 · Without looking ahead
@@ -480,7 +480,7 @@ for n in (20, 100, 500, 5_000, 50_000):
 #
 # *20 minutes.* **What.** Write `further_run`. From the results of $n$ runs it gives the range in which one more run lies with 95 % probability, if results scatter
 # normally: $m \pm t\,s\,\sqrt{1 + 1/n}$. Here $m$ is their mean, $s$ their standard deviation as a sample, and $t$ the quantile of Student's distribution with
-# $n - 1$ degrees of freedom that leaves 2.5 % above it (`stats.t.ppf`).
+# $n - 1$ degrees of freedom that leaves 2.5 % above it (`scipy.stats.t.ppf`).
 #
 # **Why.** By this range the course calls a number *reproduced* or not. Try it on `np.array(list(final.values()))`.
 
@@ -492,6 +492,9 @@ def further_run(values):
 
 
 # %% tags=["solution"]
+from scipy import stats
+
+
 def further_run(values):
     """The ends (low, high) of the 95 % range for one more value; values: an array of two or more."""
     n, mean, spread = len(values), np.mean(values), np.std(values, ddof=1)
