@@ -560,9 +560,9 @@ panels[1].legend(loc="lower right")
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# Gradient descent and momentum add up gradients and multiply by numbers. Turn the valley, and everything turns with it. Adagrad and Adam divide each weight's part by its own history: that
-# is made for steep and flat directions that are axes, and a quarter turn leaves them so. At 45° both weights see the same mixture, and Adagrad, the
-# winner in the lesson, falls behind gradient descent.
+# Gradient descent and momentum add up gradients and multiply by numbers. Turn the valley, and everything turns with it. Adagrad and Adam divide each weight's part by its own history, which
+# tells steep from flat where these are axes, as they are again after a quarter turn. At 45° both weights see a mixture. Adagrad, the winner in the lesson, then
+# goes down the wall and crawls along the floor like gradient descent, and ends behind it. (The figure shows the turned walks turned back.)
 
 # %% [markdown]
 # ## References
