@@ -347,13 +347,9 @@ for name, values in accuracy.items():
 # [a notebook of their own](solutions/07_optimizers.ipynb); any code that does what the card asks passes.
 
 # %% tags=["given"]
-import keras
-import matplotlib.pyplot as plt
 import numpy as np
-import tensorflow as tf
 
 from course_utils.checks import check
-from course_utils.data import load_fashion_mnist
 
 # %% [markdown] tags=["exercise"]
 # ### 1 · As fast as it can stand
@@ -380,6 +376,13 @@ def stable_rate(x):
 
 # %% tags=["check"]
 check("stable_rate")
+
+# %% tags=["solution"]
+import keras
+import matplotlib.pyplot as plt
+import tensorflow as tf
+
+from course_utils.data import load_fashion_mnist
 
 # %% tags=["solution"]
 fashion = lesson.data(load_fashion_mnist(validation=5_000))

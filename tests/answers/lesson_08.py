@@ -152,7 +152,15 @@ def below_zero(tf, step, peak, warmup, total):
 @wrong("WarmCosine", says="quarter of a cosine")
 @schedule
 def a_quarter(tf, step, peak, warmup, total):
-    return peak * up_and_down(tf, step, warmup, total, down=lambda tf, way: tf.cos(math.pi / 2 * way))
+    # And without an end, besides.
+    return peak * up_and_down(
+        tf,
+        step,
+        warmup,
+        total,
+        way=lambda t: (t - warmup) / (total - warmup),
+        down=lambda tf, way: tf.cos(math.pi / 2 * way),
+    )
 
 
 @wrong("WarmCosine", says="a whole wave")
