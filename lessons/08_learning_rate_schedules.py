@@ -595,12 +595,12 @@ for step in (boundaries[0], boundaries[0] + 1, boundaries[1], boundaries[1] + 1)
 # %% [markdown] tags=["exercise"]
 # ### 2 · Warm-up and half a cosine
 #
-# *20 minutes.* **What.** Write the schedule of today's large nets. From 0 in step 0 the rate rises in a straight line to `peak` in step `warmup`. From there it
+# *20 minutes.* **What.** Write the schedule of many of today's large nets. From 0 in step 0 the rate rises in a straight line to `peak` in step `warmup`. From there it
 # falls along half a cosine to 0 in step `total`, and stays there. Keras hands `__call__` the step as a tensor, of which, in a
 # training, only TensorFlow knows the value.
 #
-# **Why.** Whatever you find in a paper, you can train with it once it is a function of the step. That it has to be one of tensors is the part that
-# tutorials leave out: a schedule with an `if` can be drawn, and fails in `fit`.
+# **Why.** Whatever schedule you find in a paper, you can train with it once it is a function of the step. It has to be a function of tensors, though: a schedule
+# with an `if` can be drawn, and fails in `fit`.
 
 
 # %% tags=["exercise"]
@@ -647,19 +647,19 @@ total = 25 * 430
 ours = WarmCosine(0.05, warmup=430, total=total)
 keras_own = keras.optimizers.schedules.CosineDecay(0.0, total - 430, warmup_target=0.05, warmup_steps=430)
 apart = max(abs(float(ours(step)) - float(keras_own(step))) for step in range(0, total + 100, 25))
-print(f"Keras' own CosineDecay is never further away than {apart:.0e}")
+print(f"largest difference from Keras' own CosineDecay: {apart:.0e}")
 
 fig, ax = plt.subplots(figsize=(7.6, 4))
 plotting.schedule(ours, total, steps_per_epoch=430, label="warm-up and half a cosine", ax=ax)
 plotting.schedule(OneCycle(0.05, total), total, steps_per_epoch=430, label="1cycle, PyTorch's form", ax=ax)
 ax.lines[-1].set_linestyle("--")
-ax.set_title("One has its peak after an epoch, the other after a third")
+ax.set_title("One has its peak after an epoch, the other after 30 % of all steps")
 ax.legend()
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# The two differ in where the peak is, and hardly in the rest: both end along a cosine, at or near zero. Keras has this one built in. Mind its
-# arguments: there the number of steps is that of the cosine alone, without the warm-up.
+# They differ most in where the peak is. Both end along a cosine, at zero or close to it; 1cycle also goes up along one, and from a little above zero.
+# Keras has the first one built in. Mind its arguments: there the number of steps is that of the cosine alone, without the warm-up.
 
 # %% [markdown] tags=["exercise"]
 # ### 3 · The losses behind the running mean
@@ -734,8 +734,8 @@ for name, values in [('logs["loss"]', test.logged), ("each batch", losses)]:
     print(f"lowest {name:13} {np.min(values):.2f} at a rate of {rates[np.argmin(values)]:.2f}")
 
 # %% [markdown] tags=["solution"]
-# Both come from the same training; only what is read from it differs. Where the running mean is lowest, single batches are far above their
-# lowest already, and a net trained at that rate would not last. It also hides how low the loss has been.
+# Both come from the same training; only what is read from it differs. The running mean is lowest at a higher rate, where single batches jump up and down and are
+# well above their lowest already. And it hides how low the loss has been. (Which single batch is the lowest is partly luck; read the band of points.)
 
 # %% [markdown]
 # ## References
