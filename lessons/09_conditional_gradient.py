@@ -26,12 +26,12 @@
 # | **The idea** | Frank & Wolfe 1956; for deep nets Ravi and others 2018, [*Constrained Deep Learning using Conditional Gradient*](https://arxiv.org/abs/1803.06453) |
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) a minute or two |
 
-# %% tags=["needed"]
+# %%
 from course_utils.lesson import FAST, FAST_CONV, Lesson
 
 lesson = Lesson("09_conditional_gradient")
 
-# %% tags=["needed"]
+# %%
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -64,7 +64,7 @@ from course_utils.restart import restart
 # The new $w$ lies on the straight line between two points of the ball. A ball has no dents, so it lies inside.
 
 
-# %% tags=["needed"]
+# %%
 def step(w, gradient, eta, radius):
     s = -radius * gradient / np.linalg.norm(gradient)
     return eta * w + (1 - eta) * s
@@ -84,7 +84,7 @@ def path_to(target, eta=0.9, radius=1.0, steps=60):
 #
 # We send a point after two targets, one outside the ball, one inside. **What will it do in each case?**
 
-# %% tags=["needed"]
+# %%
 targets = {"outside": np.array([1.2, 0.7]), "inside": np.array([0.45, 0.3])}
 paths = {where: path_to(target) for where, target in targets.items()}
 
@@ -126,7 +126,7 @@ for where, path in paths.items():
 # MNIST, flattened and scaled to [0, 1]; two hidden layers of 64; batches of 64; ten epochs; after each a look at the
 # test images. The ball holds for each variable by itself, biases too.
 
-# %% tags=["needed"]
+# %%
 mnist = lesson.data(load_mnist())
 x_train, x_test = (images.reshape(-1, 784) / np.float32(255) for images in (mnist.x_train, mnist.x_test))
 y_train, y_test = mnist.y_train, mnist.y_test
@@ -647,7 +647,7 @@ lesson.verdicts("S4")
 # <details><summary>An answer</summary>
 #
 # The rate is the share that is *kept*. At a tenth of it each step throws most of the weights away and goes most of the way to the surface:
-# steps nearly two thousand times as long as before. Clipping changes the length of a gradient, and the update takes only its direction, so it changes
+# steps more than a thousand times as long as before. Clipping changes the length of a gradient, and the update takes only its direction, so it changes
 # nothing. What shortens the steps is a rate closer to one, or a smaller radius.
 #
 # </details>
@@ -737,7 +737,13 @@ check("lowest_point")
 # %% tags=["solution"]
 from scipy.special import softmax
 
-x, digits = x_train[:2000], y_train[:2000]
+from course_utils.data import load_mnist
+from course_utils.lesson import Lesson
+
+lesson = Lesson("09_conditional_gradient")
+mnist = lesson.data(load_mnist())
+x, x_test = (images.reshape(-1, 784) / np.float32(255) for images in (mnist.x_train[:2000], mnist.x_test))
+digits = mnist.y_train[:2000]
 
 
 def loss_and_gradient(w):
@@ -755,7 +761,7 @@ for ball, (norm, radius) in balls.items():
     for t in range(100):
         s = lowest_point(loss_and_gradient(w)[1], radius, norm)
         w = w + np.float32(2 / (t + 2)) * (s - w)
-    accuracy = np.mean(np.argmax(x_test @ w, axis=1) == y_test)
+    accuracy = np.mean(np.argmax(x_test @ w, axis=1) == mnist.y_test)
     row = f"{ball}{radius:10g}{loss_and_gradient(w)[0]:9.3f}{accuracy:11.3f}"
     print(f"{row}{np.sum(w != 0):18} of {w.size}{np.abs(w).max():15.3f}")
 
@@ -791,10 +797,11 @@ def duality_gap(weights, gradients, radius):
 check("duality_gap")
 
 # %% [markdown] tags=["solution"]
-# The two paths of the lesson, with their fixed share: how much higher than the lowest point of the ball is each point in truth, and what does the gap allow?
+# The two paths of the lesson's first picture, with their fixed share: how much higher than the lowest point of the ball is each point in truth, and what does the gap allow?
 
 # %% tags=["solution"]
-steep = np.array([1.0, 3.0])  # of the bowl in path_to
+targets = {"outside": np.array([1.2, 0.7]), "inside": np.array([0.45, 0.3])}
+steep = np.array([1.0, 3.0])
 
 
 def height(w, target):
@@ -807,12 +814,15 @@ lowest = {"outside": height(surface, targets["outside"]).min(), "inside": 0.0}
 
 # %% tags=["solution"]
 for where, target in targets.items():
-    path = paths[where]
-    above = height(path, target) - lowest[where]
-    gaps = np.array([duality_gap([w], [steep * (w - target)], 1.0) for w in path])
+    w, above, gaps = np.array([-0.3, -0.85]), [], []
+    for _ in range(61):
+        gradient = steep * (w - target)
+        above.append(height(w, target) - lowest[where])
+        gaps.append(duality_gap([w], [gradient], 1.0))
+        w = 0.9 * w + 0.1 * lowest_point(gradient, 1.0, 2)
     for t in (0, 5, 20):
         print(f"target {where:7}  step {t:2}         {above[t]:.4f} too high, gap {gaps[t]:.4f}")
-    print(f"target {where:7}  last 20 steps   up to {above[-20:].max():.4f} and {gaps[-20:].max():.4f}")
+    print(f"target {where:7}  last 20 steps   up to {max(above[-20:]):.4f} and {max(gaps[-20:]):.4f}")
 
 # %% [markdown] tags=["solution"]
 # The gap is nowhere below the truth. For the target outside it falls towards zero, although the gradient does not. For the target inside it stops falling: a
@@ -842,7 +852,8 @@ def frank_wolfe(gradient_at, start, radius, tolerance):
         gradient = gradient_at(w)
         if duality_gap([w], [gradient], radius) <= tolerance:
             return w
-        w = step(w, gradient, eta=1 - 2 / (t + 2), radius=radius)
+        s = -radius * gradient / np.linalg.norm(gradient)
+        w = w + 2 / (t + 2) * (s - w)
     raise RuntimeError("the gap is still above the tolerance")
 
 
@@ -867,7 +878,7 @@ frank_wolfe(lambda w: watched(w, "shares that shrink"), start, radius=5.0, toler
 for name, share in [("5 % of the way", 0.05), ("1 % of the way", 0.01)]:
     w = start
     for _ in seen["shares that shrink"]:
-        w = step(w, watched(w, name), eta=1 - share, radius=5.0)
+        w = w + share * (lowest_point(watched(w, name), 5.0, 2) - w)
 
 # %% tags=["solution"]
 for name, trace in seen.items():

@@ -65,6 +65,9 @@ def _misplaced(point, gradient, radius, norm):
     def near(other):
         return np.allclose(point, other, rtol=1e-3, atol=1e-6 * radius)
 
+    steepest = np.isclose(np.abs(gradient), np.abs(gradient).max())
+    if norm == 1 and steepest.sum() > 1 and near(-radius * np.sign(gradient) * steepest):
+        return "where several numbers are equally large, the radius is for all of them together, not for each"
     if near(-radius * gradient):
         return "the gradient's own length is still in it; only its direction counts"
     if norm == 2 and gradient.ndim == 2 and near(-radius * gradient / np.linalg.norm(gradient, 2)):

@@ -104,6 +104,13 @@ def a_corner_for_every_column(gradient, radius, norm):
     return -radius * np.sign(gradient) * largest
 
 
+@wrong("lowest_point", says="equally large")
+def a_corner_for_each_of_the_steepest(gradient, radius, norm):
+    if norm != 1:
+        return the_right_one(gradient, radius, norm)
+    return np.where(np.abs(gradient) == np.abs(gradient).max(), -radius * np.sign(gradient), 0)
+
+
 @wrong("lowest_point", says="largest singular value")
 def the_norm_of_a_matrix(gradient, radius, norm):
     if norm != 2 or gradient.ndim != 2:
@@ -247,6 +254,19 @@ def asking_twice(gradient_at, start, radius, tolerance):
 @right("frank_wolfe")
 def with_a_schedule_that_shrinks_a_little_faster(gradient_at, start, radius, tolerance):
     return walk(gradient_at, start, radius, tolerance, lambda t: 1 / (t + 1))
+
+
+@right("frank_wolfe")
+def with_a_search_along_the_line(gradient_at, start, radius, tolerance):
+    w = start
+    for _ in range(1_000):
+        gradient = gradient_at(w)
+        s = -radius * gradient / max(np.linalg.norm(gradient), 1e-12)
+        if np.sum(gradient * (w - s)) <= tolerance:
+            return w
+        # The slope along the way to s is linear in a bowl: from two points follows where it is zero.
+        here, there = (np.sum(at * (s - w)) for at in (gradient, gradient_at(s)))
+        w = w + min(1.0, here / (here - there) if there > here else 1.0) * (s - w)
 
 
 @wrong("frank_wolfe", says="every step goes the same share")
