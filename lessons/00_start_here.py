@@ -26,7 +26,7 @@
 #
 # Run the cells from top to bottom with Shift+Enter.
 
-# %%
+# %% tags=["needed"]
 from course_utils.lesson import FAST, Lesson
 
 lesson = Lesson("00_start_here")
@@ -319,11 +319,208 @@ from course_utils import ledger
 ledger.times()
 
 # %% [markdown]
+# ## Questions
+#
+# Answer in a sentence or two before you unfold ours.
+#
+# **1.** Somebody trains method A and method B, each once and both from seed 42, and says: “It was the same seed, so luck is ruled out.” What is
+# wrong with that?
+#
+# <details><summary>An answer</summary>
+#
+# A seed makes luck repeatable, it does not remove it. Under this seed one of the two may have drawn good weights, and under the next the
+# other. Nor is it the same luck: as soon as the methods draw in another order, or weights of other shapes, one seed gives them different
+# numbers. Only several seeds show how far luck reaches.
+#
+# </details>
+#
+# **2.** Over five seeds the accuracies of A and B overlap widely, and yet A is ahead of B for each single seed. Does “A beats B” hold or not?
+#
+# <details><summary>An answer</summary>
+#
+# It may well hold. Runs from one seed share some of their luck, such as the order of the batches, and a difference taken seed by seed is free of what
+# they share. So look at the five differences, their mean and their spread. Two ranges that overlap answer another question: whether a
+# single run of A would beat a single run of B.
+#
+# </details>
+#
+# **3.** On Keras 3, `fit` with arrays and a seed brings the same batches in every epoch. Would you notice if every batch held the whole training
+# set?
+#
+# <details><summary>An answer</summary>
+#
+# No. With one batch for each epoch, every step takes the mean over all examples, and their order changes at most the last digits of a sum. The trap
+# needs batches that are smaller: then the same examples always share a step, and the steps always follow one another in the same order.
+#
+# </details>
+#
+# **4.** You write a callback that stops training as soon as a batch's loss is not a number. It works; then you add `**FAST`. What has changed?
+#
+# <details><summary>An answer</summary>
+#
+# Keras calls it once for each group of fifty steps. It may come 49 steps late, and training has gone on with broken weights that long. A callback that changes the
+# learning rate batch by batch fails in the same way: the rate changes once in fifty steps. What has to happen
+# at every step belongs into the step: a schedule in the optimizer, for example.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. **Your own seeds** (5 minutes). Train the net from five more seeds and compute mean and standard deviation of the
-#    validation accuracy. *Check:* nearly all of your values lie within two standard deviations of the mean.
-# 2. **How fast is faster?** (10 minutes). Time `steps_per_execution` of 1, 2, 5, 10, 50 and 200 and draw milliseconds per step
-#    over it, on a logarithmic axis. Where does it stop paying? *Check:* the curve falls and then levels off.
-# 3. **What the seed does not cover** (15 minutes). Train twice from the same seed, once with batches of 32 and once with batches of 64.
-#    Both start from the same weights. After how many steps do their losses differ by a tenth?
+# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
+# [a notebook of their own](solutions/00_start_here.ipynb); any code that does what the card asks passes.
+
+# %% tags=["given"]
+import keras
+import numpy as np
+
+from course_utils.checks import check
+from course_utils.data import load_fashion_mnist
+
+# %% [markdown] tags=["exercise"]
+# ### 1 · Steps and calls
+#
+# *10 minutes.* **What.** Write `steps_and_calls`: how many steps a training takes, and how often Python calls TensorFlow for them. Each epoch
+# goes once through the images; its last batch may be smaller. With `steps_per_execution` steps to a call, the last call of an epoch may have fewer
+# steps. No call reaches from one epoch into the next.
+#
+# **Why.** Learning-rate schedules count steps, and callbacks count calls. Who is wrong by one step per epoch decays the rate too early or too late.
+
+
+# %% tags=["exercise"]
+def steps_and_calls(images, batch_size, epochs, steps_per_execution):
+    """Two whole numbers: the steps of a training on so many images, and the calls that make them."""
+    ...
+
+
+# %% tags=["solution"]
+def steps_and_calls(images, batch_size, epochs, steps_per_execution):
+    """Two whole numbers: the steps of a training on so many images, and the calls that make them."""
+    steps = -(-images // batch_size)  # rounded up, without leaving the whole numbers
+    calls = -(-steps // steps_per_execution)
+    return epochs * steps, epochs * calls
+
+
+# %% tags=["check"]
+check("steps_and_calls")
+
+
+# %% tags=["solution"]
+class Count(keras.callbacks.Callback):
+    """Count how often Keras calls what is to be called for every batch."""
+
+    def on_train_begin(self, logs=None):
+        self.calls = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.calls += 1
+
+
+# %% tags=["solution"]
+x, count = np.zeros((1000, 1), "float32"), Count()
+for batch_size, settings in [(32, {}), (32, {"steps_per_execution": 7}), (32, FAST), (300, FAST)]:
+    together = settings.get("steps_per_execution", 1)
+    net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    net.compile("sgd", "mse", **settings)
+    net.fit(x, x, batch_size=batch_size, epochs=3, verbose=0, callbacks=[count])
+    steps, calls = steps_and_calls(1000, batch_size, 3, together)
+    print(f"batches of {batch_size:3}, {together:2} steps per call:", end=" ")
+    print(f"{steps:2} steps, Keras counts {int(net.optimizer.iterations):2};", end=" ")
+    print(f"{calls:2} calls, the callback counts {count.calls:2}")
+
+# %% [markdown] tags=["solution"]
+# Keras counts as we do. A thousand images in batches of 32 leave eight over, which make a step like any other. And the fifty steps per
+# call of `FAST` (in quick mode it asks for one) are no more than a wish: an epoch with fewer steps ends its call early.
+
+# %% [markdown] tags=["exercise"]
+# ### 2 · Without looking ahead
+#
+# *15 minutes.* **What.** Write `standardize_splits`. It gets training and test images and returns both standardized: from each pixel its mean
+# is subtracted, and the rest divided by its standard deviation. Both numbers come from the training images alone. Where all training images agree in a pixel, divide by
+# one. The images it gets stay as they are.
+#
+# **Why.** Lesson 01 wants standardized inputs. A mean over the test images is knowledge that a net in use does not have: there it gets one image
+# at a time.
+
+
+# %% tags=["exercise"]
+def standardize_splits(x_train, x_test):
+    """Both sets standardized, pixel by pixel, by the training set's numbers; each: (images, height, width)."""
+    ...
+
+
+# %% tags=["solution"]
+def standardize_splits(x_train, x_test):
+    """Both sets standardized, pixel by pixel, by the training set's numbers; each: (images, height, width)."""
+    mean, deviation = x_train.mean(axis=0), x_train.std(axis=0)
+    deviation = np.where(deviation == 0, 1, deviation)
+    return (x_train - mean) / deviation, (x_test - mean) / deviation
+
+
+# %% tags=["check"]
+check("standardize_splits")
+
+# %% tags=["solution"]
+fashion = lesson.data(load_fashion_mnist(validation=5_000))
+
+print("training images   size of training, of validation   largest value in training, in validation")
+for n in (20, 100, 500, 5_000, 50_000):
+    train, valid = standardize_splits(fashion.x_train[:n], fashion.x_valid)
+    sizes = [np.sqrt(np.mean(x**2)) for x in (train, valid)]
+    largest = [np.abs(x).max() for x in (train, valid)]
+    print(f"{len(train):15} {sizes[0]:18.2f} {sizes[1]:15.2f} {largest[0]:25.0f} {largest[1]:15.0f}")
+
+# %% [markdown] tags=["solution"]
+# With few training images the others come out far too large. A few pixels do it, most of them near the rim: dark in nearly all of the few, lit more often in the
+# rest. Standardized by itself, the validation set would have a size of one and hide all this. The last columns hold a warning for large sets
+# too: a pixel that is nearly always dark lies, when it is lit, a hundred deviations and more from its mean.
+
+# %% [markdown] tags=["exercise"]
+# ### 3 · Where would a further run lie?
+#
+# *20 minutes.* **What.** Write `further_run`. From the results of $n$ runs it gives the range in which one more run lies with 95 % probability, if results scatter
+# normally: $m \pm t\,s\,\sqrt{1 + 1/n}$. Here $m$ is their mean, $s$ their standard deviation as a sample, and $t$ the quantile of Student's distribution with
+# $n - 1$ degrees of freedom that leaves 2.5 % above it (`scipy.stats.t.ppf`).
+#
+# **Why.** By this range the course calls a number *reproduced* or not. Try it on `np.array(list(final.values()))`.
+
+
+# %% tags=["exercise"]
+def further_run(values):
+    """The ends (low, high) of the 95 % range for one more value; values: an array of two or more."""
+    ...
+
+
+# %% tags=["solution"]
+from scipy import stats
+
+
+def further_run(values):
+    """The ends (low, high) of the 95 % range for one more value; values: an array of two or more."""
+    n, mean, spread = len(values), np.mean(values), np.std(values, ddof=1)
+    half = stats.t.ppf(0.975, n - 1) * spread * np.sqrt(1 + 1 / n)
+    return mean - half, mean + half
+
+
+# %% tags=["check"]
+check("further_run")
+
+# %% tags=["solution"]
+rules = {
+    "further_run": further_run,
+    "mean ± 2 deviations": lambda values: values.mean() + np.std(values, ddof=1) * np.array([-2, 2]),
+    "worst to best": lambda values: (values.min(), values.max()),
+}
+rng = np.random.default_rng(42)
+print(f"share of further runs inside   {'   '.join(rules)}")
+for n in (3, 5, 20):
+    runs, further = rng.normal(size=(4000, n)), rng.normal(size=4000)
+    inside = [
+        np.mean([low <= y <= high for (low, high), y in zip(map(rule, runs), further)])
+        for rule in rules.values()
+    ]
+    print(f"after {n:2} runs {inside[0]:26.1%} {inside[1]:20.1%} {inside[2]:19.1%}")
+
+# %% [markdown] tags=["solution"]
+# Only the first rule keeps its word, however few the runs. Two deviations are nearly right after twenty runs and far too few after three, and best and worst
+# of three runs hold the next one only half of the time. What honesty costs is width: after three runs $t$ is above four.

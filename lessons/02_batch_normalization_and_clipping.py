@@ -26,12 +26,12 @@
 # | **The idea** | Ioffe & Szegedy 2015, [*Batch Normalization*](https://arxiv.org/abs/1502.03167) · Pascanu, Mikolov & Bengio 2012, [*On the difficulty of training recurrent neural networks*](https://arxiv.org/abs/1211.5063) (clipping) |
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
 
-# %%
+# %% tags=["needed"]
 from course_utils.lesson import FAST, Lesson
 
 lesson = Lesson("02_batch_normalization_and_clipping")
 
-# %%
+# %% tags=["needed"]
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -127,14 +127,14 @@ print("after one more, in inference: running mean", round(float(layer.moving_mea
 # validation; 300, 100 and 10 units, plain gradient descent with a rate of 0.001, ten epochs. Three nets: without batch normalization;
 # with it after each activation, and as the very first layer; with it before each activation.
 
-# %%
+# %% tags=["needed"]
 fashion = lesson.data(load_fashion_mnist(validation=5_000))
 
 x_train, x_valid = fashion.x_train / np.float32(255), fashion.x_valid / np.float32(255)
 y_train, y_valid = fashion.y_train, fashion.y_valid
 
 
-# %%
+# %% tags=["needed"]
 def plain():
     layers = keras.layers
     return [layers.Dense(300, "relu"), layers.Dense(100, "relu")]
@@ -162,7 +162,7 @@ with_bias = layer(sums + 100, training=True)
 print("a bias of 100 changes the output:", not np.allclose(layer(sums, training=True), with_bias, atol=1e-3))
 
 
-# %%
+# %% tags=["needed"]
 def before_the_activation():
     layers = keras.layers
     return [
@@ -176,7 +176,7 @@ def before_the_activation():
     ]
 
 
-# %%
+# %% tags=["needed"]
 def compiled(hidden, learning_rate=0.001):
     layers = keras.layers
     net = keras.Sequential(
@@ -419,16 +419,253 @@ lesson.verdicts("02_batch_normalization_and_clipping")
 #
 # **Today** batch normalization is still the standard in convolutional nets; transformers use layer normalization, which has one life only, and
 # clip by the global norm.
+
+# %% [markdown]
+# ## Questions
 #
+# Answer in a sentence or two before you unfold ours.
+#
+# **1.** You set `layer.trainable = False` on a batch normalization layer of a trained net, and go on training the net. In training mode, which
+# statistics does the layer use? Why is that what one wants?
+#
+# <details><summary>An answer</summary>
+#
+# The memory, and it does not move. In Keras a frozen batch normalization layer works in inference mode, even if it is called with `training=True`. That is what
+# transfer learning wants: the layers above were trained on what the memory gives, and a few small batches of new images would soon
+# overwrite it.
+#
+# </details>
+#
+# **2.** After fifty steps a net with batch normalization has a good training accuracy, and `evaluate` finds a much lower one on the very same images.
+# Nothing is broken. What do you suspect, and how do you test it?
+#
+# <details><summary>An answer</summary>
+#
+# The memory has not arrived: with a momentum of 0.99, after fifty steps more than half of it is still the start, mean 0 and variance 1. Predict a large
+# batch with `training=True`, on a copy of the net. If the accuracy is back, the weights are good and only the memory is behind. More steps cure it, or a smaller momentum.
+#
+# </details>
+#
+# **3.** The dense layer before a batch normalization has kept its bias. Which gradient does the bias get in training? And where has the bias gone in
+# inference?
+#
+# <details><summary>An answer</summary>
+#
+# None, but for rounding: the layer's output does not depend on the bias, since every batch takes it away with the mean. In inference it is
+# there, and the running mean, measured with the bias in it, takes it away once more. Only while the memory lags behind does the bias show.
+#
+# </details>
+#
+# **4.** You train with Adam and set `global_clipnorm` to a hundredth of the length that the gradient has at every step. Do the steps
+# become a hundred times shorter?
+#
+# <details><summary>An answer</summary>
+#
+# No, they keep about their length. Adam divides an average of the gradients by the root of an average of their squares, and a factor common to all steps
+# cancels, but for its small ε. What changes is their relation: all gradients now have the same length, so a large one counts no more
+# than a small one. With plain gradient descent every step would indeed be that much shorter.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. **Momentum** (10 minutes). In `memory`, build the layer with `momentum=0.9`. What gets better, what gets worse? *Check:* with batches of 32
-#    the running variance is within a tenth of the truth after 60 steps.
-# 2. **A frozen layer** (15 minutes). Set `layer.trainable = False` on a batch normalization layer and call it with `training=True`. Which
-#    statistics does it use? Why is that what you want in transfer learning? *Check:* the running mean does not move.
-# 3. **The angle** (20 minutes). Train the plain net with `clipnorm=0.1` and with `global_clipnorm=0.1` and record, step by step, the cosine
-#    between the whole gradient before and after clipping. *Check:* for the second it is 1 to six digits.
+# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
+# [a notebook of their own](solutions/02_batch_normalization_and_clipping.ipynb); any code that does what the card asks passes.
+
+# %% tags=["given"]
+import numpy as np
+
+from course_utils.checks import check
+
+# %% [markdown] tags=["exercise"]
+# ### 1 · Clipping as one
 #
+# *15 minutes.* **What.** Write `clip_together`. It gets a list of gradients, an array for each variable, and a limit. If the length of all
+# of them together (the root of the sum of *all* squares) is above the limit, it shortens all by one factor, so that the length is the limit. Otherwise they stay as they
+# are. It returns a list of arrays with the same shapes.
+#
+# **Why.** It is what `global_clipnorm` does, and what papers mean by gradient clipping. Only this form keeps the direction of the step.
+
+
+# %% tags=["exercise"]
+def clip_together(gradients, limit):
+    """The gradients, a list of arrays, shortened by one factor to a common length of `limit` at most."""
+    ...
+
+
+# %% tags=["solution"]
+def clip_together(gradients, limit):
+    """The gradients, a list of arrays, shortened by one factor to a common length of `limit` at most."""
+    length = np.sqrt(sum(np.sum(gradient**2) for gradient in gradients))
+    factor = limit / max(length, limit)  # never above one, and no division by zero
+    return [factor * gradient for gradient in gradients]
+
+
+# %% tags=["check"]
+check("clip_together")
+
+# %% tags=["solution"]
+lesson.set_seed()
+net = compiled(plain())
+with tf.GradientTape() as tape:
+    losses = keras.losses.sparse_categorical_crossentropy(y_train[:32], net(x_train[:32], training=True))
+    loss = tf.reduce_mean(losses)
+gradients = [gradient.numpy() for gradient in tape.gradient(loss, net.trainable_variables)]
+
+
+def angle(one, other):
+    one, other = (np.concatenate([gradient.ravel() for gradient in many]) for many in (one, other))
+    return np.degrees(np.arccos(min(1, one @ other / np.linalg.norm(one) / np.linalg.norm(other))))
+
+
+# %% tags=["solution"]
+ways = {
+    "each component": lambda limit: [np.clip(gradient, -limit, limit) for gradient in gradients],
+    "each variable": lambda limit: [clip_together([gradient], limit)[0] for gradient in gradients],
+    "all together": lambda limit: clip_together(gradients, limit),
+}
+print("limit  turned by:", "".join(f"{way:>17}" for way in ways))
+for limit in (1, 0.1, 0.01, 0.001):
+    print(
+        f"{limit:5}            ", "".join(f"{angle(gradients, way(limit)):16.1f}°" for way in ways.values())
+    )
+
+# %% [markdown] tags=["solution"]
+# A limit of 1 cuts no component, for each is small; yet some variables are longer, and clipping them one by one turns the whole. At 0.1 all of
+# them are longer than that. They come out equally long, so a still lower limit turns the gradient no further. Clipped together, it keeps its direction
+# at any limit.
+
+# %% [markdown] tags=["exercise"]
+# ### 2 · Both lives
+#
+# *25 minutes.* **What.** Write the layer in NumPy, without $\gamma$ and $\beta$, as the class `TwoLives`. Called with `training=True` it normalizes a batch by
+# its own mean and variance, and moves its memory as Keras does: `momentum` times the old value, plus the rest times the batch's. Called with
+# `training=False` it normalizes by the memory and leaves it as it is. The memory starts at mean 0 and variance 1.
+#
+# **Why.** Who has written both branches once knows where to look when they disagree.
+
+
+# %% tags=["exercise"]
+class TwoLives:
+    """Batch normalization without scale and shift: what it does in training, and what afterwards."""
+
+    def __init__(self, units, momentum=0.99, epsilon=0.001):
+        """Start a memory for so many units."""
+        ...
+
+    def __call__(self, x, training):
+        """Normalize x, of shape (examples, units), in training or in inference mode."""
+        ...
+
+
+# %% tags=["solution"]
+class TwoLives:
+    """Batch normalization without scale and shift: what it does in training, and what afterwards."""
+
+    def __init__(self, units, momentum=0.99, epsilon=0.001):
+        """Start a memory for so many units."""
+        self.mean, self.variance = np.zeros(units), np.ones(units)
+        self.momentum, self.epsilon = momentum, epsilon
+
+    def __call__(self, x, training):
+        """Normalize x, of shape (examples, units), in training or in inference mode."""
+        mean, variance = self.mean, self.variance
+        if training:
+            mean, variance = x.mean(axis=0), x.var(axis=0)
+            self.mean = self.momentum * self.mean + (1 - self.momentum) * mean
+            self.variance = self.momentum * self.variance + (1 - self.momentum) * variance
+        return (x - mean) / np.sqrt(variance + self.epsilon)
+
+
+# %% tags=["check"]
+check("TwoLives")
+
+# %% tags=["solution"]
+rng = np.random.default_rng(lesson.seed)
+ours, keras_layer = TwoLives(50), keras.layers.BatchNormalization(center=False, scale=False)
+for _ in range(100):
+    x = rng.normal(3, 2, (32, 50)).astype("float32")
+    pairs = {training: (ours(x, training), keras_layer(x, training=training)) for training in (True, False)}
+for training, (one, other) in pairs.items():
+    agree = np.allclose(one, other, atol=1e-4)
+    print(
+        f"after 100 batches, with training={training!s:5}: our layer and Keras' agree to four digits: {agree}"
+    )
+
+# %% tags=["solution"]
+paths = {0.9: [], 0.99: [], 0.999: []}
+for momentum, path in paths.items():
+    layer = TwoLives(1, momentum)
+    for _ in range(600):
+        layer(rng.normal(3, 2, (32, 1)), training=True)
+        path.append(layer.variance[0])
+
+# %% tags=["solution"]
+fig, ax = plt.subplots(figsize=(7.2, 4))
+for (momentum, path), shade in zip(paths.items(), plotting.OTHERS):
+    ax.plot(range(1, 601), path, color=shade, label=f"momentum={momentum}")
+ax.axhline(4 * 31 / 32, color="black", linestyle="--", linewidth=1.5, label="a batch's variance, on average")
+ax.set(xlabel="step", ylabel="running variance of one unit", ylim=(0, None))
+ax.set_title("A short memory arrives soon, and never settles")
+ax.legend(loc="lower right")
+plt.show()
+
+# %% [markdown] tags=["solution"]
+# A momentum of 0.9 has forgotten the start after some fifty steps, and from then on follows every single batch. With 0.999 hardly anything scatters, and the
+# memory is still far from the truth when the figure ends. Keras' 0.99 stands between. A short training wants a smaller momentum; a long one can afford a larger.
+
+# %% [markdown] tags=["exercise"]
+# ### 3 · Folded away
+#
+# *20 minutes.* **What.** In inference a batch normalization right after a dense layer (before the activation) multiplies and adds with numbers that are
+# fixed. So the two are one dense layer. Write `folded`, which gives its kernel and its bias: for every $x$, $x\,w_{\text{new}} + b_{\text{new}}$ is
+# $\gamma\,(x\,w + b - \mu)/\sqrt{\sigma^2 + \varepsilon} + \beta$.
+#
+# **Why.** Nets are shipped this way: fewer layers, and the same answers.
+
+
+# %% tags=["exercise"]
+def folded(kernel, bias, gamma, beta, mean, variance, epsilon):
+    """The kernel, (inputs, units), and the bias, (units,), that stand for a dense layer and its normalization."""
+    ...
+
+
+# %% tags=["solution"]
+def folded(kernel, bias, gamma, beta, mean, variance, epsilon):
+    """The kernel, (inputs, units), and the bias, (units,), that stand for a dense layer and its normalization."""
+    scale = gamma / np.sqrt(variance + epsilon)  # one number for each unit, so for each column
+    return kernel * scale, (bias - mean) * scale + beta
+
+
+# %% tags=["check"]
+check("folded")
+
+# %% tags=["solution"]
+lesson.set_seed()
+net = compiled(before_the_activation(), learning_rate=0.01)
+net.fit(shuffled(x_train[:12_800], y_train[:12_800], 32), epochs=1, verbose=0)
+
+_, at_the_input, dense1, norm1, _, dense2, norm2, _, output = net.layers
+bare1, bare2 = keras.layers.Dense(300, "relu"), keras.layers.Dense(100, "relu")
+bare = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), at_the_input, bare1, bare2, output])
+for dense, norm, new in [(dense1, norm1, bare1), (dense2, norm2, bare2)]:
+    no_bias = np.zeros(dense.units)
+    new.set_weights(list(folded(dense.get_weights()[0], no_bias, *norm.get_weights(), norm.epsilon)))
+
+# %% tags=["solution"]
+images = x_valid[:1000]
+answers = bare(images, training=False).numpy()
+print(f"layers: {len(net.layers)} before folding, {len(bare.layers)} after")
+for training in (False, True):
+    difference = np.abs(net(images, training=training).numpy() - answers).max()
+    print(f"with training={training!s:5} their probabilities differ by {difference:.7f} at most")
+
+# %% [markdown] tags=["solution"]
+# In inference the five layers say what the nine say, up to rounding. In training mode the nine look at their batch, and nothing fixed can stand in for that:
+# fold only after the last step. The layer at the input is left. It could be folded into the dense layer after it, row by row.
+
+# %% [markdown]
 # ## References
 #
 # - S. Ioffe, C. Szegedy, *Batch Normalization*, 2015, [arXiv:1502.03167](https://arxiv.org/abs/1502.03167): the layer, before the activation.

@@ -25,7 +25,7 @@
 # | **The ideas** | Polyak 1964 (momentum) · Nesterov 1983 · Duchi and others 2011, [*Adagrad*](https://jmlr.org/papers/v12/duchi11a.html) · Hinton 2012, [*RMSprop*](https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf) · Kingma & Ba 2014, [*Adam*](https://arxiv.org/abs/1412.6980) · Dozat 2016, *Nadam* |
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
 
-# %%
+# %% tags=["needed"]
 from course_utils.lesson import FAST, Lesson
 
 lesson = Lesson("07_optimizers")
@@ -290,16 +290,284 @@ for name, values in accuracy.items():
 #
 # **Today** AdamW (Adam with decoupled weight decay) is the usual first choice, gradient descent with momentum and a good schedule (lesson 08) still often the
 # last one.
+
+# %% [markdown]
+# ## Questions
 #
+# Answer in a sentence or two before you unfold ours.
+#
+# **1.** The gradient stays the same for many steps. How long do the steps of momentum become, with $\beta=0.9$, and what does that say about a race
+# in which gradient descent and momentum get the same rate?
+#
+# <details><summary>An answer</summary>
+#
+# They grow until $m = \beta m - \eta g$, which is $m = -\eta g/(1-\beta)$: ten times the step of gradient descent. At a shared rate, then, momentum
+# walks with up to ten times the rate of its rival where the ground is even, and the race compares rates. Look at what the search chose for the
+# two.
+#
+# </details>
+#
+# **2.** Somebody sums the loss over the images of a batch of 64 where it used to be the mean. Which of the eight need another rate, and which
+# hardly notice?
+#
+# <details><summary>An answer</summary>
+#
+# Every gradient is 64 times larger. Gradient descent, momentum and Nesterov make steps in proportion to it and need a rate 64 times
+# smaller. The others divide by the size of past gradients, which has grown by the same factor, so their steps stay as they were, but for the
+# small ε in the denominator, and, in Adagrad, what its sum starts with.
+#
+# </details>
+#
+# **3.** Adagrad wins in the ravine. What would you expect of it in a training of a million steps, and what does RMSprop do otherwise? What does
+# RMSprop lose by that?
+#
+# <details><summary>An answer</summary>
+#
+# Adagrad's $s$ only grows. With gradients that keep their size its steps shrink like one over the root of the number of steps, and it may stop long
+# before it arrives. RMSprop forgets, so its steps keep their length. Hence they do not get short near the goal either, and it needs a
+# schedule that makes them so.
+#
+# </details>
+#
+# **4.** To keep weights small you can add $\frac{\lambda}{2}\lVert w\rVert^2$ to the loss, or multiply the weights by $1-\eta\lambda$ at every step. When is that the
+# same, and why does AdamW do the second?
+#
+# <details><summary>An answer</summary>
+#
+# The gradient of the penalty is $\lambda w$, and gradient descent subtracts $\eta\lambda w$: the same. Adam divides the sum of both gradients
+# by $\sqrt{\hat s}$, and the penalty with it. A weight with large gradients is then hardly decayed, one with small gradients
+# strongly. AdamW takes the decay out of the division, so that all weights shrink by the same factor.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. **A rate for all** (10 minutes). Draw the ravine again with one rate for all eight, 0.1. Who looks good now? *Check:* gradient descent is stable
-#    there, and would not be above 1.
-# 2. **Adam without its correction** (20 minutes). Write Adam's step in NumPy, with and without the division by $1-\beta^t$, and walk the ravine with both.
-#    *Check:* with it your path is that of `keras.optimizers.Adam` to five digits.
-# 3. **A turned ravine** (20 minutes). Rotate the valley by 45°. Which optimizers do not notice, and why do the others? *Check:* the losses along
-#    the path of gradient descent are the same to six digits.
+# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
+# [a notebook of their own](solutions/07_optimizers.ipynb); any code that does what the card asks passes.
+
+# %% tags=["given"]
+import numpy as np
+
+from course_utils.checks import check
+
+# %% [markdown] tags=["exercise"]
+# ### 1 · As fast as it can stand
 #
+# *15 minutes.* **What.** One linear unit without a bias, the mean squared error, and all examples in every step. Above a certain rate
+# gradient descent runs away. Write `stable_rate`, which works that rate out from the inputs, one row per example.
+#
+# **Why.** The steepest direction sets the rate for all the others. For the ravine the limit is 1: its inputs are `np.diag([0.2, 2**0.5])`. What it
+# is for images, and what subtracting their mean does to it, you can see in the solution.
+
+
+# %% tags=["exercise"]
+def stable_rate(x):
+    """The rate above which gradient descent on the mean squared error diverges; x: (examples, inputs)."""
+    ...
+
+
+# %% tags=["solution"]
+def stable_rate(x):
+    """The rate above which gradient descent on the mean squared error diverges; x: (examples, inputs)."""
+    curvatures = np.linalg.eigvalsh(2 / len(x) * x.T @ x)  # of the mean of squares, in each direction
+    return 2 / curvatures.max()  # a step multiplies the error there by 1 - rate * curvature
+
+
+# %% tags=["check"]
+check("stable_rate")
+
+# %% tags=["solution"]
+import keras
+import matplotlib.pyplot as plt
+import tensorflow as tf
+
+from course_utils.data import load_fashion_mnist
+
+# %% tags=["solution"]
+fashion = lesson.data(load_fashion_mnist(validation=5_000))
+pixels = fashion.x_train[:2000].reshape(-1, 784) / 255
+trousers = (fashion.y_train[:2000] == 1).astype("float32")[:, None]
+centred, deviation = pixels - pixels.mean(axis=0), pixels.std(axis=0)
+images = {
+    "pixels from 0 to 1": pixels,
+    "their mean subtracted": centred,
+    "standardized": centred / np.where(deviation > 0, deviation, 1),
+}
+
+# %% tags=["solution"]
+net = keras.Sequential([keras.Input((784,)), keras.layers.Dense(1, use_bias=False)])
+net.compile(keras.optimizers.SGD(), "mse", **FAST)
+print(f"{'':23}     limit   loss after 200 steps at 0.98 and at 1.02 of the limit")
+for name, x in images.items():
+    all_of_them = tf.data.Dataset.from_tensors((x.astype("float32"), trousers)).repeat(200)
+    losses = []
+    for share in (0.98, 1.02):
+        net.set_weights([np.zeros((784, 1))])
+        net.optimizer.learning_rate = float(share * stable_rate(x))
+        net.fit(all_of_them, verbose=0)
+        losses.append(net.evaluate(x, trousers, batch_size=len(x), verbose=0))
+    print(f"{name:23}{stable_rate(x):10.4f}{losses[0]:13.3f}{losses[1]:16.3g}")
+
+# %% [markdown] tags=["solution"]
+# The unit learns to tell trousers from the rest. Just below the limit it learns, just above it blows up. Subtracting the mean image allows a rate several times higher:
+# what all images have in common was the steepest direction. To standardize lowers the limit again, because faint pixels now count as much as strong ones. So a rate says nothing without
+# the inputs it was found for.
+
+# %% [markdown] tags=["exercise"]
+# ### 2 · Adam by hand
+#
+# *20 minutes.* **What.** Write `adam_step`, one step of Adam. It gets the weights, the memories `m` and `s`, the gradient `g` and the number `t` of the step,
+# counted from 1, and returns the new `w, m, s`. A small ε in the denominator, say `1e-7`, keeps a gradient of zero harmless.
+#
+# **Why.** Both memories begin at zero and need a while to fill. $\hat m = m/(1-\beta_1^t)$ and $\hat s = s/(1-\beta_2^t)$ make up for it. Leave that out, and
+# $s$, which fills more slowly, makes the first steps too long.
+
+
+# %% tags=["exercise"]
+def adam_step(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
+    """The weights and both memories after step t (1, 2, ...); w, m, s, g: arrays of one shape."""
+    ...
+
+
+# %% tags=["solution"]
+def adam_step(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
+    """The weights and both memories after step t (1, 2, ...); w, m, s, g: arrays of one shape."""
+    m = beta_1 * m + (1 - beta_1) * g
+    s = beta_2 * s + (1 - beta_2) * g**2
+    m_hat, s_hat = m / (1 - beta_1**t), s / (1 - beta_2**t)
+    return w - rate * m_hat / (np.sqrt(s_hat) + 1e-7), m, s  # the memory is kept as it is, uncorrected
+
+
+# %% tags=["check"]
+check("adam_step")
+
+# %% tags=["solution"]
+start, curvature = np.array([-9.0, 1.6]), np.array([0.04, 2.0])  # the lesson's ravine
+
+
+def walk(step, gradient, start, steps=60):
+    """The weights after every step; step takes w, m, s, g, t and returns w, m, s."""
+    w, m, s = start, np.zeros(2), np.zeros(2)
+    path = [w]
+    for t in range(1, steps + 1):
+        w, m, s = step(w, m, s, gradient(w), t)
+        path.append(w)
+    return np.array(path)
+
+
+# %% tags=["solution"]
+def keras_walk(optimizer, steps=60):
+    unit = keras.layers.Dense(1, use_bias=False)
+    unit.build((None, 2))
+    unit.set_weights([start[:, None]])
+    path = [start]
+    for _ in range(steps):
+        g = tf.constant((curvature * path[-1])[:, None], tf.float32)
+        optimizer.apply_gradients([(g, unit.kernel)])
+        path.append(unit.get_weights()[0][:, 0])
+    return np.array(path)
+
+
+# %% tags=["solution"]
+by_keras = keras_walk(keras.optimizers.Adam(1.0))
+by_hand = walk(lambda *state: adam_step(*state, rate=1.0), lambda w: curvature * w, start)
+# So late a step that 1 - beta**t is 1: nothing is corrected.
+uncorrected = walk(
+    lambda w, m, s, g, t: adam_step(w, m, s, g, 10**6, rate=1.0), lambda w: curvature * w, start
+)
+print(f"largest difference between Keras' path and ours: {np.abs(by_keras - by_hand).max():.0e}")
+print("along the valley         step 1   step 2   step 3   step 4   step 5")
+for name, path in [("with correction", by_hand), ("without", uncorrected)]:
+    print(f"{name:21}" + "".join(f"{change:9.2f}" for change in np.diff(path[:6, 0])))
+print("steps without it are longer, for one and the same history, by a factor of")
+for t in (1, 10, 100, 1000):
+    print(f"{(1 - 0.9**t) / np.sqrt(1 - 0.999**t):10.2f} in step {t}")
+
+# %% [markdown] tags=["solution"]
+# Ours is Keras' Adam but for the rounding of single precision. Without the correction the first steps are several times as long as the rate says, and the factor grows for a while before it
+# falls: `m` has filled after some ten steps, `s` only after some thousand. So the correction also acts as a warm-up, of the kind that lesson 08 puts
+# into the schedule.
+
+# %% [markdown] tags=["exercise"]
+# ### 3 · A turned ravine
+#
+# *20 minutes.* **What.** Turn a loss of two weights counterclockwise about the origin: what stood at $w$ now stands at $Rw$, with
+# $R=\begin{pmatrix}\cos\alpha & -\sin\alpha\\ \sin\alpha & \cos\alpha\end{pmatrix}$. Write `turned_gradient`, the gradient of the turned loss at `w`. `gradient` is a function
+# that takes two weights and gives the old loss's gradient there; `angle` is in radians.
+#
+# **Why.** The lesson's valley runs along an axis, and a rate for each weight is made for that. A net's valleys run anywhere. Which optimizers
+# walk the turned ravine as they walked the straight one, and which do not?
+
+
+# %% tags=["exercise"]
+def turned_gradient(gradient, w, angle):
+    """The gradient at w, shape (2,), of the loss turned by angle; gradient(w) is that of the loss as it was."""
+    ...
+
+
+# %% tags=["solution"]
+def turned_gradient(gradient, w, angle):
+    """The gradient at w, shape (2,), of the loss turned by angle; gradient(w) is that of the loss as it was."""
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return turn @ gradient(turn.T @ w)  # back to where that place was, and the arrow forward again
+
+
+# %% tags=["check"]
+check("turned_gradient")
+
+# %% tags=["solution"]
+steps = {  # Keras starts Adagrad's sum at 0.1
+    "gradient descent": lambda rate: lambda w, m, s, g, t: (w - rate * g, m, s),
+    "momentum": lambda rate: lambda w, m, s, g, t: (w + 0.9 * m - rate * g, 0.9 * m - rate * g, s),
+    "Adagrad": lambda rate: lambda w, m, s, g, t: (w - rate * g / np.sqrt(0.1 + s + g**2), m, s + g**2),
+    "Adam": lambda rate: lambda *state: adam_step(*state, rate=rate),
+}
+
+
+def best_walk(make_step, angle):
+    """Of twenty-five rates the walk that ends deepest, turned back so that walks can be compared."""
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+    def slope(w):
+        return turned_gradient(lambda v: curvature * v, w, angle)
+
+    walks = [walk(make_step(rate), slope, turn @ start) @ turn for rate in np.geomspace(1e-3, 1e1, 25)]
+    inside = [path for path in walks if (np.abs(path) <= [10.0, 2.6]).all()]  # the lesson's rule
+    return min(inside, key=lambda path: np.sum(curvature * path[-1] ** 2))
+
+
+angles = (0, 15, 45, 90)
+best = {(name, angle): best_walk(steps[name], np.deg2rad(angle)) for name in steps for angle in angles}
+
+# %% tags=["solution"]
+print("loss after 60 steps, each at its best rate, in a valley turned by")
+print(f"{'':17}" + "".join(f"{f'{angle}°':>11}" for angle in angles))
+for name in steps:
+    losses = [0.5 * np.sum(curvature * best[name, angle][-1] ** 2) for angle in angles]
+    print(f"{name:17}" + "".join(f"{loss:11.1e}" for loss in losses))
+
+# %% tags=["solution"]
+fig, panels = plt.subplots(1, 2, figsize=(10.5, 3.6), sharey=True)
+grid = np.meshgrid(np.linspace(-10, 3, 200), np.linspace(-2.6, 2.6, 200))
+for ax, name in zip(panels, ("momentum", "Adagrad")):
+    height = 0.5 * (curvature[0] * grid[0] ** 2 + curvature[1] * grid[1] ** 2)
+    ax.contour(*grid, height, levels=np.geomspace(0.01, 8, 10), colors="#BBBBBB", linewidths=0.8)
+    ax.plot(*best[name, 0].T, "o-", color="#0072B2", markersize=6, label="valley along an axis")
+    ax.plot(*best[name, 45].T, "^--", color="#D55E00", markersize=3, linewidth=1.2, label="turned by 45°")
+    ax.set(xlim=(-10, 3), ylim=(-2.6, 2.6), xlabel="along the valley")
+    ax.grid(False)
+panels[0].set(ylabel="across", title="Momentum walks as before")
+panels[1].set_title("Adagrad does not")
+panels[1].legend(loc="lower right")
+plt.show()
+
+# %% [markdown] tags=["solution"]
+# Gradient descent and momentum add up gradients and multiply by numbers. Turn the valley, and everything turns with it. Adagrad and Adam divide each weight's part by its own history, which
+# tells steep from flat where these are axes, as they are again after a quarter turn. At 45° both weights see a mixture. Adagrad, the winner in the lesson, then
+# goes down the wall and crawls along the floor like gradient descent, and ends behind it. (The figure shows the turned walks turned back.)
+
+# %% [markdown]
 # ## References
 #
 # - J. Duchi, E. Hazan, Y. Singer, *Adaptive Subgradient Methods*, 2011, [JMLR 12](https://jmlr.org/papers/v12/duchi11a.html).

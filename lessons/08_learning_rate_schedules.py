@@ -25,7 +25,7 @@
 # | **The ideas** | Smith 2015, [*Cyclical Learning Rates*](https://arxiv.org/abs/1506.01186) · Smith & Topin 2017, [*Super-Convergence*](https://arxiv.org/abs/1708.07120) · Senior and others 2013, [*An empirical study of learning rates*](https://research.google/pubs/an-empirical-study-of-learning-rates-in-deep-neural-networks-for-speech-recognition/) |
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
 
-# %%
+# %% tags=["needed"]
 from course_utils.lesson import FAST, Lesson
 
 lesson = Lesson("08_learning_rate_schedules")
@@ -470,7 +470,7 @@ lesson.record("S5.cE8", others=others, one_cycle=[seconds_until(there, runs["1cy
 #
 # So is 1cycle the fastest? It needs a quarter of the steps, which is a matter of its batches. And what the clock says is close: one or another of the rest passes 1cycle's
 # last accuracy at about the same time, later in one run, earlier in the next. The seven differ in optimizer, batch size, first rate *and* schedule, so **no line in this figure shows
-# what a schedule does**. The chapter does not claim it does; readers of such figures often do. Exercise 2 takes the batch size out.
+# what a schedule does**. The chapter does not claim it does; readers of such figures often do. Question 4 asks for the runs that would.
 #
 # ## Verdicts
 #
@@ -490,16 +490,254 @@ lesson.verdicts("08_learning_rate_schedules")
 #
 # **Today** most large nets are trained with a warm-up and half a cosine (`keras.optimizers.schedules.CosineDecay` has both). 1cycle is the fast choice where the
 # length of the training is known beforehand, and reduce-on-plateau where it is not.
+
+# %% [markdown]
+# ## Questions
 #
+# Answer in a sentence or two before you unfold ours.
+#
+# **1.** You planned 25 epochs, and stop after 12. What have you got with 1cycle, and what with the exponential schedule? Which of the two has to
+# know the length of the training beforehand?
+#
+# <details><summary>An answer</summary>
+#
+# 1cycle is then near its highest rate. All of the way down, which is to turn the progress into a low loss, is missing, so this is no shorter
+# training but a broken one. The exponential schedule has no end: it stops at a rate that is higher than it would have been, and nothing else is lost.
+# Only 1cycle has to know the length.
+#
+# </details>
+#
+# **2.** A callback multiplies the rate by $0.1^{1/s}$ after every batch. Somebody compiles the model with fifty steps per execution, to make
+# it faster. How does the rate move now, and how would you notice?
+#
+# <details><summary>An answer</summary>
+#
+# Keras calls the callback once for every fifty steps, so the rate falls fifty times more slowly and the net trains on at nearly the first rate.
+# Nothing fails and nothing warns. Only whoever draws the rate beside the loss sees it. A schedule is computed inside the program,
+# and knows the step whatever the number of steps per execution.
+#
+# </details>
+#
+# **3.** Your validation set is small. What does its noise do to “reduce on plateau”, and what can you do about it?
+#
+# <details><summary>An answer</summary>
+#
+# A lucky epoch sets a record that the following ones miss, although the net is still learning. Five misses, and the rate is halved too early, perhaps
+# several times over. More patience, a larger validation set, or a smoothed loss to watch make the rule less nervous. All of them also
+# make it slower.
+#
+# </details>
+#
+# **4.** No line in the last figure shows what a schedule does. Which runs would?
+#
+# <details><summary>An answer</summary>
+#
+# Runs that differ in nothing else: one optimizer, one batch size, one number of epochs. Each schedule gets the first or highest rate
+# that suits it, chosen on validation images, because at a shared rate you compare the rate (lesson 07). Then several seeds for each, the same ones for all, and test
+# images that had no say.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. **Warm-up** (10 minutes). Put `WarmUp` before the power schedule, over one epoch, and draw it. *Check:* at the step that
-#    begins the second epoch, the rate is 0.01.
-# 2. **The same time for all** (20 minutes). Give the exponential schedule batches of 128 as well, and as many epochs as 1cycle. How much of
-#    1cycle's advantage was the batch size? *Check:* an epoch has 430 steps.
-# 3. **The running mean** (25 minutes). Write the chapter's finder as a callback, collect `logs["loss"]`, and draw it beside our
-#    losses. By how much does the lowest point move? *Check:* your first value is the loss of the first batch.
+# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
+# [a notebook of their own](solutions/08_learning_rate_schedules.ipynb); any code that does what the card asks passes.
+
+# %% tags=["given"]
+import keras
+import numpy as np
+import tensorflow as tf
+
+from course_utils.checks import check
+
+# %% [markdown] tags=["exercise"]
+# ### 1 · The right side of the boundary
 #
+# *10 minutes.* **What.** The chapter's rate changes *when the epochs 5 and 15 begin*, counted from 0. Write `keras_boundaries`, which turns such
+# epochs into boundaries for Keras' own `PiecewiseConstantDecay`. That one counts steps from 0 and still has the old rate at the boundary. The examples need not fill
+# the last batch of an epoch.
+#
+# **Why.** Three conventions meet here, and a mistake in any of them shows in no error message: what is counted, where counting
+# begins, and whose side the boundary is on.
+
+
+# %% tags=["exercise"]
+def keras_boundaries(epochs, examples, batch_size):
+    """The boundaries, a list of steps, for rates that change at the start of each of the epochs (a list)."""
+    ...
+
+
+# %% tags=["solution"]
+def keras_boundaries(epochs, examples, batch_size):
+    """The boundaries, a list of steps, for rates that change at the start of each of the epochs (a list)."""
+    steps_per_epoch = int(np.ceil(examples / batch_size))
+    return [epoch * steps_per_epoch - 1 for epoch in epochs]
+
+
+# %% tags=["check"]
+check("keras_boundaries")
+
+# %% tags=["solution"]
+steps_per_epoch = int(np.ceil(55_000 / 32))
+boundaries = keras_boundaries([5, 15], 55_000, 32)
+keras_own = keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, [0.01, 0.005, 0.001])
+print("step     epoch   Keras' rate   the chapter's")
+for step in (boundaries[0], boundaries[0] + 1, boundaries[1], boundaries[1] + 1):
+    epoch = step // steps_per_epoch
+    chapter = 0.01 if epoch < 5 else 0.005 if epoch < 15 else 0.001
+    print(f"{step:<9}{epoch:5}{float(keras_own(step)):14.3f}{chapter:16.3f}")
+
+# %% [markdown] tags=["solution"]
+# The boundary is the last step of the epoch before, and the rate changes with the first step of the next. The course's `PiecewiseConstant` does that
+# reckoning itself: it takes epochs, and the number of steps in one.
+
+# %% [markdown] tags=["exercise"]
+# ### 2 · Warm-up and half a cosine
+#
+# *20 minutes.* **What.** Write the schedule of many of today's large nets. From 0 in step 0 the rate rises in a straight line to `peak` in step `warmup`. From there it
+# falls along half a cosine to 0 in step `total`, and stays there. Keras hands `__call__` the step as a tensor, of which, in a
+# training, only TensorFlow knows the value.
+#
+# **Why.** Whatever schedule you find in a paper, you can train with it once it is a function of the step. It has to be a function of tensors, though: a schedule
+# with an `if` can be drawn, and fails in `fit`.
+
+
+# %% tags=["exercise"]
+class WarmCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Up to peak in so many steps of warm-up, then down to 0 in step total, along half a cosine."""
+
+    def __init__(self, peak, warmup, total):
+        self.peak, self.warmup, self.total = peak, warmup, total
+
+    def __call__(self, step):
+        """The rate in this step, which counts from 0."""
+        step = tf.cast(step, tf.float32)
+        return ...
+
+
+# %% tags=["solution"]
+class WarmCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Up to peak in so many steps of warm-up, then down to 0 in step total, along half a cosine."""
+
+    def __init__(self, peak, warmup, total):
+        self.peak, self.warmup, self.total = peak, warmup, total
+
+    def __call__(self, step):
+        """The rate in this step, which counts from 0."""
+        step = tf.cast(step, tf.float32)
+        way_down = tf.minimum((step - self.warmup) / (self.total - self.warmup), 1)
+        cosine = (1 + tf.cos(np.pi * way_down)) / 2
+        return self.peak * tf.where(step < self.warmup, step / self.warmup, cosine)
+
+
+# %% tags=["check"]
+check("WarmCosine")
+
+# %% tags=["solution"]
+import matplotlib.pyplot as plt
+
+from course_utils import plotting
+from course_utils.batches import shuffled
+from course_utils.data import load_fashion_mnist
+from course_utils.schedules import OneCycle
+
+# %% tags=["solution"]
+total = 25 * 430
+ours = WarmCosine(0.05, warmup=430, total=total)
+keras_own = keras.optimizers.schedules.CosineDecay(0.0, total - 430, warmup_target=0.05, warmup_steps=430)
+apart = max(abs(float(ours(step)) - float(keras_own(step))) for step in range(0, total + 100, 25))
+print(f"largest difference from Keras' own CosineDecay: {apart:.0e}")
+
+fig, ax = plt.subplots(figsize=(7.6, 4))
+plotting.schedule(ours, total, steps_per_epoch=430, label="warm-up and half a cosine", ax=ax)
+plotting.schedule(OneCycle(0.05, total), total, steps_per_epoch=430, label="1cycle, PyTorch's form", ax=ax)
+ax.lines[-1].set_linestyle("--")
+ax.set_title("One has its peak after an epoch, the other after 30 % of all steps")
+ax.legend()
+plt.show()
+
+# %% [markdown] tags=["solution"]
+# They differ most in where the peak is. Both end along a cosine, at zero or close to it; 1cycle also goes up along one, and from a little above zero.
+# Keras has the first one built in. Mind its arguments: there the number of steps is that of the cosine alone, without the warm-up.
+
+# %% [markdown] tags=["exercise"]
+# ### 3 · The losses behind the running mean
+#
+# *20 minutes.* **What.** In a callback `logs["loss"]` is the mean over all examples *since the epoch began*. Write `batch_losses`, which gives every
+# batch's own mean loss from those values and the sizes of the batches. The last batch of an epoch is usually smaller.
+#
+# **Why.** A range test read from the running mean comes down late and goes up late. What a callback collects is not wrong, however; it only
+# has to be undone.
+
+
+# %% tags=["exercise"]
+def batch_losses(means, sizes):
+    """The mean loss of each batch of one epoch; means: logs["loss"] after each, sizes: examples in each."""
+    ...
+
+
+# %% tags=["solution"]
+def batch_losses(means, sizes):
+    """The mean loss of each batch of one epoch; means: logs["loss"] after each, sizes: examples in each."""
+    sums = means * np.cumsum(sizes)  # over all examples so far
+    return np.diff(sums, prepend=0) / sizes
+
+
+# %% tags=["check"]
+check("batch_losses")
+
+
+# %% tags=["solution"]
+class RangeTest(keras.callbacks.Callback):
+    def __init__(self, rates):
+        super().__init__()
+        self.rates, self.logged = rates, []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.model.optimizer.learning_rate = float(self.rates[batch])
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.logged.append(logs["loss"])
+
+
+fashion = lesson.data(load_fashion_mnist(validation=5_000))
+x, y = fashion.x_train[:20_000] / np.float32(255), fashion.y_train[:20_000]
+sizes = np.array([len(x[begin : begin + 64]) for begin in range(0, len(x), 64)])
+rates = np.geomspace(1e-4, 10, len(sizes))
+
+# %% tags=["solution"]
+layers = keras.layers
+net = keras.Sequential(
+    [
+        keras.Input((28, 28)),
+        layers.Flatten(),
+        layers.Dense(100, activation="relu", kernel_initializer="he_normal"),
+        layers.Dense(10, activation="softmax"),
+    ]
+)
+one_by_one = FAST | {"steps_per_execution": 1}
+net.compile(keras.optimizers.SGD(), "sparse_categorical_crossentropy", **one_by_one)
+test = RangeTest(rates)
+net.fit(shuffled(x, y, 64), verbose=0, callbacks=[test])
+losses = batch_losses(np.array(test.logged), sizes)
+
+# %% tags=["solution"]
+fig, ax = plt.subplots(figsize=(7.6, 4))
+ax.plot(rates, losses, ".", color="#595959", label="each batch, worked out from them")
+ax.plot(rates, test.logged, "--", color="#D55E00", label='logs["loss"]')
+ax.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(0, 1.5 * losses[0]))
+ax.set_title("The running mean comes down late and goes up late")
+ax.legend(loc="upper left")
+plt.show()
+for name, values in [('logs["loss"]', test.logged), ("each batch", losses)]:
+    print(f"lowest {name:13} {np.min(values):.2f} at a rate of {rates[np.argmin(values)]:.2f}")
+
+# %% [markdown] tags=["solution"]
+# Both come from the same training; only what is read from it differs. The running mean is lowest at a higher rate, where single batches jump up and down and are
+# well above their lowest already. And it hides how low the loss has been. (Which single batch is the lowest is partly luck; read the band of points.)
+
+# %% [markdown]
 # ## References
 #
 # - L. N. Smith, *Cyclical Learning Rates for Training Neural Networks*, 2015, [arXiv:1506.01186](https://arxiv.org/abs/1506.01186): the range test, in

@@ -635,17 +635,274 @@ lesson.verdicts("S4")
 # **Today** steps of normalised length are back under other names. LARS and LAMB scale each layer's step by the norm of its weights; Lion
 # takes the sign; Muon replaces a kernel's gradient by $U V^\top$, all its singular vectors where the nuclear norm takes the first. All
 # of them bring decay and a schedule that ends near zero. TensorFlow Addons has ended; for Keras 3 the course brings this optimizer.
+
+# %% [markdown]
+# ## Questions
 #
+# Answer in a sentence or two before you unfold ours.
+#
+# **1.** A training with conditional gradient diverges at a `learning_rate` of 0.99949. A colleague divides the rate by ten, then
+# clips the gradients at a length of one. What does each of the two do?
+#
+# <details><summary>An answer</summary>
+#
+# The rate is the share that is *kept*. At a tenth of it each step throws most of the weights away and goes most of the way to the surface:
+# steps more than a thousand times as long as before. Clipping changes the length of a gradient, and the update takes only its direction, so it changes
+# nothing. What shortens the steps is a rate closer to one, or a smaller radius.
+#
+# </details>
+#
+# **2.** In a ball that never binds, you double $\lambda$ and halve $1-\eta$. What stays as it was? What becomes of a variable's norm after a long
+# training, if its gradients are nothing but noise, and if they all agree?
+#
+# <details><summary>An answer</summary>
+#
+# The step length $(1-\eta)\lambda$ stays; the decay is half as strong, so that the weights remember twice as many steps. Sums of noise grow with the
+# root of their number: the norm $\lambda\sqrt{(1-\eta)/(1+\eta)}$ becomes about $\sqrt 2$ times as large. Where the gradients agree it becomes twice as
+# large, for it tends to $\lambda$, and a ball that did not bind may bind now.
+#
+# </details>
+#
+# **3.** With a fixed $\eta$ the point settles if the target lies outside the ball, and never settles if it lies inside. The step is
+# $(1-\eta)(s-w)$ in both cases. What is the difference?
+#
+# <details><summary>An answer</summary>
+#
+# For the target outside, the best point lies on the surface, and the gradient there is not zero. Near it, if the share is small, the gradient hardly
+# turns. So $s$ comes to rest at that very point, $w$ comes closer to $s$, and the steps shrink by themselves. For a target inside, the gradient vanishes at the
+# target, and beside it the smallest move turns it round. $s$ jumps about the surface, far from where $w$ ought to be, and the steps keep their length.
+#
+# </details>
+#
+# **4.** A kernel of 50,000 weights and a bias of ten have the same radius. Whose single weights move farther in a step, and by how much? Which radius would
+# make them even, and what would it not mend?
+#
+# <details><summary>An answer</summary>
+#
+# A step of length $d$ over $n$ weights moves each by $d/\sqrt n$ (root of the mean square). The bias's weights move $\sqrt{5000} \approx 70$ times as far. A
+# radius proportional to $\sqrt n$ makes them even. It still ignores how steep the loss is, and that the kernels of a deep net all
+# move at once.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. **Frank and Wolfe's own schedule** (10 minutes). In `path_to`, let $1-\eta = 2/(t+2)$ at step $t$, counted from 0. *Check:* the path to the inner
-#    target ends within 0.1 of it; the norm still never exceeds 1 (up to rounding).
-# 2. **A ball that binds, and helps?** (30 minutes). Train on only 1,000 images of MNIST for 200 epochs, with shrinking steps, for radii of 3, 5, 10, 30 and 203,
-#    all with the source's step length. *Check:* print the largest share of the radius that any kernel reaches; for 203 it is far below one.
-# 3. **One radius for each layer** (30 minutes). The radius is the same for a kernel of 50,000 weights and a bias of ten. Write the step for a radius proportional to
-#    $\sqrt{n}$, $n$ being the number of weights, and train the sixteen layers on CIFAR-10 with it. *Check:* all kernels take steps
-#    of the same length per weight.
+# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
+# [a notebook of their own](solutions/09_conditional_gradient.ipynb); any code that does what the card asks passes.
+
+# %% tags=["given"]
+import matplotlib.pyplot as plt
+import numpy as np
+
+from course_utils.checks import check
+
+# %% [markdown] tags=["exercise"]
+# ### 1 · Other balls
 #
+# *15 minutes.* **What.** Write `lowest_point`: the point $s$ of a ball around the origin at which the sum of gradient times $s$ is smallest. `norm` says which
+# ball, as in `np.linalg.norm` of all weights as one long vector: 1 (sum of the sizes), 2 (length) or `np.inf` (largest size). The point has the gradient's shape. For
+# a gradient of zeros any point of the ball will do.
+#
+# **Why.** This one line is all that conditional gradient has to know of a set. Whatever the set's corners look like, the weights will be made of
+# them: one number at a time, or all signs at once.
+
+
+# %% tags=["exercise"]
+def lowest_point(gradient, radius, norm):
+    """The point of the ball of this radius and norm (1, 2 or np.inf) that lies lowest; shaped as the gradient."""
+    ...
+
+
+# %% tags=["solution"]
+def lowest_point(gradient, radius, norm):
+    """The point of the ball of this radius and norm (1, 2 or np.inf) that lies lowest; shaped as the gradient."""
+    if norm == np.inf:
+        return -radius * np.sign(gradient)  # every weight as far as it may
+    if norm == 2:
+        return -radius * gradient / max(np.linalg.norm(gradient), 1e-12)
+    point = np.zeros_like(gradient)  # all of the radius for the steepest weight
+    steepest = np.unravel_index(np.argmax(np.abs(gradient)), gradient.shape)
+    point[steepest] = -radius * np.sign(gradient[steepest])
+    return point
+
+
+# %% tags=["check"]
+check("lowest_point")
+
+# %% [markdown] tags=["solution"]
+# We walk a hundred steps in each of the three balls, with shares that shrink. The function to minimise is the loss of a net without hidden layers and biases on
+# 2,000 digits: one kernel of 784 × 10 weights, and a loss without dents.
+
+# %% tags=["solution"]
+from scipy.special import softmax
+
+from course_utils.data import load_mnist
+from course_utils.lesson import Lesson
+
+lesson = Lesson("09_conditional_gradient")
+mnist = lesson.data(load_mnist())
+x, x_test = (images.reshape(-1, 784) / np.float32(255) for images in (mnist.x_train[:2000], mnist.x_test))
+digits = mnist.y_train[:2000]
+
+
+def loss_and_gradient(w):
+    """Mean cross-entropy of softmax(x @ w), and its gradient."""
+    p = softmax(x @ w, axis=1)
+    loss = -np.mean(np.log(p[np.arange(len(x)), digits] + 1e-12))
+    return loss, x.T @ (p - np.eye(10, dtype="float32")[digits]) / len(x)
+
+
+# %% tags=["solution"]
+balls = {"ℓ1": (1, 50.0), "ℓ2": (2, 5.0), "ℓ∞": (np.inf, 0.1)}
+print("ball  radius   loss   test accuracy   weights that are not 0   largest weight")
+for ball, (norm, radius) in balls.items():
+    w = np.zeros((784, 10), "float32")
+    for t in range(100):
+        s = lowest_point(loss_and_gradient(w)[1], radius, norm)
+        w = w + np.float32(2 / (t + 2)) * (s - w)
+    accuracy = np.mean(np.argmax(x_test @ w, axis=1) == mnist.y_test)
+    row = f"{ball}{radius:10g}{loss_and_gradient(w)[0]:9.3f}{accuracy:11.3f}"
+    print(f"{row}{np.sum(w != 0):18} of {w.size}{np.abs(w).max():15.3f}")
+
+# %% [markdown] tags=["solution"]
+# The corners show. Each step in the ℓ1 ball brings one corner, and a corner is one weight: after a hundred steps no more than a hundred weights
+# are other than zero. In the ℓ∞ ball every weight with a gradient moves in every step, by its sign, as in Lion. The ℓ2 ball has no corners. The accuracies
+# cannot be compared: nobody looked for the best radius of each.
+
+# %% [markdown] tags=["exercise"]
+# ### 2 · How far down is it still?
+#
+# *10 minutes.* **What.** Write `duality_gap`: the sum of $\nabla \cdot (w - s)$ over the variables of a net, each with an ℓ2 ball of its own of the same radius,
+# $s$ being the ball's lowest point. It gets a list of weights and a list of gradients. A variable whose gradient is zero adds nothing.
+#
+# **Why.** A loss without dents lies above its tangent everywhere. So it can fall by no more than the tangent does from $w$ to $s$, which is the gap: a bound on what is still
+# to be gained in the ball, known without knowing the minimum. The length of the gradient says no such thing, for at a surface it need not vanish.
+
+
+# %% tags=["exercise"]
+def duality_gap(weights, gradients, radius):
+    """The sum of gradient · (w − s) over all variables; weights, gradients: lists of arrays of equal shapes."""
+    ...
+
+
+# %% tags=["solution"]
+def duality_gap(weights, gradients, radius):
+    """The sum of gradient · (w − s) over all variables; weights, gradients: lists of arrays of equal shapes."""
+    # gradient · s is −radius times the gradient's length, so there is nothing to divide by
+    return sum(np.sum(g * w) + radius * np.linalg.norm(g) for w, g in zip(weights, gradients))
+
+
+# %% tags=["check"]
+check("duality_gap")
+
+# %% [markdown] tags=["solution"]
+# The two paths of the lesson's first picture, with their fixed share: how much higher than the lowest point of the ball is each point in truth, and what does the gap allow?
+
+# %% tags=["solution"]
+targets = {"outside": np.array([1.2, 0.7]), "inside": np.array([0.45, 0.3])}
+steep = np.array([1.0, 3.0])
+
+
+def height(w, target):
+    return np.sum(steep * (w - target) ** 2, axis=-1) / 2
+
+
+angles = np.linspace(0, 2 * np.pi, 100_001)
+surface = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+lowest = {"outside": height(surface, targets["outside"]).min(), "inside": 0.0}
+
+# %% tags=["solution"]
+for where, target in targets.items():
+    w, above, gaps = np.array([-0.3, -0.85]), [], []
+    for _ in range(61):
+        gradient = steep * (w - target)
+        above.append(height(w, target) - lowest[where])
+        gaps.append(duality_gap([w], [gradient], 1.0))
+        w = 0.9 * w + 0.1 * lowest_point(gradient, 1.0, 2)
+    for t in (0, 5, 20):
+        print(f"target {where:7}  step {t:2}         {above[t]:.4f} too high, gap {gaps[t]:.4f}")
+    print(f"target {where:7}  last 20 steps   up to {max(above[-20:]):.4f} and {max(gaps[-20:]):.4f}")
+
+# %% [markdown] tags=["solution"]
+# The gap is nowhere below the truth. For the target outside it falls towards zero, although the gradient does not. For the target inside it stops falling: a
+# share that is fixed comes near and goes round. Whoever sees only the gap can tell the two cases apart.
+
+# %% [markdown] tags=["exercise"]
+# ### 3 · Frank and Wolfe's own walk
+#
+# *25 minutes.* **What.** Write `frank_wolfe`, which minimises a function without dents over the ℓ2 ball of one variable. `gradient_at(w)` gives its gradient. At step
+# $t = 0, 1, 2, \dots$ the walk goes the share $1-\eta = 2/(t+2)$ of the way from $w$ to $s$. Return the first point whose gap is at most `tolerance`; a start that
+# is good enough comes back as it is. (A `for` loop with a generous end is safer than `while True`.)
+#
+# **Why.** It mends what the picture in the plane showed: steps that shrink settle, and the gap says when to stop. Together they are the algorithm of 1956.
+
+
+# %% tags=["exercise"]
+def frank_wolfe(gradient_at, start, radius, tolerance):
+    """The first point of the walk from `start`, an array inside the ball, whose gap is at most `tolerance`."""
+    ...
+
+
+# %% tags=["solution"]
+def frank_wolfe(gradient_at, start, radius, tolerance):
+    """The first point of the walk from `start`, an array inside the ball, whose gap is at most `tolerance`."""
+    w = start
+    for t in range(100_000):
+        gradient = gradient_at(w)
+        if duality_gap([w], [gradient], radius) <= tolerance:
+            return w
+        s = -radius * gradient / np.linalg.norm(gradient)
+        w = w + 2 / (t + 2) * (s - w)
+    raise RuntimeError("the gap is still above the tolerance")
+
+
+# %% tags=["check"]
+check("frank_wolfe")
+
+# %% [markdown] tags=["solution"]
+# The kernel of the first exercise again, in the ℓ2 ball of radius 5, until the gap is at most 0.02. Beside it as many steps of fixed shares, 5 % and 1 %.
+
+# %% tags=["solution"]
+start = np.zeros((784, 10), "float32")
+seen = {"shares that shrink": [], "5 % of the way": [], "1 % of the way": []}
+
+
+def watched(w, name):
+    loss, gradient = loss_and_gradient(w)
+    seen[name].append((loss, duality_gap([w], [gradient], 5.0)))
+    return gradient
+
+
+frank_wolfe(lambda w: watched(w, "shares that shrink"), start, radius=5.0, tolerance=0.02)
+for name, share in [("5 % of the way", 0.05), ("1 % of the way", 0.01)]:
+    w = start
+    for _ in seen["shares that shrink"]:
+        w = w + share * (lowest_point(watched(w, name), 5.0, 2) - w)
+
+# %% tags=["solution"]
+for name, trace in seen.items():
+    print(f"{name:19} after {len(trace) - 1} steps: loss {trace[-1][0]:.3f}, gap {trace[-1][1]:.3f}")
+loss, gap = seen["shares that shrink"][-1]
+print(f"so no kernel of the ball has a loss below {loss - gap:.3f}")
+
+# %% tags=["solution"]
+fig, ax = plt.subplots()
+looks = [("#E69F00", "-"), ("#D55E00", "--"), ("#595959", "-.")]
+for (name, trace), (shade, dash) in zip(seen.items(), looks):
+    ax.plot([gap for _, gap in trace], dash, color=shade, label=name)
+ax.axhline(0.02, color="black", linestyle=":", linewidth=1.2, label="tolerance")
+ax.set(yscale="log", xlabel="step", ylabel="duality gap (nats)")
+ax.set_title("A large share does not settle, a small one is slow; let it shrink")
+ax.legend()
+plt.show()
+
+# %% [markdown] tags=["solution"]
+# The share of 5 % comes near, passes by and gains no more; without the gap one could take that for the end. 1 % gets on, slowly. Shares that shrink
+# need no such choice, and at the end the gap is a certificate: whatever other kernel of this ball somebody finds, its loss is at most 0.02 lower. (The loss of a net with hidden
+# layers has dents. There a small gap says only that no straight way within the ball leads down from here.)
+
+# %% [markdown]
 # ## References
 #
 # - M. Frank, P. Wolfe, *An algorithm for quadratic programming*, 1956: the step, and rates that shrink.

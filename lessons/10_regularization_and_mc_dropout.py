@@ -25,7 +25,7 @@
 # | **The ideas** | Srivastava and others 2014, [*Dropout*](https://jmlr.org/papers/v15/srivastava14a.html) · Gal & Ghahramani 2015, [*Dropout as a Bayesian Approximation*](https://arxiv.org/abs/1506.02142) · Guo and others 2017, [*On Calibration of Modern Neural Networks*](https://arxiv.org/abs/1706.04599) |
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
 
-# %%
+# %% tags=["needed"]
 from course_utils.lesson import FAST, Lesson
 
 lesson = Lesson("10_regularization_and_mc_dropout")
@@ -560,16 +560,272 @@ lesson.verdicts("10_regularization_and_mc_dropout")
 #
 # **Today** large models are trained for an epoch or so on more data than they could learn by heart, and often without dropout; what has stayed of this
 # lesson everywhere is ℓ2's younger relative, the decoupled weight decay of AdamW (lesson 07). Calibration has become a question of its own, with temperature scaling and ensembles as the methods to beat.
+
+# %% [markdown]
+# ## Questions
 #
+# Answer in a sentence or two before you unfold ours.
+#
+# **1.** You train with an ℓ1 price and Nadam, as above, and look for weights that are zero. Very many are tiny, and none is exactly zero. Does ℓ1 not empty the weights? What
+# would you change to get zeros?
+#
+# <details><summary>An answer</summary>
+#
+# ℓ1 pulls with the same force at any size, so a step towards zero ends a little beyond it, and the next one pulls back. The weight trembles around zero by about
+# the length of a step and hits it only by accident. For true zeros, shrink each weight by a fixed amount after the step and stop at zero (a *proximal* step), or
+# cut off the tiny ones after training.
+#
+# </details>
+#
+# **2.** To save memory somebody keeps of each of a hundred answers only the class with the highest probability, and counts votes. What is lost?
+#
+# <details><summary>An answer</summary>
+#
+# How sure each net was. If all hundred give boot 55 % and sneaker 45 %, the mean says 55 %, and the votes say 100 %: certainty out of nothing. Votes show only the doubt
+# that comes from nets contradicting each other, never the doubt that they share. Average probabilities, and decide for a class at the end.
+#
+# </details>
+#
+# **3.** Five nets answer the same images. The cross-entropy of their mean answer is never above the mean of their five cross-entropies. Why? Is the same true of
+# the share of mistakes?
+#
+# <details><summary>An answer</summary>
+#
+# $-\log$ is convex: of any numbers, $-\log$ of the mean is at most the mean of $-\log$. With the five probabilities of the true class that holds for each image, and so
+# for their mean. Mistakes have no such law. Three nets can be right by a little and two wrong by much; then the mean is wrong where most of
+# the five were right.
+#
+# </details>
+#
+# **4.** Half of all images show a cat. A net answers 50 % to every image. What is its expected calibration error? What should stand beside this number in a report?
+#
+# <details><summary>An answer</summary>
+#
+# Zero: it says 50 % and is right in half of the cases. Calibration asks whether a net means what it says, not whether it says anything. Beside it belongs a measure that also
+# pays for knowing: the cross-entropy, or the accuracy. And a net that is always right but only 80 % sure has an error of 20 %.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. **ℓ1 and ℓ2 at once** (10 minutes). Train with `keras.regularizers.L1L2(0.001, 0.01)` for two epochs and draw the two histograms. Which of the two
-#    do the weights look like? *Check:* more than half of the first layer's weights are below 0.001 in size.
-# 2. **How many opinions?** (15 minutes). Draw test accuracy and calibration error over the number of samples, from 2 to 200. Where does it stop to pay?
-#    *Check:* with one and the same seed the curve is the same each time.
-# 3. **Five nets instead of a hundred masks** (25 minutes). Train the alpha-dropout net from five seeds, average their answers with dropout off, and put
-#    the ensemble through the three tests above. *Check:* the mean's cross-entropy is below the mean of the five cross-entropies; it has to be (why?).
+# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
+# [a notebook of their own](solutions/10_regularization_and_mc_dropout.ipynb); any code that does what the card asks passes.
+
+# %% tags=["given"]
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+
+from course_utils.checks import check
+
+# %% [markdown] tags=["exercise"]
+# ### 1 · Max-norm for any kernel
 #
+# *10 minutes.* **What.** Write `capped_units`: the kernel in which every unit whose weights are longer than `limit` has been shortened to it, its direction kept. Others stay as
+# they are, zeros too. The kernel may be dense, `(inputs, units)`, or a convolution's, `(height, width, channels, filters)`.
+#
+# **Why.** It is the whole of max-norm, done after each step. And it is a place where a wrong axis raises no error: the net trains, with another
+# regularizer than the one you meant.
+
+
+# %% tags=["exercise"]
+def capped_units(kernel, limit):
+    """The kernel, with no unit's weights longer than the limit; units (or filters) stand along the last axis."""
+    ...
+
+
+# %% tags=["solution"]
+def capped_units(kernel, limit):
+    """The kernel, with no unit's weights longer than the limit; units (or filters) stand along the last axis."""
+    inputs = tuple(range(kernel.ndim - 1))  # all axes but the last
+    length = np.sqrt(np.sum(kernel**2, axis=inputs, keepdims=True))
+    return kernel * limit / np.maximum(length, limit)
+
+
+# %% tags=["check"]
+check("capped_units")
+
+# %% [markdown] tags=["solution"]
+# Keras has an `axis` for this, 0 unless one says otherwise. We cap fresh weights, dense and convolutional, at a length of 1.
+
+# %% tags=["solution"]
+rng = np.random.default_rng(42)
+kernels = {"dense": (784, 300), "convolution": (3, 3, 64, 128)}
+for kind, shape in kernels.items():
+    kernel = rng.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape).astype("float32")
+    inputs = list(range(len(shape) - 1))
+    ways = {
+        "not capped": kernel,
+        "capped_units": capped_units(kernel, 1.0),
+        "MaxNorm(1.0)": np.array(keras.constraints.MaxNorm(1.0)(kernel)),
+        f"MaxNorm(1.0, axis={inputs})": np.array(keras.constraints.MaxNorm(1.0, axis=inputs)(kernel)),
+    }
+    for way, found in ways.items():
+        longest = np.linalg.norm(found.reshape(-1, shape[-1]), axis=0).max()
+        print(f"{kind:11}  {way:28}  longest unit {longest:.3f}")
+
+# %% [markdown] tags=["solution"]
+# For a dense kernel `MaxNorm(1.0)` does what we do. For a convolution it leaves the filters as long as they were: along axis 0 it finds columns of three weights,
+# which are all short enough. Nothing fails and nothing is regularized. Say `axis=[0, 1, 2]` there.
+
+# %% [markdown] tags=["exercise"]
+# ### 2 · What alpha dropout makes good
+#
+# *20 minutes.* **What.** An input has mean 0 and standard deviation 1. A share `rate` of its values, chosen at random, is replaced by the number `low`. Write
+# `alpha_affine`, which gives the two numbers $a > 0$ and $b$ for which $a x + b$, taken of what is left and what was replaced alike, has mean 0 and deviation 1 again.
+#
+# **Why.** The lesson said of alpha dropout that it “rescales, so that both are kept”. These two numbers are how. The same count tells what
+# ordinary dropout, which puts in a zero and divides by $1 - \text{rate}$, does to the deviation.
+
+
+# %% tags=["exercise"]
+def alpha_affine(rate, low):
+    """The numbers a and b that bring mean and deviation back to 0 and 1, once a share `rate` is `low`."""
+    ...
+
+
+# %% tags=["solution"]
+def alpha_affine(rate, low):
+    """The numbers a and b that bring mean and deviation back to 0 and 1, once a share `rate` is `low`."""
+    mean = rate * low
+    square = (1 - rate) * 1 + rate * low**2  # of what is kept, the mean square is 1
+    a = 1 / np.sqrt(square - mean**2)
+    return a, -a * mean
+
+
+# %% tags=["check"]
+check("alpha_affine")
+
+# %% [markdown] tags=["solution"]
+# Twenty SELU layers by hand, with LeCun's weights and a fifth dropped before each: once as ordinary dropout, once with our two numbers.
+
+# %% tags=["solution"]
+lowest = -1.0507009873554805 * 1.6732632423543772  # what SELU tends to on the far negative side
+scale = 1 / (1 - 0.2)
+kinds_of_dropout = {"ordinary": (0.0, scale, 0.0), "alpha": (lowest, *alpha_affine(0.2, lowest))}
+
+
+def selu(z):
+    return 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * np.expm1(np.minimum(z, 0)))
+
+
+for name, (low, a, b) in kinds_of_dropout.items():
+    rng = np.random.default_rng(42)
+    h = rng.normal(size=(500, 300))
+    for layer in range(1, 21):
+        h = a * np.where(rng.random(h.shape) < 0.2, low, h) + b
+        h = selu(h @ rng.normal(0, np.sqrt(1 / 300), (300, 300)))
+        if layer in (1, 5, 20):
+            print(f"{name:8}  layer {layer:2}: mean {h.mean():6.3f}, deviation {h.std():.3f}")
+
+# %% tags=["solution"]
+ones = np.ones((100, 100), "float32")
+of_keras = np.unique(np.round(np.array(keras.layers.AlphaDropout(0.2, seed=1)(ones, training=True)), 5))
+_, a, b = kinds_of_dropout["alpha"]
+print(
+    "what becomes of a 1, dropped or kept: Keras", of_keras, " by hand", np.round([a * lowest + b, a + b], 5)
+)
+
+# %% [markdown] tags=["solution"]
+# With ordinary dropout the deviation grows from layer to layer: dividing by $1 - \text{rate}$ keeps the mean, and the mean square comes out larger by the same factor.
+# With the two numbers, mean and deviation stay near 0 and 1 through twenty layers. Keras' layer does the same to a 1 as we do, dropped or kept.
+
+# %% [markdown] tags=["exercise"]
+# ### 3 · Doubt and contradiction
+#
+# *20 minutes.* **What.** Write `mutual_information`. `samples[i, j]` holds the probabilities that net $i$ gives the classes for image $j$. For each image: the entropy of
+# the nets' mean answer, less the mean of the entropies of their single answers. Natural logarithms. A probability may be exactly 0, and then counts for nothing.
+#
+# **Why.** An image can be doubtful because it looks like two things, and then every net hesitates. Or because it looks like nothing known, and then every
+# net may be sure of something else. The mean answer is the same; this difference tells the two apart.
+
+
+# %% tags=["exercise"]
+def mutual_information(samples):
+    """How much the nets contradict each other, in nats, for each image; samples: (nets, images, classes)."""
+    ...
+
+
+# %% tags=["solution"]
+from scipy.special import xlogy  # x log y, and 0 where x is 0
+
+
+def mutual_information(samples):
+    """How much the nets contradict each other, in nats, for each image; samples: (nets, images, classes)."""
+    mean = samples.mean(axis=0)
+    all_doubt = -xlogy(mean, mean).sum(axis=-1)
+    own_doubt = -xlogy(samples, samples).sum(axis=-1).mean(axis=0)
+    return all_doubt - own_doubt
+
+
+# %% tags=["check"]
+check("mutual_information")
+
+# %% [markdown] tags=["solution"]
+# The lesson's net with alpha dropout, after three epochs instead of twenty, with larger batches. We ask it fifty times about 500 clothes, as many digits, and
+# as much noise.
+
+# %% tags=["solution"]
+from scipy.stats import entropy
+
+from course_utils.batches import shuffled
+from course_utils.data import load_fashion_mnist, load_mnist
+from course_utils.mc_dropout import mc_samples
+
+fashion, digits = lesson.data(load_fashion_mnist(validation=5_000)), lesson.data(load_mnist())
+noise = np.random.default_rng(lesson.seed).integers(0, 256, (500, 28, 28))
+
+pixel_mean, pixel_std = fashion.x_train.mean(axis=0), fashion.x_train.std(axis=0)
+pixel_std[pixel_std == 0] = 1
+
+
+def standardized(images):
+    return ((images - pixel_mean) / pixel_std).astype("float32")
+
+
+# %% tags=["solution"]
+layers = [keras.Input((28, 28)), keras.layers.Flatten()]
+for units in (300, 100):
+    dense = keras.layers.Dense(units, activation="selu", kernel_initializer="lecun_normal")
+    layers += [keras.layers.AlphaDropout(0.2), dense]
+layers += [keras.layers.AlphaDropout(0.2), keras.layers.Dense(10, activation="softmax")]
+
+lesson.set_seed()
+net = keras.Sequential(layers)
+momentum = keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True)
+net.compile(momentum, "sparse_categorical_crossentropy", **FAST | {"jit_compile": False})
+batches = shuffled(standardized(fashion.x_train), fashion.y_train, 128)
+history = net.fit(batches, epochs=lesson.epochs(3), verbose=0)
+
+# %% tags=["solution"]
+shown = {"clothes": fashion.x_test[:500], "digits": digits.x_test[:500], "noise": noise}
+samples = {name: mc_samples(net, standardized(x), 50, seed=lesson.seed) for name, x in shown.items()}
+
+print("median, in nats   entropy of the mean   mutual information")
+for name, answers in samples.items():
+    doubts = entropy(answers.mean(axis=0), axis=1), mutual_information(answers)
+    print(f"{name:15}{np.median(doubts[0]):22.3f}{np.median(doubts[1]):21.3f}")
+
+# %% tags=["solution"]
+fig, ax = plt.subplots(figsize=(7.2, 4.6))
+looks = {"clothes": ("#0072B2", "o"), "digits": ("#D55E00", "^"), "noise": ("#009E73", "s")}
+for name, answers in samples.items():
+    shade, marker = looks[name]
+    doubts = entropy(answers.mean(axis=0), axis=1), mutual_information(answers)
+    ax.plot(*doubts, marker, color=shade, markersize=4, alpha=0.5, label=name)
+ax.plot([0, 1.75], [0, 1.75], "--", color="black", linewidth=1.2, label="contradiction is all of the doubt")
+ax.set(xlabel="entropy of the mean answer (nats)", ylabel="mutual information (nats)")
+ax.set_title("Equally in doubt, but about noise the nets contradict each other")
+ax.legend()
+plt.show()
+
+# %% [markdown] tags=["solution"]
+# Noise lies below the dashed line, but not far: most of its doubt is contradiction, each mask being sure of something else. Clothes and digits of the same entropy lie much
+# lower; there each net hesitates by itself. The entropy of the mean answer hardly tells noise from digits, the mutual information does. (One net, trained for a
+# short time.)
+
+# %% [markdown]
 # ## References
 #
 # - N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov, *Dropout*, 2014,

@@ -1,0 +1,301 @@
+"""Checks of lesson 09: conditional gradient."""
+
+import numpy as np
+
+from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+
+_BALLS = {1: "ℓ1", 2: "ℓ2", np.inf: "ℓ∞"}
+
+
+@exercise
+def lowest_point(answer):
+    """Demand of points in three balls that they lie inside, and that none lies lower."""
+    rng = np.random.default_rng(9)
+    mostly_negative = -np.abs(rng.normal(size=7)) - 0.5
+    mostly_negative[2] = 0.3
+    gradients = {
+        "for a gradient of seven numbers": mostly_negative,
+        "for a gradient of shape (4, 3)": rng.normal(size=(4, 3)),
+        "for a gradient of shape (2, 2, 3)": 100 * rng.normal(size=(2, 2, 3)),
+        "for a gradient of one number": np.array([-0.2]),
+        "for a gradient with equal numbers and zeros": np.array([0.0, 2.0, -2.0, 0.0, 2.0]),
+    }
+    for norm, ball in _BALLS.items():
+        for (of_what, gradient), radius in zip(gradients.items(), (3.0, 0.5, 20.0, 2.0, 0.7), strict=True):
+            what = f"the lowest point of the {ball} ball of radius {radius:g} {of_what}"
+            _lies_lowest(what, call(answer, gradient, radius, norm), gradient, radius, norm)
+        what = f"the point of the {ball} ball for a gradient of zeros"
+        point = numbers(what, call(answer, np.zeros((3, 2)), 2.0, norm))
+        that(point.shape == (3, 2), what, Words("the shape (3, 2)"), Words(f"the shape {point.shape}"))
+        finite = bool(np.isfinite(point).all())
+        that(finite, what, Words("any point of the ball"), Words("nan"), "zero was divided by zero")
+        size = np.linalg.norm(point.ravel(), norm)
+        that(size <= 2.0002, f"{what} of radius 2", Words("a size of at most 2"), size)
+    return (
+        "In all three balls, for vectors, kernels, ties and a gradient of zeros: inside, and none lies lower."
+    )
+
+
+def _lies_lowest(what, point, gradient, radius, norm):
+    point = numbers(what, point).astype("float64")
+    that(
+        point.shape == gradient.shape,
+        what,
+        Words(f"the shape of the gradient, {gradient.shape}"),
+        Words(f"the shape {point.shape}"),
+        "a point of the ball has a number for every weight",
+    )
+    that(np.isfinite(point).all(), what, Words("numbers"), Words("nan or infinity"), "a division by zero")
+    # The dual norm: what the linear function loses at most on its way from the origin to the surface.
+    dual = {1: np.inf, 2: 2, np.inf: 1}[norm]
+    lowest = -radius * np.linalg.norm(gradient.ravel(), dual)
+    height, size = np.sum(gradient * point), np.linalg.norm(point.ravel(), norm)
+    outside, high = size > radius * 1.0002, height > lowest + 2e-4 * abs(lowest)
+    cause = _misplaced(point, gradient, radius, norm) if outside or high else ""
+    that(not outside, f"{what}: its size", Words(f"at most {radius:g}"), size, cause)
+    that(not high, f"{what}: the sum of gradient times point", lowest, height, cause)
+
+
+def _misplaced(point, gradient, radius, norm):
+    """The likely cause of a point that is not the lowest of its ball."""
+    ordinary = np.linalg.norm(gradient)
+    signed = np.argmax(gradient), np.argmax(np.abs(gradient))
+    only = np.flatnonzero(point)
+
+    def near(other):
+        return np.allclose(point, other, rtol=1e-3, atol=1e-6 * radius)
+
+    steepest = np.isclose(np.abs(gradient), np.abs(gradient).max())
+    if norm == 1 and steepest.sum() > 1 and near(-radius * np.sign(gradient) * steepest):
+        return "where several numbers are equally large, the radius is for all of them together, not for each"
+    if near(-radius * gradient):
+        return "the gradient's own length is still in it; only its direction counts"
+    if norm == 2 and gradient.ndim == 2 and near(-radius * gradient / np.linalg.norm(gradient, 2)):
+        return "np.linalg.norm(matrix, 2) is the largest singular value; all weights are one long vector here"
+    if norm != 2 and near(-radius * gradient / np.linalg.norm(gradient.ravel(), norm)):
+        return (
+            "you shorten the gradient until it fits into the ball. It points straight down, but where the "
+            "ball has corners, a corner lies lower"
+        )
+    if norm != 2 and near(-radius * gradient / ordinary):
+        return "that is the lowest point of the ℓ2 ball; another norm makes another ball"
+    if norm == 1 and near(-radius * np.sign(gradient)):
+        return "you have swapped two balls: to move every weight is right for the ℓ∞ ball"
+    if norm == np.inf and len(only) == 1 and np.isclose(abs(point.flat[only[0]]), radius):
+        return "you have swapped two balls: to move one weight is right for the ℓ1 ball"
+    if norm == 1 and list(only) == [signed[0]] and signed[0] != signed[1]:
+        return "the largest number of the gradient is not the largest in size; take absolute values"
+    if norm == 1 and len(only) > 1 and gradient.ndim > 1 and np.isclose(np.abs(point).max(), radius):
+        return "you look along one axis, and find several corners; all weights are one long vector here"
+    height, size = np.sum(gradient * point), np.linalg.norm(point.ravel(), norm)
+    if height > 0:
+        return "it lies uphill; the minus sign is missing"
+    if np.isclose(size, 1, rtol=1e-3) and not np.isclose(radius, 1):
+        return "its size is one; multiply by the radius"
+    return ""
+
+
+@exercise
+def duality_gap(answer):
+    """Compare gaps of one and of several variables, at the lowest point and where a gradient is zero too."""
+    rng = np.random.default_rng(99)
+    for shapes, radius in [([(5,)], 2.0), ([(4, 3), (3,)], 0.7), ([(2, 2, 3), (3,), (1,)], 5.0)]:
+        gradients = [rng.normal(size=shape) for shape in shapes]
+        weights = [_of_length(rng.normal(size=shape), rng.uniform(0.3, 0.9) * radius) for shape in shapes]
+        several = f"{len(shapes)} variables" if len(shapes) > 1 else "one variable"
+        _same_gap(f"the gap of {several}", answer, weights, gradients, radius)
+    lowest = [-radius * gradient / np.linalg.norm(gradient) for gradient in gradients]
+    _same_gap("the gap where every variable is at its lowest point", answer, lowest, gradients, radius)
+    gradients[1] = np.zeros(3)
+    what = "the gap of three variables, one of them without a gradient"
+    found = numbers(what, call(answer, weights, gradients, radius))
+    zero = "a gradient of zero has no direction, and was divided by its length"
+    that(np.isfinite(found).all(), what, Words("a number"), Words("nan or infinity"), zero)
+    _same_gap(what, answer, weights, gradients, radius)
+    return (
+        "Right for one and for several variables, at the lowest point itself, and beside a gradient of zero."
+    )
+
+
+def _of_length(array, length):
+    return array * (length / np.linalg.norm(array))
+
+
+def _same_gap(what, answer, weights, gradients, radius):
+    slopes = np.array([np.sum(w * g) for w, g in zip(weights, gradients, strict=True)])
+    lengths = np.array([np.linalg.norm(g) for g in gradients])
+    gaps = slopes + radius * lengths
+    sizes = np.array([g.size for g in gradients])
+    together = np.sqrt(np.sum(lengths**2))
+    same(
+        what,
+        call(answer, weights, gradients, radius),
+        np.sum(gaps),
+        mistakes={
+            "it is the other way round, w − s": -np.sum(gaps),
+            "s lies against the gradient; there is a sign too few or too many": np.sum(
+                slopes - radius * lengths
+            ),
+            "you count from the origin; the gap is counted from w": radius * np.sum(lengths),
+            "each variable has a ball of its own; you have put all into one": np.sum(slopes)
+            + radius * together,
+            "the gaps of the variables add up; you have taken their mean": np.mean(gaps),
+            "the products of all weights add up; you have taken their mean": np.sum(gaps / sizes),
+            "the radius is missing": np.sum(slopes + lengths),
+            "s lies on the surface; divide the gradient by its length": np.sum(slopes + radius * lengths**2),
+            "that is the length of the gradient, which need not vanish at the best point of a ball": together,
+        },
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
+@exercise
+def frank_wolfe(answer):
+    """Watch every point at which the learner's walk asks for a gradient, and look at where it ends."""
+    rng = np.random.default_rng(999)
+    plane = np.array([1.0, 3.0]), np.array([-0.3, -0.85])
+    kernel = rng.uniform(0.5, 3, (3, 4)), _of_length(rng.normal(size=(3, 4)), 1.8)
+    far, near = _of_length(rng.normal(size=(3, 4)), 6.0), _of_length(rng.normal(size=(3, 4)), 1.0)
+    for where, (steepness, start), target, radius, tolerance in [
+        ("a target outside the ball", plane, np.array([1.2, 0.7]), 1.0, 0.02),
+        ("a target inside the ball", plane, np.array([0.45, 0.3]), 1.0, 0.01),
+        ("a kernel and a target outside the ball", kernel, far, 2.0, 0.05),
+        ("a kernel and a target inside the ball", kernel, near, 2.0, 0.05),
+    ]:
+        walk = _Walk(where, steepness, target, radius, tolerance)
+        walk.check_end(call(answer, walk, start, radius, tolerance))
+    for where, start in [
+        ("a start that is good enough", target + 1e-3 * far),
+        ("a start where the gradient is zero", target),
+    ]:
+        walk = _Walk(where, steepness, target, radius, tolerance)
+        same(
+            f"{where}: the point returned",
+            call(answer, walk, start, radius, tolerance),
+            start,
+            cause="you take a step before you look at the gap",
+        )
+    return (
+        "Targets inside and outside, good starts and bad: never out of the ball, and a small gap at the end."
+    )
+
+
+class _Walk:
+    """The gradient of a bowl; it keeps the points that it was asked at, and says what is wrong with them."""
+
+    limit = 2000
+
+    def __init__(self, where, steepness, target, radius, tolerance):
+        """Set up a bowl around the target."""
+        self.where, self.steepness, self.target = where, steepness, target
+        self.radius, self.tolerance = radius, tolerance
+        self.points, self.asked = [], 0
+
+    def gradient(self, w):
+        return self.steepness * (w - self.target)
+
+    def to_s(self, w):
+        return -self.radius * self.gradient(w) / np.linalg.norm(self.gradient(w)) - w
+
+    def gap(self, w):
+        return np.sum(self.gradient(w) * w) + self.radius * np.linalg.norm(self.gradient(w))
+
+    def __call__(self, w):
+        """Give the gradient at a point, and keep the point."""
+        what = f"{self.where}: a point at which you ask for the gradient"
+        w = self.shaped(what, w)
+        if not np.isfinite(w).all():
+            zero = bool(self.points) and not self.gradient(self.points[-1]).any()
+            cause = "a gradient of zero has no direction; look at the gap before you divide" if zero else ""
+            raise Wrong(what, Words("numbers"), Words("nan or infinity"), cause)
+        # Some ask twice at one point, once for the gap and once for the step.
+        if not self.points or not np.array_equal(w, self.points[-1]):
+            self.points.append(w)
+        self.check_inside(what, w)
+        self.asked += 1
+        if self.asked > self.limit:
+            good = min(map(self.gap, self.points)) <= self.tolerance
+            cause = self.about_steps() or (
+                "you walk on from a point that is good enough; compare the gap with the tolerance"
+                if good
+                else "the steps shrink, but not as 2 / (t + 2)"
+            )
+            raise Wrong(
+                f"{self.where}, tolerance {self.tolerance:g}: how often you ask for the gradient",
+                Words("a few hundred times at most"),
+                Words(f"more than {self.limit} times"),
+                cause,
+            )
+        return self.gradient(w)
+
+    def shaped(self, what, w):
+        w = np.array(numbers(what, w), "float64")
+        shape = self.target.shape
+        that(w.shape == shape, what, Words(f"the shape {shape}, as the start has"), Words(f"{w.shape}"))
+        return w
+
+    def check_inside(self, what, w):
+        size = np.linalg.norm(w)
+        if size > self.radius * 1.001:
+            raise Wrong(f"{what}: its length", Words(f"at most {self.radius:g}"), size, self.about_steps())
+
+    def check_end(self, w):
+        """Demand of the point returned that it is good enough, and of the steps that they may go on."""
+        what = f"{self.where}: the point returned"
+        w = self.shaped(what, w)
+        that(np.isfinite(w).all(), what, Words("numbers"), Words("nan or infinity"), "a division by zero")
+        self.check_inside(what, w)
+        gap, about_steps = self.gap(w), self.about_steps()
+        if gap > self.tolerance * 1.001:
+            cause = about_steps or self.about_end(w)
+            raise Wrong(f"{what}: its gap", Words(f"at most {self.tolerance:g}"), gap, cause)
+        # Steps that do not shrink may pass close by the target once. They would not stay there.
+        what = f"{self.where}: the steps"
+        that(not about_steps, what, Words("shares of the way to s that shrink"), Words("others"), about_steps)
+
+    def about_end(self, w):
+        """Give the likely cause if the walk ends too early or too late."""
+        if not self.points:
+            return "the gap needs the gradient, and you never ask for it"
+        good = [self.gap(point) <= self.tolerance for point in self.points]
+        if len(good) == 1 and not good[0]:
+            return "you stop at once. The gap is the slope along w − s, which is never negative"
+        if good[-1] and not any(good[:-1]):
+            return "the point before was good enough; you return the one after it"
+        before = self.points[-2] if np.allclose(self.points[-1], w) else self.points[-1]
+        if np.linalg.norm(w - before) <= self.tolerance:
+            return "you stop when a step is short. These steps become short wherever they are"
+        return "what you compare with the tolerance is not the gap"
+
+    def about_steps(self):
+        """Give the likely cause if there is something wrong with the steps, as far as that is certain."""
+        pairs = [*zip(self.points[:-1], self.points[1:], strict=True)]
+        if not pairs:
+            return ""
+        first = pairs[0][1] - pairs[0][0]
+        _, off = _share(first, self.to_s(pairs[0][0]))
+        if off > 1e-3:
+            uphill, off = _share(first, -self.to_s(pairs[0][0]) - 2 * pairs[0][0])
+            if off < 1e-3 and uphill > 0:
+                return "you walk uphill; s lies against the gradient"
+            return "a step does not lead straight to s = −radius · gradient / its length"
+        steps = [_share(after - before, self.to_s(before)) for before, after in pairs[:30] + pairs[-5:]]
+        if any(off > 1e-2 for _, off in steps):  # the gradient was asked for at other points too
+            return ""
+        shares = np.array([share for share, _ in steps])
+        if shares.max() > 1.001:
+            return "a step goes farther than s; t begins at 0, so the first share is 2 / 2"
+        if len(shares) > 20 and shares[-5:].min() > 0.9:
+            return "you keep the share 2 / (t + 2) and walk the rest; it is the other way round"
+        inside = np.linalg.norm(self.target) < self.radius
+        if inside and len(shares) > 5 and shares.max() < 1.01 * shares.min():
+            return "every step goes the same share of the way. Steps that do not shrink never settle"
+        return ""
+
+
+def _share(moved, whole):
+    """How much of the way was gone, and how far beside it, as a share of what was gone."""
+    share = np.sum(moved * whole) / np.sum(whole**2)
+    beside = np.linalg.norm(moved - share * whole)
+    return share, beside / max(np.linalg.norm(moved), 1e-4 * np.linalg.norm(whole))

@@ -1,0 +1,181 @@
+"""Checks of lesson 10: regularization and MC dropout."""
+
+import numpy as np
+
+from course_utils.checks.exercise import Words, call, exercise, numbers, same, that
+
+
+@exercise
+def capped_units(answer):
+    """Cap dense and convolutional kernels whose units are longer and shorter than the limit."""
+    rng = np.random.default_rng(10)
+    kernels = {
+        "a dense kernel of shape (5, 3)": rng.normal(size=(5, 3)) * [0.1, 1.0, 3.0],
+        "a square dense kernel": rng.normal(size=(4, 4)) * [0.2, 1.0, 2.0, 0.5],
+        "a convolution's kernel of shape (3, 3, 2, 4)": rng.normal(size=(3, 3, 2, 4)) * [0.05, 0.2, 1.0, 3.0],
+        "a dense kernel with one unit": rng.normal(size=(6, 1)) * 5,
+    }
+    for (what, kernel), limit in zip(kernels.items(), (1.2, 0.7, 1.5, 2.0), strict=True):
+        _is_capped(what, call(answer, kernel, limit), kernel, limit)
+    kernel = rng.normal(size=(3, 2)) * 0.1
+    short = "a kernel whose units are all short enough"
+    lengthened = {"you bring short units up to the limit too": 2 * kernel / np.linalg.norm(kernel, axis=0)}
+    same(short, call(answer, kernel, 2.0), kernel, mistakes=lengthened)
+    kernel = rng.normal(size=(3, 2)) * [[0.0, 4.0]]
+    what = "a kernel with a unit of zeros"
+    found = numbers(what, call(answer, kernel, 1.0))
+    that(np.isfinite(found).all(), what, Words("numbers"), Words("nan"), "you divide by a length of zero")
+    _is_capped(what, found, kernel, 1.0)
+    return (
+        "Dense and convolutional kernels: long units are cut to the limit, short ones and zeros left alone."
+    )
+
+
+def _is_capped(what, found, kernel, limit):
+    def cut(axis):
+        length = np.sqrt(np.sum(kernel**2, axis=axis, keepdims=True))
+        return kernel * np.minimum(1, limit / np.maximum(length, 1e-9))
+
+    inputs = tuple(range(kernel.ndim - 1))
+    length = np.maximum(np.sqrt(np.sum(kernel**2, axis=inputs)), 1e-9)
+    per_input = {"the weights of an input stand in a row; those of a unit in a column": cut(-1)}
+    if kernel.ndim > 2:
+        per_input = {
+            "you take lengths along the first axis only; a filter has height, width and channels": cut(0),
+            "a filter is what is left if the last axis is fixed; you add up along the last": cut(-1),
+            "a filter has channels too; you add up along height and width only": cut((0, 1)),
+        }
+    same(
+        what,
+        found,
+        cut(inputs),
+        mistakes={
+            "the limit holds for each unit; you shorten the kernel as a whole": cut(None),
+            "the limit holds for a unit's length; you limit each weight": np.clip(kernel, -limit, limit),
+            "you bring short units up to the limit too": kernel * limit / length,
+            "a length is the root of the sum of squares": kernel * np.minimum(1, limit / length**2),
+            "a length is the root of the sum of squares, not the sum of sizes": kernel
+            * np.minimum(1, limit / np.maximum(np.sum(np.abs(kernel), axis=inputs), 1e-9)),
+            "you divide by the length; multiply by the limit too": np.where(
+                length > limit, kernel / length, kernel
+            ),
+            "you divide by the limit; the length has to become the limit": np.where(
+                length > limit, kernel / limit, kernel
+            ),
+            "no unit has been shortened": kernel,
+            "a unit that is too long is shortened, not removed": np.where(length > limit, 0, kernel),
+            **per_input,
+        },
+    )
+
+
+@exercise
+def alpha_affine(answer):
+    """Compute mean and deviation of what the learner's two numbers make, for several rates and values."""
+    selu = -1.7580993408473766
+    for rate, low in [(0.2, selu), (0.5, selu), (0.1, -1.0), (0.75, 2.5), (0.3, 0.0), (0.0, selu)]:
+        keep = 1 - rate
+        mean = rate * low
+        square = keep + rate * low**2
+        variance = square - mean**2
+        a = variance**-0.5
+        what = f"a and b for a rate of {rate:g} and a low value of {low:.4g}"
+        found = numbers(what, call(answer, rate, low))
+        that(found.shape == (2,), what, Words("two numbers"), Words(_kind(found)))
+        swapped = (rate + keep * low**2 - (keep * low) ** 2) or 1.0
+        same(
+            what,
+            found,
+            [a, -a * mean],
+            mistakes={
+                "you divide by the variance; divide by its root": [1 / variance, -mean / variance],
+                "that is the mean square; subtract the square of the mean": [
+                    square**-0.5,
+                    -mean * square**-0.5,
+                ],
+                "what is kept has a variance of one, and yet the mixture's is not the share kept": [
+                    keep**-0.5,
+                    -mean * keep**-0.5,
+                ],
+                "b is added after multiplying with a; the mean has been multiplied as well": [a, -mean],
+                "b takes the mean away; its sign is wrong": [a, a * mean],
+                "`rate` is the share dropped; you take it for the share kept": [
+                    swapped**-0.5,
+                    -keep * low * swapped**-0.5,
+                ],
+                "1 / (1 − rate) is ordinary dropout's factor; it does not keep the deviation": [
+                    1 / keep,
+                    -mean / keep,
+                ],
+                "1 / (1 − rate) is ordinary dropout's factor, and b is missing": [
+                    1 / keep,
+                    0,
+                ],
+                "a multiplies; you give the deviation, by which to divide": [1 / a, -mean],
+                "it is b, a; return a first": [-a * mean, a],
+                "mean and deviation are right, but every value changes its sign; a is positive": [
+                    -a,
+                    a * mean,
+                ],
+                "the mean is not taken away": [a, 0],
+            },
+            rtol=1e-3,
+            atol=1e-5,
+        )
+    return "Mean 0 and deviation 1 for SELU's lowest value and others, for zero, and for a rate of 0."
+
+
+def _kind(found):
+    return "one number" if found.ndim == 0 else f"an array of shape {found.shape}"
+
+
+@exercise
+def mutual_information(answer):
+    """Ask about nets that agree, contradict each other, or do some of both."""
+    rng = np.random.default_rng(1010)
+    for samples, images, classes in [(20, 7, 4), (3, 12, 10), (6, 6, 6), (50, 1, 3)]:
+        p = rng.dirichlet(np.full(classes, 0.5), size=(samples, images)) * 0.98 + 0.02 / classes
+        what = f"the mutual information of {samples} answers to {images} image{'s' * (images > 1)}"
+        _same_information(what, call(answer, p), p)
+    agreed = np.broadcast_to(rng.dirichlet(np.ones(4), size=5), (8, 5, 4))
+    _same_information("the mutual information where all nets agree", call(answer, agreed), agreed)
+    certain = np.eye(4)[rng.integers(0, 4, size=(9, 5))]
+    what = "the mutual information of nets that are certain, each of its own class"
+    found = numbers(what, call(answer, certain))
+    cause = "0 · log 0 counts as 0, but NumPy makes nan of it"
+    that(np.isfinite(found).all(), what, Words("numbers"), Words("nan or infinity"), cause)
+    _same_information(what, found, certain)
+    _same_information("the mutual information of a single answer", call(answer, p[:1]), p[:1])
+    return "Nets that agree, that contradict each other, that are certain, and one net alone: all right."
+
+
+def _entropy(p):
+    return -np.sum(p * np.log(np.maximum(p, 1e-300)), axis=-1)
+
+
+def _same_information(what, found, p):
+    total, own = _entropy(p.mean(axis=0)), _entropy(p).mean(axis=0)
+    votes = np.eye(p.shape[-1])[p.argmax(axis=-1)]
+    same(
+        what,
+        found,
+        total - own,
+        mistakes={
+            "that is all of the doubt; take away what each net doubts by itself": total,
+            "that is what each net doubts by itself, on average": own,
+            "it is the other way round, or the minus of −Σ p log p is missing": own - total,
+            "use natural logarithms": (total - own) / np.log(2),
+            "an entropy is a sum over the classes, and you take their mean": (total - own) / p.shape[-1],
+            "average the probabilities, not the classes that they favour": _entropy(votes.mean(axis=0)),
+            "average the probabilities for the first part, not their classes": _entropy(votes.mean(axis=0))
+            - own,
+            "you average over the images; the answers to one image stand along the first axis": _entropy(
+                p.mean(axis=1)
+            )
+            - _entropy(p).mean(axis=1),
+            "a value for each image, not their mean": np.mean(total - own),
+            "that is the spread of the answers, another measure of disagreement": p.std(axis=0).mean(axis=-1),
+        },
+        rtol=1e-3,
+        atol=1e-3,
+    )

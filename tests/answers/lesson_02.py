@@ -1,0 +1,355 @@
+"""Answers to lesson 02's exercises."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from answers import right, wrong
+
+# --- clip_together ----------------------------------------------------------------------------------------
+
+
+@right("clip_together")
+def by_one_long_vector(gradients, limit):
+    whole = np.concatenate([np.ravel(gradient) for gradient in gradients])
+    norm = np.linalg.norm(whole)
+    if norm > limit:
+        whole = whole * (limit / norm)
+    ends = np.cumsum([gradient.size for gradient in gradients])[:-1]
+    return [part.reshape(np.shape(g)) for part, g in zip(np.split(whole, ends), gradients, strict=True)]
+
+
+@right("clip_together")
+def in_place_by_the_larger(gradients, limit):
+    norm = sum((gradient**2).sum() for gradient in gradients) ** 0.5
+    for gradient in gradients:
+        gradient *= limit / max(norm, limit)
+    return tuple(gradients)
+
+
+@right("clip_together")
+def by_tensorflow(gradients, limit):
+    import tensorflow as tf
+
+    return tf.clip_by_global_norm([tf.constant(gradient, tf.float32) for gradient in gradients], limit)[0]
+
+
+@right("clip_together")
+def by_keras(gradients, limit):
+    import keras
+    import tensorflow as tf
+
+    weights = [tf.Variable(tf.zeros(gradient.shape)) for gradient in gradients]
+    steps = [(tf.constant(gradient, tf.float32), w) for gradient, w in zip(gradients, weights, strict=True)]
+    keras.optimizers.SGD(1.0, global_clipnorm=limit).apply_gradients(steps)
+    return [-w for w in weights]
+
+
+@wrong("clip_together", says="a norm of its own")
+def each_by_its_norm(gradients, limit):
+    return [gradient * min(1, limit / max(np.linalg.norm(gradient), 1e-12)) for gradient in gradients]
+
+
+@wrong("clip_together", says="cut by itself")
+def by_value(gradients, limit):
+    return [np.clip(gradient, -limit, limit) for gradient in gradients]
+
+
+@wrong("clip_together", says="never stretch")
+def always_to_the_limit(gradients, limit):
+    norm = np.sqrt(sum(np.sum(gradient**2) for gradient in gradients))
+    return [gradient * limit / norm for gradient in gradients]
+
+
+@wrong("clip_together", says="the sum of the norms")
+def by_the_sum_of_norms(gradients, limit):
+    norm = sum(np.linalg.norm(gradient) for gradient in gradients)
+    return [gradient * limit / max(norm, limit) for gradient in gradients]
+
+
+@wrong("clip_together", says="the root of the sum of squares")
+def by_the_squares(gradients, limit):
+    squares = sum(np.sum(gradient**2) for gradient in gradients)
+    return [gradient * min(1, limit / max(squares, 1e-12)) for gradient in gradients]
+
+
+@wrong("clip_together", says="the largest component")
+def by_the_largest_component(gradients, limit):
+    largest = max(np.abs(gradient).max() for gradient in gradients)
+    return [gradient * min(1, limit / max(largest, 1e-12)) for gradient in gradients]
+
+
+@wrong("clip_together", says="the longest gradient")
+def by_the_longest(gradients, limit):
+    longest = max(np.linalg.norm(gradient) for gradient in gradients)
+    return [gradient * min(1, limit / max(longest, 1e-12)) for gradient in gradients]
+
+
+@wrong("clip_together", says="not their mean")
+def by_the_root_of_the_mean_square(gradients, limit):
+    size = np.sqrt(np.mean(np.concatenate([np.ravel(gradient) for gradient in gradients]) ** 2))
+    return [gradient * min(1, limit / max(size, 1e-12)) for gradient in gradients]
+
+
+@wrong("clip_together", says="not multiplied by the limit")
+def to_length_one(gradients, limit):
+    norm = np.sqrt(sum(np.sum(gradient**2) for gradient in gradients))
+    return [gradient / norm for gradient in gradients] if norm > limit else gradients
+
+
+@wrong("clip_together", says="return the gradients only")
+def with_the_norm(gradients, limit):
+    return by_one_long_vector(gradients, limit), np.sqrt(sum(np.sum(gradient**2) for gradient in gradients))
+
+
+# --- TwoLives ---------------------------------------------------------------------------------------------
+
+
+@right("TwoLives")
+class StepByStep:
+    """With loops, and the memory as the difference from where it is going."""
+
+    def __init__(self, units, momentum=0.99, epsilon=0.001):
+        self.running = [[0.0, 1.0] for _ in range(units)]
+        self.rate, self.epsilon = 1 - momentum, epsilon
+
+    def __call__(self, x, training):
+        columns = []
+        for values, memory in zip(np.transpose(x), self.running, strict=True):
+            mean, variance = memory
+            if training:
+                mean = sum(values) / len(values)
+                variance = sum(values**2) / len(values) - mean**2
+                memory[0] += self.rate * (mean - memory[0])
+                memory[1] += self.rate * (variance - memory[1])
+            columns.append([(value - mean) / (variance + self.epsilon) ** 0.5 for value in values])
+        return np.transpose(columns)
+
+
+@right("TwoLives")
+class InSinglePrecision:
+    """The memory after the outputs, in float32."""
+
+    def __init__(self, units, momentum=0.99, epsilon=0.001):
+        self.mu, self.var = np.zeros((1, units), "float32"), np.ones((1, units), "float32")
+        self.m, self.epsilon = np.float32(momentum), np.float32(epsilon)
+
+    def __call__(self, x, training=False):
+        x = np.asarray(x, "float32")
+        if not training:
+            return (x - self.mu) / np.sqrt(self.var + self.epsilon)
+        mu, var = x.mean(axis=0, keepdims=True), x.var(axis=0, keepdims=True)
+        y = (x - mu) / np.sqrt(var + self.epsilon)
+        self.mu, self.var = self.m * self.mu + (1 - self.m) * mu, self.m * self.var + (1 - self.m) * var
+        return y
+
+
+@right("TwoLives")
+def by_keras_layer(units, momentum=0.99, epsilon=0.001):
+    import keras
+
+    layer = keras.layers.BatchNormalization(momentum=momentum, epsilon=epsilon)
+    layer.build((None, units))
+    return layer
+
+
+class Mistaken:
+    """Right, but for what a subclass changes."""
+
+    start_variance, ddof, memory_ddof = 1.0, 0, 0
+
+    def __init__(self, units, momentum=0.99, epsilon=0.001):
+        self.mean, self.variance = np.zeros(units), np.full(units, self.start_variance)
+        self.momentum, self.epsilon = momentum, epsilon
+
+    def __call__(self, x, training):
+        if not training:
+            return self.normalized(x, self.mean, self.variance)
+        self.remember(x)
+        return self.normalized(x, x.mean(axis=0), np.var(x, axis=0, ddof=self.ddof if len(x) > 1 else 0))
+
+    def remember(self, x):
+        variance = np.var(x, axis=0, ddof=self.memory_ddof if len(x) > 1 else 0)
+        self.mean = self.momentum * self.mean + (1 - self.momentum) * x.mean(axis=0)
+        self.variance = self.momentum * self.variance + (1 - self.momentum) * variance
+
+    def normalized(self, x, mean, variance):
+        return (x - mean) / np.sqrt(variance + self.epsilon)
+
+
+@wrong("TwoLives", says="in inference too")
+class OneLife(Mistaken):
+    def __call__(self, x, training):
+        return self.normalized(x, x.mean(axis=0), x.var(axis=0))
+
+
+@wrong("TwoLives", says="exchanged")
+class TheOtherWay(Mistaken):
+    def __call__(self, x, training):
+        if training:
+            self.remember(x)
+            return self.normalized(x, self.mean, self.variance)
+        return self.normalized(x, x.mean(axis=0), x.var(axis=0))
+
+
+@wrong("TwoLives", says="just moved")
+class MemoryInTraining(Mistaken):
+    def __call__(self, x, training):
+        if training:
+            self.remember(x)
+        return self.normalized(x, self.mean, self.variance)
+
+
+@wrong("TwoLives", says="starts at one, not at zero")
+class StartsAtZero(Mistaken):
+    start_variance = 0.0
+
+
+@wrong("TwoLives", says="belongs to the old value")
+class MomentumSwapped(Mistaken):
+    def __init__(self, units, momentum=0.99, epsilon=0.001):
+        super().__init__(units, 1 - momentum, epsilon)
+
+
+@wrong("TwoLives", says="PyTorch's memory")
+class LikePyTorch(Mistaken):
+    memory_ddof = 1
+
+
+@wrong("TwoLives", says="the batch's variance divides by n")
+class Sample(Mistaken):
+    ddof = memory_ddof = 1
+
+
+@wrong("TwoLives", says="only training may")
+class InferenceMovesTheMemory(Mistaken):
+    def __call__(self, x, training):
+        if training:
+            return super().__call__(x, training)
+        self.remember(x)
+        return self.normalized(x, self.mean, self.variance)
+
+
+@wrong("TwoLives", says="the memory never moves")
+class NoMemory(Mistaken):
+    def remember(self, x):
+        self.seen = len(x)
+
+
+@wrong("TwoLives", says="beside the variance")
+class EpsilonOutside(Mistaken):
+    def normalized(self, x, mean, variance):
+        return (x - mean) / (np.sqrt(variance) + self.epsilon)
+
+
+@wrong("TwoLives", says="divide by its root")
+class WithoutTheRoot(Mistaken):
+    def normalized(self, x, mean, variance):
+        return (x - mean) / (variance + self.epsilon)
+
+
+@wrong("TwoLives", says="over the examples of the batch")
+class AcrossTheUnits(Mistaken):
+    def __call__(self, x, training):
+        if not training:
+            return self.normalized(x, self.mean, self.variance)
+        return self.normalized(x, x.mean(axis=1, keepdims=True), x.var(axis=1, keepdims=True))
+
+
+@wrong("TwoLives", says="share one memory")
+class OneMemoryForAll(Mistaken):
+    memory: ClassVar = {}
+
+    def __init__(self, units, momentum=0.99, epsilon=0.001):
+        super().__init__(units, momentum, epsilon)
+        self.memory.update(mean=self.mean, variance=self.variance)
+
+    def __call__(self, x, training):
+        self.mean, self.variance = self.memory["mean"], self.memory["variance"]
+        y = super().__call__(x, training)
+        self.memory.update(mean=self.mean, variance=self.variance)
+        return y
+
+
+# --- folded -----------------------------------------------------------------------------------------------
+
+
+@right("folded")
+def by_asking(kernel, bias, gamma, beta, mean, variance, epsilon):
+    def both(x):
+        return gamma * (x @ kernel + bias - mean) / np.sqrt(variance + epsilon) + beta
+
+    at_zero = both(np.zeros((1, len(kernel))))
+    return both(np.eye(len(kernel))) - at_zero, at_zero[0]
+
+
+@right("folded")
+def unit_by_unit(kernel, bias, gamma, beta, mean, variance, epsilon):
+    new_kernel, new_bias = np.zeros(kernel.shape, "float32"), np.zeros(bias.shape, "float32")
+    for unit in range(len(bias)):
+        scale = gamma[unit] / (variance[unit] + epsilon) ** 0.5
+        new_kernel[:, unit] = scale * kernel[:, unit]
+        new_bias[unit] = scale * (bias[unit] - mean[unit]) + beta[unit]
+    return [new_kernel, new_bias]
+
+
+@right("folded")
+def by_tensors(kernel, bias, gamma, beta, mean, variance, epsilon):
+    import tensorflow as tf
+
+    scale = tf.constant(gamma) * tf.math.rsqrt(tf.constant(variance) + epsilon)
+    return kernel @ tf.linalg.diag(scale), beta - scale * (mean - bias)
+
+
+@wrong("folded", says="scaled the rows")
+def the_rows(kernel, bias, gamma, beta, mean, variance, epsilon):
+    scale = gamma / np.sqrt(variance + epsilon)
+    return kernel * scale[:, None], (bias - mean) * scale + beta
+
+
+@wrong("folded", says="ε is missing")
+def without_epsilon(kernel, bias, gamma, beta, mean, variance, epsilon):
+    scale = gamma / np.sqrt(variance)
+    return kernel * scale, (bias - mean) * scale + beta
+
+
+@wrong("folded", says="not by its root")
+def by_the_variance(kernel, bias, gamma, beta, mean, variance, epsilon):
+    scale = gamma / (variance + epsilon)
+    return kernel * scale, (bias - mean) * scale + beta
+
+
+@wrong("folded", says="γ is missing")
+def without_gamma(kernel, bias, gamma, beta, mean, variance, epsilon):
+    scale = 1 / np.sqrt(variance + epsilon)
+    return kernel * scale, (bias - mean) * scale + beta
+
+
+@wrong("folded", says="you added it as it was")
+def bias_not_scaled(kernel, bias, gamma, beta, mean, variance, epsilon):
+    scale = gamma / np.sqrt(variance + epsilon)
+    return kernel * scale, bias + beta - mean * scale
+
+
+@wrong("folded", says="the old bias is lost")
+def bias_lost(kernel, bias, gamma, beta, mean, variance, epsilon):
+    scale = gamma / np.sqrt(variance + epsilon)
+    return kernel * scale, beta - mean * scale
+
+
+@wrong("folded", says="subtracted, not added")
+def mean_added(kernel, bias, gamma, beta, mean, variance, epsilon):
+    scale = gamma / np.sqrt(variance + epsilon)
+    return kernel * scale, (bias + mean) * scale + beta
+
+
+@wrong("folded", says="like the sums")
+def mean_not_scaled(kernel, bias, gamma, beta, mean, variance, epsilon):
+    scale = gamma / np.sqrt(variance + epsilon)
+    return kernel * scale, bias * scale + beta - mean
+
+
+@wrong("folded", says="β comes last")
+def beta_scaled(kernel, bias, gamma, beta, mean, variance, epsilon):
+    scale = gamma / np.sqrt(variance + epsilon)
+    return kernel * scale, (bias - mean + beta) * scale
