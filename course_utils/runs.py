@@ -130,7 +130,10 @@ def fit_once(
             "compile()."
         )
     folder = Path(folder)
-    numbered = sorted(folder.glob("run-[0-9]*"))
+    numbered = sorted(
+        (earlier for earlier in folder.glob("run-*") if earlier.name[4:].isdecimal()),
+        key=lambda earlier: int(earlier.name[4:]),
+    )
     new = folder / f"run-{int(numbered[-1].name[4:]) + 1 if numbered else 1:03}"
     chosen = [] if callbacks is None else callbacks(new)
     if not isinstance(chosen, list | tuple) or not all(
@@ -192,10 +195,9 @@ def _finished(folder, settings):
 
 def _settings(model, x, y, validation_data, epochs, batch_size, callbacks):
     """Everything that a training depends on, in a form that JSON keeps."""
-    # Names are counted through a session (dense_1, dense_2, …) and mean nothing.
     plain = {
-        "model": re.sub(r'_\d+"', '"', json.dumps(model.get_config(), default=str, sort_keys=True)),
-        "optimizer": json.dumps(model.optimizer.get_config(), default=_plain, sort_keys=True),
+        "model": _unnumbered(json.dumps(model.get_config(), default=str, sort_keys=True)),
+        "optimizer": _unnumbered(json.dumps(model.optimizer.get_config(), default=_plain, sort_keys=True)),
         "loss": str(getattr(model.loss, "__name__", model.loss)),
         "callbacks": [
             {"class": type(one).__name__}
@@ -212,6 +214,11 @@ def _settings(model, x, y, validation_data, epochs, batch_size, callbacks):
         "versions": {"keras": keras.__version__, "tensorflow": tf.__version__},
         **{name: hashlib.sha256(repr(value).encode()).hexdigest()[:16] for name, value in plain.items()},
     }
+
+
+def _unnumbered(config):
+    """Without what Keras counts through a session: dense_1, dense_2, …, sgd_1 mean nothing."""
+    return re.sub(r'_\d+"', '"', config)
 
 
 def _plain(value):

@@ -106,7 +106,7 @@ def exercise(function):
     ...     same("half of 6", call(answer, 6), 3, mistakes={"you doubled": 12})
     ...     return "Half of 6 is 3."
     >>> check("half", {"half": lambda x: 2 * x})
-    Not yet. half of 6: expected 3, found 12. Likely cause: you doubled.
+    Not yet. Half of 6: expected 3, found 12. Likely cause: you doubled.
     >>> del EXERCISES["half"]
     """
     if function.__name__ in EXERCISES:

@@ -1,0 +1,188 @@
+"""Kept trainings: what is loaded instead of trained again, what is not, and what an interruption leaves."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from course_utils.runs import Run, fit_once
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(64, 3)).astype("float32")
+Y = (X @ [[1.0], [2.0], [-1.0]]).astype("float32")
+VALID = X[:16], Y[:16]
+
+
+def net(units=4, rate=0.1, seed=1, activation="tanh"):
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(units, activation), keras.layers.Dense(1)]
+    )
+    model.compile(keras.optimizers.SGD(rate), "mse", run_eagerly=True)  # no graph to build: faster here
+    return model
+
+
+def train(folder, model=None, **changes):
+    settings = {"x": X, "y": Y, "validation_data": VALID, "epochs": 3, "batch_size": 16} | changes
+    return fit_once(model or net(), folder=folder, **settings)
+
+
+def checkpoint(folder):
+    return [keras.callbacks.ModelCheckpoint(str(folder / "best.keras"), save_best_only=True)]
+
+
+def test_a_finished_training_is_loaded_and_gives_the_same(tmp_path):
+    first_net, again_net = net(), net()
+    first = train(tmp_path, first_net)
+    again = train(tmp_path, again_net)
+    assert (first.loaded, again.loaded) == (False, True)
+    assert again.folder == first.folder == tmp_path / "run-001"
+    assert again.history == first.history
+    assert set(first.history) == {"loss", "val_loss", "seconds"}
+    assert all(len(values) == 3 for values in first.history.values())
+    for one, other in zip(first_net.get_weights(), again_net.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_it_trains_as_fit_does(tmp_path):
+    from course_utils.batches import shuffled
+
+    kept, plain = net(), net()
+    keras.utils.set_random_seed(5)
+    run = train(tmp_path, kept)
+    keras.utils.set_random_seed(5)
+    history = plain.fit(shuffled(X, Y, 16), epochs=3, validation_data=VALID, verbose=0).history
+    np.testing.assert_allclose(run.history["val_loss"], history["val_loss"], rtol=1e-6)
+    for one, other in zip(kept.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        dict(model=lambda: net(units=5)),
+        dict(model=lambda: net(rate=0.05)),
+        dict(model=lambda: net(seed=2)),
+        dict(model=lambda: net(activation="elu")),
+        dict(epochs=4),
+        dict(batch_size=8),
+        dict(x=X + 1),
+        dict(y=Y * 2),
+        dict(validation_data=(X[:8], Y[:8])),
+        dict(callbacks=checkpoint),
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_training_is_trained_in_a_folder_of_its_own(tmp_path, change):
+    train(tmp_path)
+    model = change.pop("model", net)()
+    other = train(tmp_path, model, **change)
+    assert not other.loaded
+    assert other.folder == tmp_path / "run-002"
+    assert train(tmp_path).folder == tmp_path / "run-001"
+
+
+def test_the_settings_of_callbacks_count(tmp_path):
+    def patient(epochs):
+        return lambda folder: [keras.callbacks.EarlyStopping(patience=epochs)]
+
+    first = train(tmp_path, callbacks=patient(5))
+    assert train(tmp_path, callbacks=patient(5)).folder == first.folder
+    assert not train(tmp_path, callbacks=patient(6)).loaded
+
+
+def test_a_schedule_counts(tmp_path):
+    def scheduled(rate):
+        model = net()
+        schedule = keras.optimizers.schedules.ExponentialDecay(rate, 10, 0.5)
+        model.compile(keras.optimizers.SGD(schedule), "mse", run_eagerly=True)
+        return model
+
+    train(tmp_path, scheduled(0.1))
+    assert train(tmp_path, scheduled(0.1)).loaded
+    assert not train(tmp_path, scheduled(0.2)).loaded
+
+
+def test_the_best_epochs_weights_are_left_in_the_model(tmp_path):
+    losses = [3.0, 1.0, 2.0]
+    seen = []
+
+    class Prescribed(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_loss"] = losses[epoch]
+            seen.append(self.model.get_weights())
+
+    model = net()
+    run = train(tmp_path, model, callbacks=lambda folder: [Prescribed(), *checkpoint(folder)])
+    for one, other in zip(model.get_weights(), seen[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (run.folder / "best.keras").exists()
+    fresh = net()
+    assert train(tmp_path, fresh, callbacks=lambda folder: [Prescribed(), *checkpoint(folder)]).loaded
+    for one, other in zip(fresh.get_weights(), seen[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_an_interrupted_training_begins_anew_and_spoils_nothing(tmp_path):
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    finished = train(tmp_path / "one")
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "two", callbacks=lambda folder: [*checkpoint(folder), Interrupt()])
+    assert not (tmp_path / "two" / "run-001" / "run.json").exists()
+    again = train(tmp_path / "two", callbacks=checkpoint)
+    assert (again.loaded, again.folder.name) == (False, "run-002")
+    assert len(again.history["loss"]) == 3
+    assert train(tmp_path / "one").history == finished.history
+
+
+@pytest.mark.parametrize("damage", ["note", "weights", "gone"])
+def test_a_damaged_training_is_not_trusted(tmp_path, damage):
+    run = train(tmp_path)
+    note, weights = run.folder / "run.json", run.folder / "last.weights.h5"
+    if damage == "note":
+        note.write_text(note.read_text()[:50])
+    elif damage == "weights":
+        weights.write_bytes(weights.read_bytes()[:-1])
+    else:
+        weights.unlink()
+    again = train(tmp_path)
+    assert (again.loaded, again.folder.name) == (False, "run-002")
+
+
+def test_numbers_of_folders_go_on_past_a_thousand(tmp_path):
+    (tmp_path / "run-999").mkdir()
+    assert train(tmp_path, net(seed=1)).folder.name == "run-1000"
+    assert train(tmp_path, net(seed=2)).folder.name == "run-1001"
+
+
+def test_bad_input_changes_nothing(tmp_path):
+    not_compiled = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match="should be built and compiled"):
+        train(tmp_path / "a", not_compiled)
+    model = net()
+    before = model.get_weights()
+    for callbacks in (lambda folder: None, lambda folder: [1], lambda folder: keras.callbacks.History()):
+        with pytest.raises(ValueError, match="should return a list of Keras callbacks; it returned"):
+            train(tmp_path / "a", model, callbacks=callbacks)
+    assert not (tmp_path / "a").exists()
+    for one, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_is_kept_is_plain_json(tmp_path):
+    run = train(tmp_path)
+    note = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
+    assert note["history"] == run.history
+    assert str(tmp_path) not in json.dumps(note)
+
+
+def test_times_leave_out_the_first_epoch():
+    run = Run(None, {"val_loss": [3.0, float("nan"), 1.0, 2.0], "seconds": [60.0, 4.0, 2.0, 3.0]}, False)
+    assert (run.best_epoch, run.best("val_loss")) == (3, 1.0)
+    assert (run.seconds_per_epoch, run.seconds_to_best) == (3.0, 9.0)
+    assert Run(None, {"val_loss": [1.0], "seconds": [7.0]}, False).seconds_per_epoch == 7.0
