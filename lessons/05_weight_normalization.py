@@ -26,7 +26,7 @@
 # | **The idea** | Salimans & Kingma 2016, [*Weight Normalization*](https://arxiv.org/abs/1602.07868) |
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) a minute or two |
 
-# %%
+# %% tags=["needed"]
 from course_utils.lesson import FAST_CONV, Lesson
 
 lesson = Lesson("05_weight_normalization")
@@ -160,7 +160,7 @@ plt.show()
 # of its five weight layers wrapped. We write both with one function, so that they cannot differ by accident.
 
 
-# %%
+# %% tags=["needed"]
 def lenet(wrap=lambda layer: layer):
     layers = keras.layers
     return keras.Sequential(
@@ -591,18 +591,249 @@ lesson.verdicts("S1")
 # on where batches are small or outputs must not depend on one another, in audio and generative models above all. PyTorch has
 # `torch.nn.utils.parametrizations.weight_norm`; Keras 3 has no such layer of its own (its
 # `SpectralNormalization` bounds the largest singular value instead), so the course brings one.
+
+# %% [markdown]
+# ## Questions
 #
+# Answer in a sentence or two before you unfold ours.
+#
+# **1.** After a long training by plain gradient descent a colleague finds the vectors $v$ "far too long", halves them all, and trains on. What
+# changes in the net's predictions, and what in its training?
+#
+# <details><summary>An answer</summary>
+#
+# The predictions stay as they are, because only the direction of $v$ counts. The training does not. The gradient with respect to $v$ has a factor
+# $1/\lVert v\rVert$ and becomes twice as long, while $v$ is half as long: the same rate now turns it by about four times the angle. What looked
+# like untidiness was the brake, and the colleague has let it go.
+#
+# </details>
+#
+# **2.** To keep the weights small you give the wrapped layer `kernel_regularizer="l2"`, which acts on $v$. Why does that not keep the weights
+# small, and what does it do?
+#
+# <details><summary>An answer</summary>
+#
+# The length of $w$ is $\lvert g\rvert$, and the penalty does not see $g$. It shrinks $v$, which changes nothing that the net computes but makes each step turn
+# $v$ further: a penalty that was meant to restrain raises the effective learning rate. To keep the weights small, penalize $g$.
+#
+# </details>
+#
+# **3.** Before training you call the net, with the default `data_init=True`, on a single image to see whether it runs. Then you train. What has gone wrong?
+#
+# <details><summary>An answer</summary>
+#
+# The first call, whatever it is for, is the one that initialises. Over a single image a dense unit has no spread: $\sigma$ is zero, only the tiny constant
+# in the code keeps $g=1/\sigma$ finite, and $g$ is huge. Training starts from there, without a warning. Build the net anew, and let its first batch be a real one.
+#
+# </details>
+#
+# **4.** The wrapped net has one trainable number more for each unit. Can it compute anything that the plain net cannot?
+#
+# <details><summary>An answer</summary>
+#
+# No. Every $g\,v/\lVert v\rVert$ is a weight vector that the plain net can have, and every weight vector can be written so. The additional number per unit is matched by one that
+# does nothing, the length of $v$. What changes is the way the optimizer moves through the same set of nets, and that is why the wrapper can be taken off after training.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. **Perpendicular, for real** (10 minutes). Take the weight-normalized net, compute the gradient of the loss with respect
-#    to the first convolution's $v$ on one batch with a `GradientTape`, and check that it has no part along $v$ for any of the
-#    six filters. *Check:* the six dot products with $v/\lVert v\rVert$ are zero up to rounding.
-# 2. **A longer start** (10 minutes). Multiply each $v$ of a fresh weight-normalized net by 10 before training. The outputs do not change.
-#    Predict what training does, then look. *Check:* before the first step, both nets give the same predictions.
-# 3. **A harder sequence** (30 minutes). Read the digits pixel by pixel in groups of seven: 112 steps of 7 pixels. Compare both LSTMs over
-#    three seeds. Is the difference larger than the spread between seeds? *Check:* your table has six numbers and a
-#    standard deviation for each method.
+# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
+# [a notebook of their own](solutions/05_weight_normalization.ipynb); any code that does what the card asks passes.
+
+# %% tags=["given"]
+import numpy as np
+
+from course_utils.checks import check
+
+# %% [markdown] tags=["exercise"]
+# ### 1 · Folded away
 #
+# *10 minutes.* **What.** Write `folded_kernel`, which gives the weights $g\,v/\lVert v\rVert$ of a whole layer as one array. The last axis is that of
+# the units (or filters), and each has a norm of its own over all other axes: one in a dense layer, three in a `Conv2D`, where `np.linalg.norm` takes two at most. Leave `v`
+# itself as it is.
+#
+# **Why.** After training nobody needs $v$ and $g$ any more. Folded into plain weights, the net gives the same answers with plain layers: no wrapper to carry along, no norm to compute.
+
+
+# %% tags=["exercise"]
+def folded_kernel(v, g):
+    """The kernel g v / ‖v‖, in the shape of v; v: (..., units), g: (units,)."""
+    ...
+
+
+# %% tags=["solution"]
+def folded_kernel(v, g):
+    """The kernel g v / ‖v‖, in the shape of v; v: (..., units), g: (units,)."""
+    inputs = tuple(range(v.ndim - 1))
+    return g * v / np.sqrt(np.sum(v**2, axis=inputs))
+
+
+# %% tags=["check"]
+check("folded_kernel")
+
+# %% tags=["solution"]
+import keras
+import matplotlib.pyplot as plt
+import tensorflow as tf
+
+from course_utils.addons import WeightNormalization
+from course_utils.data import load_cifar10
+
+cifar10 = lesson.data(load_cifar10())
+images = cifar10.x_train[:1024] / np.float32(255)
+labels = keras.utils.to_categorical(cifar10.y_train[:1024], 10)
+lesson.set_seed()
+net, plain = lenet(WeightNormalization), lenet()
+net.compile("adam", "categorical_crossentropy", **FAST_CONV)
+net.fit(images, labels, batch_size=32, verbose=0)
+
+# %% tags=["solution"]
+print("v               mean length of v   of the folded kernel")
+for layer, target in zip(net.layers, plain.layers):
+    if isinstance(layer, WeightNormalization):
+        v, g = layer.v.numpy(), layer.g.numpy()
+        kernel = folded_kernel(v, g)
+        target.set_weights([kernel, layer.layer.bias.numpy()])
+        lengths = [np.linalg.norm(w.reshape(-1, len(g)), axis=0).mean() for w in (v, kernel)]
+        print(f"{v.shape!s:16}{lengths[0]:16.3f}{lengths[1]:23.3f}")
+
+answers = [model.predict(images[:256], verbose=0) for model in (net, plain)]
+print(f"largest difference between the answers of both nets: {np.abs(answers[0] - answers[1]).max():.0e}")
+
+# %% [markdown] tags=["solution"]
+# Both nets give the same answers up to rounding, and the plain one has neither $v$ nor $g$. How long a folded kernel is, no $v$ could have told:
+# the first convolution's are several times longer than the $v$ they came from, those of the wide dense layer are shorter. The lengths are the $\lvert g\rvert$.
+
+# %% [markdown] tags=["exercise"]
+# ### 2 · A start from data
+#
+# *15 minutes.* **What.** Write `start_from_batch`, the paper's initialisation of a dense layer. From its `v` and a batch `x` it gives $g$ and $b$ such that
+# every unit's output $g\,t + b$, with $t = v\cdot x/\lVert v\rVert$, has mean 0 and standard deviation 1 over the batch (`np.std`, which divides by n).
+#
+# **Why.** Lesson 01's initialisations keep the size of a signal by counting inputs; this one looks. So it does not matter how long or short the weights were drawn, and the deeper layers
+# are served as well as the first.
+
+
+# %% tags=["exercise"]
+def start_from_batch(v, x):
+    """g and b, one number per unit each; v: (inputs, units), x: (examples, inputs)."""
+    ...
+
+
+# %% tags=["solution"]
+def start_from_batch(v, x):
+    """g and b, one number per unit each; v: (inputs, units), x: (examples, inputs)."""
+    t = x @ v / np.linalg.norm(v, axis=0)
+    g = 1 / t.std(axis=0)
+    return g, -g * t.mean(axis=0)
+
+
+# %% tags=["check"]
+check("start_from_batch")
+
+# %% tags=["solution"]
+rng = np.random.default_rng(42)
+print("mean ‖v‖   rule       layer 1: |mean|     std    layer 5: |mean|     std")
+for size in (0.3, 1, 3):
+    for rule in ("Addons", "paper"):
+        h, shown = images[:512].reshape(-1, 3072), []
+        for _ in range(5):
+            v = rng.normal(0, size / np.sqrt(h.shape[1]), (h.shape[1], 100))
+            g, b = start_from_batch(v, h)
+            norms = np.linalg.norm(v, axis=0)
+            g = g / norms if rule == "Addons" else g
+            outputs = h @ (g * v / norms) + b
+            shown.append(f"{np.abs(outputs.mean(axis=0)).mean():8.3f}{outputs.std(axis=0).mean():8.3f}")
+            h = np.maximum(outputs, 0)
+        print(f"{size:8}   {rule:10}{shown[0]:>25}{shown[-1]:>27}")
+
+# %% [markdown] tags=["solution"]
+# The paper's rule holds in every layer, whatever the length of the columns. The rule of the Addons layer holds where that length is 1. Elsewhere the deviation is off
+# by $1/\lVert v\rVert$, as predicted above, and so is the mean from zero, since its bias fits a $g$ that the unit does not have. With long columns the last layer's units
+# are so far from zero, for their spread, that hardly one can still cross ReLU's corner: they are linear, or dead.
+
+# %% [markdown] tags=["exercise"]
+# ### 3 · Where the gradient goes
+#
+# *25 minutes.* **What.** You are given the gradient of the loss with respect to a layer's weights $w = g\,v/\lVert v\rVert$. Write `split_gradient`,
+# which turns it into the gradients with respect to $v$ and to $g$, for dense layers and convolutions alike; the last axis is that of the units.
+#
+# **Why.** The two formulas near the top of this lesson are all that weight normalization does to training: what makes $w$ longer goes to $g$, the rest turns $v$. Before you look:
+# what happens to a unit whose $v$ starts ten times too long?
+
+
+# %% tags=["exercise"]
+def split_gradient(grad_w, v, g):
+    """The gradients with respect to v and to g, in their shapes; grad_w, v: (..., units), g: (units,)."""
+    ...
+
+
+# %% tags=["solution"]
+def split_gradient(grad_w, v, g):
+    """The gradients with respect to v and to g, in their shapes; grad_w, v: (..., units), g: (units,)."""
+    inputs = tuple(range(v.ndim - 1))
+    length = np.sqrt(np.sum(v**2, axis=inputs))
+    direction = v / length
+    grad_g = np.sum(grad_w * direction, axis=inputs)
+    return g / length * (grad_w - grad_g * direction), grad_g
+
+
+# %% tags=["check"]
+check("split_gradient")
+
+
+# %% tags=["solution"]
+def gradients(model, weights):
+    """Gradients of the loss over 32 images with respect to some of a net's weights."""
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(keras.losses.categorical_crossentropy(labels[:32], model(images[:32])))
+    return [gradient.numpy() for gradient in tape.gradient(loss, weights)]
+
+
+conv = net.layers[0]
+v, g = conv.v.numpy(), conv.g.numpy()
+tape_v, tape_g = gradients(net, [conv.v, conv.g])
+grad_v, grad_g = split_gradient(*gradients(plain, [plain.layers[0].kernel]), v, g)
+columns = [w.reshape(-1, len(g)) for w in (grad_v, v, grad_v - tape_v)]
+lengths = [np.linalg.norm(column, axis=0) for column in columns]
+cosines = np.sum(columns[0] * columns[1], axis=0) / (lengths[0] * lengths[1])
+print("filter   length of ∇v   its cosine with v   off from the tape's: ∇v        ∇g")
+for unit, row in enumerate(zip(lengths[0], cosines, lengths[2], grad_g - tape_g), 1):
+    print("{:6}{:15.4f}{:20.0e}{:27.0e}{:10.0e}".format(unit, *row))
+
+# %% [markdown] tags=["solution"]
+# The backward pass of the plain net was enough: split, its gradient is what the tape finds for $v$ and $g$, up to rounding. And it is perpendicular to $v$, for each
+# of the six filters.
+#
+# Now a start that is too long. One unit, the same $g$ and the same direction, $v$ of three lengths, plain gradient descent.
+
+# %% tags=["solution"]
+rng = np.random.default_rng(42)
+start, target = rng.normal(size=(2, 20, 1)) / np.sqrt(20)
+fig, ax = plt.subplots()
+for size, colour, marker in [(1, "#0072B2", "o"), (3, "#D55E00", "s"), (10, "#009E73", "^")]:
+    v, g, losses = size * start / np.linalg.norm(start), np.ones(1), []
+    for _ in range(8_000):
+        error = folded_kernel(v, g) - target
+        losses.append(np.sum(error**2))
+        grad_v, grad_g = split_gradient(2 * error, v, g)
+        v, g = v - 0.05 * grad_v, g - 0.05 * grad_g
+    steps = np.arange(1, len(losses) + 1)
+    ax.loglog(steps, losses, color=colour, marker=marker, markevery=0.15, label=f"‖v‖ = {size} at the start")
+    print(f"‖v‖ = {size:2} at the start: {np.argmax(np.array(losses) < 0.01):5} steps to a distance of 0.01")
+ax.set(xlabel="step", ylabel="squared distance from the target", ylim=(1e-8, 10))
+ax.set_title("The same unit: the longer v is, the longer it takes")
+ax.legend()
+plt.show()
+
+# %% [markdown] tags=["solution"]
+# Three phases. First $g$ finds the best length for the direction it has, at the same speed in all three, because it does not feel how long $v$ is. Then a plateau, while $v$ turns.
+# Then the descent. The plateau grows with the square of the length: a step of $v$ is shorter by $1/\lVert v\rVert$, and turns a vector longer by $\lVert v\rVert$. Ten times as long is
+# more than a hundred times as slow.
+
+# %% [markdown]
 # ## References
 #
 # - T. Salimans, D. P. Kingma, *Weight Normalization: A Simple Reparameterization to Accelerate Training of Deep

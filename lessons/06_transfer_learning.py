@@ -25,7 +25,7 @@
 # | **The idea** | Yosinski and others 2014, [*How transferable are features in deep neural networks?*](https://arxiv.org/abs/1411.1792) |
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
 
-# %%
+# %% tags=["needed"]
 from course_utils.lesson import FAST, FAST_CONV, Lesson
 
 lesson = Lesson("06_transfer_learning")
@@ -85,7 +85,7 @@ print("labels of task A:", np.unique(a["train"][1]), " of task B:", np.unique(b[
 # sigmoid. Plain gradient descent with a rate of 0.001, twenty epochs.
 
 
-# %%
+# %% tags=["needed"]
 def dense_layers(outputs):
     layers = keras.layers
     last = layers.Dense(1, "sigmoid") if outputs == 1 else layers.Dense(outputs, "softmax")
@@ -422,16 +422,252 @@ lesson.verdicts("06_transfer_learning")
 #
 # **Today** hardly anyone trains from nothing where a pretrained net exists: the donor is trained on millions of images or on all the text there is, and what is adapted is often only a
 # small addition to each layer (adapters, LoRA) rather than the layers themselves.
+
+# %% [markdown]
+# ## Questions
 #
+# Answer in a sentence or two before you unfold ours.
+#
+# **1.** A net of this lesson's shape, its reused layers frozen, is compiled and trained. Then you set every layer's `trainable` to `True`
+# and call `fit` again, without compiling. How many numbers does the optimizer change now?
+#
+# <details><summary>An answer</summary>
+#
+# The same 51 as before: 50 weights and a bias of the new layer. The training step was built with the frozen net, and on both stacks `fit` goes on using
+# it until you compile anew. Nothing fails and the loss goes down, so the mistake stays unnoticed. Compare the weights of a reused layer
+# before and after.
+#
+# </details>
+#
+# **2.** The reused layers of another net contain batch normalization, and you freeze them. Do their running means and variances move while the new layer is trained?
+#
+# <details><summary>An answer</summary>
+#
+# Not in Keras: a frozen batch normalization normalizes with its running statistics and leaves them alone. So the new layer meets the features as A computed them. Once thawed, the statistics
+# follow the few new images, and the lower layers' meaning shifts before a weight has changed; many keep these layers frozen throughout. In frameworks where freezing concerns gradients only, the statistics move all along.
+#
+# </details>
+#
+# **3.** Someone trains A on all ten classes, reuses it for "shirt or sandal" with two hundred images, and finds hardly any errors. What is wrong with the claim that reuse helps when images are few?
+#
+# <details><summary>An answer</summary>
+#
+# A has learned from thousands of labelled shirts and sandals, so the images were not few: they came in by way of the teacher. Only its last layer forgot the answer. Whoever reuses a net has to know what it was trained on. The test images may even have
+# been among it, which is a real worry with models trained on the whole web.
+#
+# </details>
+#
+# **4.** Reuse helps on your task. A sceptic says: that is not knowledge. Trained weights are of a better size than fresh ones, and any trained net would do. Which experiment decides?
+#
+# <details><summary>An answer</summary>
+#
+# A teacher that knows nothing, with weights of the same sizes: take the trained weights and shuffle them within each layer, or train A on shuffled labels. Reuse it in the same draws. The part of
+# the gain that is left is the part due to sizes, and the sceptic's; the rest is knowledge. The third reference found a good deal of the former in medical images.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. **How few?** (15 minutes). Repeat the chapter's pair with 20, 50, 100, 500 and 2,000 images instead of 200, one draw each, and draw both
-#    errors over the number of images. *Check:* with 2,000 images the net from nothing makes fewer errors than with 20.
-# 2. **Never thaw, never freeze** (20 minutes). In `one_draw`, train the frozen net for all twenty epochs; then thaw from the first epoch on.
-#    Which of the three ways is best, over ten draws of the chapter's pair? *Check:* the frozen net has 51 weights to learn.
-# 3. **The wrong teacher** (20 minutes). Give model A shuffled labels, train it, and reuse it. What share of the gain is left, and what
-#    does that say about where the gain comes from? *Check:* the shuffled model A itself stays near 1/8 on its test images.
+# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
+# [a notebook of their own](solutions/06_transfer_learning.ipynb); any code that does what the card asks passes.
+
+# %% tags=["given"]
+import keras
+import numpy as np
+
+from course_utils.checks import check
+
+# %% [markdown] tags=["exercise"]
+# ### 1 · A fair handful
 #
+# *10 minutes.* **What.** Write `few_of_each`. From the labels of many images it draws the positions of `n_train` images *of each class* to train on, and of `n_valid` others of each class
+# to validate: none twice, all with the same chance, and by `rng`, a NumPy generator.
+#
+# **Why.** The lesson takes two hundred images as they come. With fewer, chance decides how many of each class you get. And whoever decides by looking (how long to train, how many layers
+# to keep) needs images that the net has not learned from.
+
+
+# %% tags=["exercise"]
+def few_of_each(labels, n_train, n_valid, rng):
+    """Two arrays of positions in labels: so many images of each class for training, and others to validate."""
+    ...
+
+
+# %% tags=["solution"]
+def few_of_each(labels, n_train, n_valid, rng):
+    """Two arrays of positions in labels: so many images of each class for training, and others to validate."""
+    train, valid = [], []
+    for c in np.unique(labels):
+        positions = rng.permutation(np.flatnonzero(labels == c))
+        train.append(positions[:n_train])
+        valid.append(positions[n_train : n_train + n_valid])
+    return np.concatenate(train), np.concatenate(valid)
+
+
+# %% tags=["check"]
+check("few_of_each")
+
+# %% tags=["solution"]
+from course_utils.batches import shuffled
+from course_utils.data import load_fashion_mnist
+from course_utils.restart import restart
+
+fashion = lesson.data(load_fashion_mnist(validation=5_000))
+a, b = {}, {}
+for part in ("train", "test"):
+    x, y = getattr(fashion, f"x_{part}") / np.float32(255), getattr(fashion, f"y_{part}")
+    in_b = np.isin(y, (5, 6))
+    a[part] = x[~in_b], np.searchsorted([0, 1, 2, 3, 4, 7, 8, 9], y[~in_b]).astype("int32")
+    b[part] = x[in_b], (y[in_b] == 6).astype("float32")
+
+# %% tags=["solution"]
+labels = b["train"][1]
+rng = np.random.default_rng(42)
+print("images   shirts among them, in 500 draws: fewest   most   with few_of_each")
+for n in (10, 20, 50, 100):
+    shirts = [int(labels[rng.choice(len(labels), n, replace=False)].sum()) for _ in range(500)]
+    even = {int(labels[few_of_each(labels, n // 2, 5, rng)[0]].sum()) for _ in range(500)}
+    print(f"{n:6}{min(shirts):42}{max(shirts):7}{', '.join(map(str, even)):>18}")
+
+# %% [markdown] tags=["solution"]
+# With ten images, the most lopsided draw had a single image of one class to learn from. With a hundred, none was far from even. A draw for each class is even every
+# time, and the net's errors tell of its training, not of that luck. (Where the classes themselves are of unequal size, and stay so at the test, even draws answer another question.)
+
+# %% [markdown] tags=["exercise"]
+# ### 2 · Reuse without harm
+#
+# *20 minutes.* **What.** Write `reuse_layers`, which gives a new Keras net for a yes-or-no question: *copies* of the first `n_layers` layers of a trained `Sequential` net, with all their
+# weights and frozen, and on top a new `Dense(1, "sigmoid")`, which is not. The original stays as it is, now and while the new net is trained.
+#
+# **Why.** These are the lesson's steps in one function. Leave one out and there is no error message: shared layers change the original, a clone without its weights knows nothing,
+# and layers that are not frozen follow the new one's first, senseless gradients.
+
+
+# %% tags=["exercise"]
+def reuse_layers(model, n_layers):
+    """A new net: frozen copies of the first n_layers of model.layers, and a new sigmoid unit on top."""
+    ...
+
+
+# %% tags=["solution"]
+def reuse_layers(model, n_layers):
+    """A new net: frozen copies of the first n_layers of model.layers, and a new sigmoid unit on top."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    for layer in copy.layers[:n_layers]:
+        layer.trainable = False
+    new = keras.layers.Dense(1, "sigmoid")
+    return keras.Sequential([keras.Input(model.input_shape[1:]), *copy.layers[:n_layers], new])
+
+
+# %% tags=["check"]
+check("reuse_layers")
+
+
+# %% tags=["solution"]
+def fit_few(net, task, epochs):
+    """All epochs in one call, as in the lesson."""
+    net.fit(shuffled(*task["train"], 32).repeat(lesson.epochs(epochs)), verbose=0)
+
+
+lesson.set_seed()
+teacher = compiled(dense_layers(8), **FAST_CONV)
+fit(teacher, a, epochs=3)
+before = test_accuracy(teacher, a)
+train, valid = few_of_each(b["train"][1], 100, 50, np.random.default_rng(42))
+few = {"train": tuple(array[train] for array in b["train"])}
+own_question = compiled(dense_layers(8), **FAST_CONV)  # a net to put layers and A's output layer into
+
+net = reuse_layers(teacher, 6)
+print(f"model A itself: {before:.3f} on its own question")
+for state, trainable in [("frozen", False), ("thawed", True)]:
+    for layer in net.layers[:-1]:
+        layer.trainable = trainable
+    net.compile(keras.optimizers.SGD(0.001), "binary_crossentropy", metrics=["accuracy"], **FAST_CONV)
+    fit_few(net, few, epochs=20)
+    numbers = sum(int(np.prod(w.shape)) for w in net.trainable_weights)
+    own_question.set_weights([*net.get_weights()[:-2], *teacher.get_weights()[-2:]])
+    on_b = net.evaluate(*(array[valid] for array in b["train"]), verbose=0)[1]
+    on_a = test_accuracy(own_question, a)
+    print(f"{state} copy, {numbers} numbers trained: {on_b:.3f} on the new question, {on_a:.3f} on A's")
+print("model A, at the end, answers as before:", test_accuracy(teacher, a) == before)
+
+# %% [markdown] tags=["solution"]
+# Frozen, the copy still answers A's question as A does: its layers have not moved. Thawed, it answers the new question better and A's worse, and the original
+# knows nothing of all that.
+#
+# Thaw layer by layer, as here. In Keras 2 `net.trainable = True` thaws all layers; Keras 3 skips an assignment that changes nothing, and the net as a whole was
+# trainable all along, so its layers stay frozen (2.15.0 and 3.15.1).
+
+# %% [markdown] tags=["exercise"]
+# ### 3 · Draw by draw
+#
+# *15 minutes.* **What.** Two ways of training are tried on the same draws, and each draw gives two test errors. Write `paired_interval`, the ends of the 95 % interval for the mean of
+# `nothing - reusing` (a gain is positive): the mean of the differences, minus and plus `t` standard errors of that mean. `t` is Student's, 2.262 for ten draws.
+#
+# **Why.** Some draws are harder than others, for both ways alike. That says nothing about which is better, and pairing takes it out. It costs nothing but keeping the
+# errors in order.
+
+
+# %% tags=["exercise"]
+def paired_interval(nothing, reusing, t):
+    """The two ends of the interval for the mean of nothing - reusing; the errors of the same draws, in order."""
+    ...
+
+
+# %% tags=["solution"]
+def paired_interval(nothing, reusing, t):
+    """The two ends of the interval for the mean of nothing - reusing; the errors of the same draws, in order."""
+    gains = nothing - reusing
+    half = t * gains.std(ddof=1) / np.sqrt(len(gains))
+    return gains.mean() - half, gains.mean() + half
+
+
+# %% tags=["check"]
+check("paired_interval")
+
+# %% tags=["solution"]
+from_nothing = compiled(dense_layers(1), **FAST_CONV)
+held, free = reuse_layers(teacher, 6), reuse_layers(teacher, 6)
+for layer in free.layers:
+    layer.trainable = True
+for net in (held, free):
+    net.compile(keras.optimizers.SGD(0.001), "binary_crossentropy", metrics=["accuracy"], **FAST_CONV)
+taught = held.get_weights()[:-2]
+
+errors = {"from nothing": [], "never frozen": [], "frozen for 4 epochs": []}
+for draw in range(10):
+    train, _ = few_of_each(b["train"][1], 100, 50, np.random.default_rng(draw))
+    few = {"train": tuple(array[train] for array in b["train"])}
+    start = restart(from_nothing, draw).get_weights()
+    fit_few(from_nothing, few, epochs=20)
+    free.set_weights([*taught, *start[-2:]])
+    fit_few(free, few, epochs=20)
+    errors["from nothing"].append(1 - test_accuracy(from_nothing, b))
+    errors["never frozen"].append(1 - test_accuracy(free, b))
+    held.set_weights([*taught, *start[-2:]])
+    fit_few(held, few, epochs=4)
+    free.set_weights(held.get_weights())
+    fit_few(free, few, epochs=16)
+    errors["frozen for 4 epochs"].append(1 - test_accuracy(free, b))
+
+# %% tags=["solution"]
+errors = {way: np.array(values) for way, values in errors.items()}
+print("mean gain, in percentage points                      paired: from, to   not paired: from, to")
+for first, second in [("from nothing", "frozen for 4 epochs"), ("never frozen", "frozen for 4 epochs")]:
+    one, other = 100 * errors[first], 100 * errors[second]
+    low, high = paired_interval(one, other, 2.262)
+    half = 2.262 * np.sqrt((one.var(ddof=1) + other.var(ddof=1)) / 10)
+    mean = np.mean(one - other)
+    print(f"{second}, over {first:14}{mean:10.2f}{low:13.2f}{high:7.2f}{mean - half:15.2f}{mean + half:7.2f}")
+
+# %% [markdown] tags=["solution"]
+# Both intervals get narrower by pairing, and most where the two ways have most in common. In the first row ten draws do not settle whether reuse helps, with this teacher of three epochs. In the
+# second the question was whether the four frozen epochs are needed. Without pairing one could not say; with it, whatever they bring or cost here, at this small
+# learning rate, is a small fraction of a percentage point.
+
+# %% [markdown]
 # ## References
 #
 # - J. Yosinski, J. Clune, Y. Bengio, H. Lipson, *How transferable are features in deep neural networks?*, 2014,
