@@ -151,7 +151,7 @@ def fit_once(
     new.mkdir(parents=True)
     clock = _Clock()
     fitted = model.fit(
-        shuffled(x, y, batch_size),
+        _untuned(shuffled(x, y, batch_size)),
         epochs=epochs,
         validation_data=validation_data,
         verbose=0,
@@ -169,6 +169,17 @@ def fit_once(
     # Last of all, and in one step: a folder without this file is a training that did not reach its end.
     write_text(new / _NOTE, to_json(note))
     return Run(new, history, loaded=False)
+
+
+def _untuned(batches):
+    """The same batches without tf.data's tuner, which has nothing to tune here and takes its time to stop.
+
+    Its thread sleeps for 10 ms, then 20, 40 and so on. On TensorFlow 2.21 the end of an epoch waits until
+    it wakes up, which can take as long as the epoch did.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
 
 
 class _Clock(keras.callbacks.Callback):
