@@ -56,8 +56,8 @@ class Run:
 
     @property
     def best_epoch(self):
-        """The epoch, counted from 1, with the lowest validation loss."""
-        return int(np.nanargmin(self.history["val_loss"])) + 1
+        """The epoch, counted from 1, with the lowest validation loss; one that is not a number is not low."""
+        return int(np.argmin(np.nan_to_num(self.history["val_loss"], nan=np.inf))) + 1
 
     def best(self, metric):
         """A metric's value after the best epoch."""
@@ -146,7 +146,8 @@ def fit_once(
         note = _finished(earlier, settings)
         if note is not None:
             model.load_weights(earlier / note["weights"])
-            return Run(earlier, note["history"], loaded=True)
+            history = {name: [float(value) for value in values] for name, values in note["history"].items()}
+            return Run(earlier, history, loaded=True)
 
     new.mkdir(parents=True)
     clock = _Clock()
@@ -165,7 +166,12 @@ def fit_once(
         model.save_weights(weights)
     history = {name: [float(value) for value in values] for name, values in fitted.history.items()}
     history["seconds"] = clock.seconds
-    note = {"settings": settings, "history": history, "weights": weights.name, "sha256": _sha256(weights)}
+    # JSON has no word for the loss of a training that went astray.
+    plain = {
+        name: [value if np.isfinite(value) else str(value) for value in values]
+        for name, values in history.items()
+    }
+    note = {"settings": settings, "history": plain, "weights": weights.name, "sha256": _sha256(weights)}
     # Last of all, and in one step: a folder without this file is a training that did not reach its end.
     write_text(new / _NOTE, to_json(note))
     return Run(new, history, loaded=False)

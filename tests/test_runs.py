@@ -154,6 +154,19 @@ def test_a_damaged_training_is_not_trusted(tmp_path, damage):
     assert (again.loaded, again.folder.name) == (False, "run-002")
 
 
+def test_a_training_that_goes_astray_is_kept_like_any_other(tmp_path):
+    class Astray(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_loss"] = [2.0, float("inf"), float("nan")][epoch]
+
+    first = train(tmp_path, callbacks=lambda folder: [Astray()])
+    again = train(tmp_path, callbacks=lambda folder: [Astray()])
+    assert (first.loaded, again.loaded) == (False, True)
+    for run in (first, again):
+        np.testing.assert_array_equal(run.history["val_loss"], [2.0, np.inf, np.nan])
+        assert run.best_epoch == 1
+
+
 def test_numbers_of_folders_go_on_past_a_thousand(tmp_path):
     (tmp_path / "run-999").mkdir()
     assert train(tmp_path, net(seed=1)).folder.name == "run-1000"
@@ -186,3 +199,4 @@ def test_times_leave_out_the_first_epoch():
     assert (run.best_epoch, run.best("val_loss")) == (3, 1.0)
     assert (run.seconds_per_epoch, run.seconds_to_best) == (3.0, 9.0)
     assert Run(None, {"val_loss": [1.0], "seconds": [7.0]}, False).seconds_per_epoch == 7.0
+    assert Run(None, {"val_loss": [float("nan")] * 2, "seconds": [7.0, 1.0]}, False).best_epoch == 1
