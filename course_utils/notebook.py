@@ -161,7 +161,8 @@ def tensorboard(logdir):
     """
     shell = get_ipython()
     if shell is None:
-        print(f"TensorBoard opens in a notebook; in a shell, run: tensorboard --logdir {logdir}")
+        folder = shlex.quote(str(logdir))
+        print(f"TensorBoard opens in a notebook; in a shell, run: tensorboard --logdir {folder}")
     elif importlib.util.find_spec("tensorboard") is None:
         say("TensorBoard is not installed here: `%pip install tensorboard`, then run this cell again.")
     else:

@@ -310,6 +310,7 @@ plt.show()
 # | 08 · Learning-rate schedules | how high to start, and how to come down? | part E |
 # | 09 · Conditional gradient | weights that never leave a ball: was it the ball that helped? | the TensorFlow Addons tutorial on ConditionalGradient |
 # | 10 · Regularization and MC dropout | does a net know when it does not know? | part F |
+# | 11 · A deep net on CIFAR-10 | which of six nets is best, and which is done first? | part G, as one long exercise |
 #
 # How long a full run of each takes, on the two stacks:
 
@@ -360,7 +361,7 @@ ledger.times()
 #
 # Keras calls it once for each group of fifty steps. It may come 49 steps late, and training has gone on with broken weights that long. A callback that changes the
 # learning rate batch by batch fails in the same way: the rate changes once in fifty steps. What has to happen
-# at every step belongs into the step: a schedule in the optimizer, for example.
+# at every step belongs in the step: a schedule in the optimizer, for example.
 #
 # </details>
 

@@ -607,3 +607,59 @@ lesson.record("S5.cG9", times_faster=dropped / hurried)
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("11_deep_net_on_cifar10")
+
+# %% [markdown]
+# ## Questions
+#
+# Answer in a sentence or two before you unfold ours.
+#
+# **1.** A colleague finds our comparison unfair: the plain net got a rate of 0.00005, the normalized one ten times as much. She trains both with 0.0005. Is that fairer?
+#
+# <details><summary>An answer</summary>
+#
+# No. A rate is not a property of the task but of a net on it, and 0.0005 suits one of the two. Fair is the same *effort*: as many rates tried for each net, on the same images, and the
+# best one taken. By this measure the chapter's comparison leaves something to be desired as well. It says which rates it tried for the plain net and for
+# alpha dropout; how it came by the others, it does not say.
+#
+# </details>
+#
+# **2.** An epoch of 1cycle takes a fraction of the time that alpha dropout's takes, on the same net. The chapter puts it down to 1cycle. What else has changed, and which training tells?
+#
+# <details><summary>An answer</summary>
+#
+# Two other things: batches of 128 instead of 32, a quarter of the steps, and plain gradient descent instead of Nadam, which keeps two averages for each weight. The schedule itself costs nothing. Train with a constant rate, batches
+# of 128 and plain gradient descent: an epoch takes as long as 1cycle's. What the schedule may claim is the accuracy after fifteen epochs, and for that, too, the constant rate is the one to compare with.
+#
+# </details>
+#
+# **3.** MC dropout is right on 10 of 5,000 images more than one pass without dropout. How would you find out whether it is better, and why does it not help to go over the 5,000 images once more?
+#
+# <details><summary>An answer</summary>
+#
+# Compare image by image: on how many are the two of different opinion, and how do these split? Ten more out of thirty is something, ten out of a thousand is chance. But all of it belongs to one trained
+# net. Another seed gives another net, and its difference varies too; going over the same images again only draws new masks. Whoever wants to say that MC dropout *helps* has
+# to train several nets.
+#
+# </details>
+#
+# **4.** `fit_once` begins an interrupted training anew. It has the checkpoint of the best epoch: why does it not go on from there?
+#
+# <details><summary>An answer</summary>
+#
+# Because that would be another training. The checkpoint is the best epoch's, not the last one's; Nadam's averages, the patience that was used up and the order of images to come would have to be
+# kept as well. Forget one of them and the result depends on how often somebody pressed stop. (Keras' `BackupAndRestore` keeps most of it, which is right for trainings of days.)
+#
+# </details>
+
+# %% [markdown]
+# ## References
+#
+# - A. Krizhevsky, [*Learning Multiple Layers of Features from Tiny Images*](https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf), 2009: where CIFAR-10 comes from.
+# - S. Ioffe, C. Szegedy, *Batch Normalization*, 2015, [arXiv:1502.03167](https://arxiv.org/abs/1502.03167).
+# - G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter, *Self-Normalizing Neural Networks*, 2017, [arXiv:1706.02515](https://arxiv.org/abs/1706.02515): SELU and alpha dropout.
+# - Y. Gal, Z. Ghahramani, *Dropout as a Bayesian Approximation*, 2016, [arXiv:1506.02142](https://arxiv.org/abs/1506.02142): MC dropout.
+# - L. N. Smith, N. Topin, *Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates*, 2017, [arXiv:1708.07120](https://arxiv.org/abs/1708.07120): 1cycle.
+# - Z. Lin, R. Memisevic, K. Konda, *How far can we go without convolution: Improving fully-connected networks*, 2015, [arXiv:1511.02580](https://arxiv.org/abs/1511.02580): what nets
+#   without convolutions can do on CIFAR-10.
+# - G. C. Cawley, N. L. C. Talbot, [*On Over-fitting in Model Selection and Subsequent Selection Bias in Performance Evaluation*](https://jmlr.org/papers/v11/cawley10a.html), 2010: why
+#   the images that choose should not also judge.

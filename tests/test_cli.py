@@ -29,7 +29,12 @@ def course(tmp_path, monkeypatch):
 def calls(monkeypatch):
     """What `run` would be called with."""
     seen = []
-    monkeypatch.setattr("course_utils.running.run", lambda *arguments: seen.append(arguments) or [])
+
+    def run(*arguments, edition):
+        seen.append((*arguments, edition))
+        return []
+
+    monkeypatch.setattr("course_utils.running.run", run)
     return seen
 
 
@@ -50,6 +55,12 @@ def test_flags_win_over_the_environment_and_that_over_defaults(
     assert main(["run", "01", *arguments]) == 0
     assert calls[0][1:3] == (mode, seed)
     assert f"{mode} mode, seed {seed}, {STACK} stack, 1 at a time" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("given", "edition"), [([], "measured"), (["--solutions"], "solutions")])
+def test_solutions_are_run_when_asked_for(course, calls, given, edition):
+    assert main(["run", "01", *given]) == 0
+    assert calls[0][-1] == edition
 
 
 @pytest.mark.parametrize(("given", "expected"), [([], 2), (["--jobs", "1"], 1), (["-j", "99"], 2)])
@@ -214,7 +225,7 @@ def test_a_wrong_data_setting_is_an_error(course, monkeypatch, capsys):
 
 
 def test_ctrl_c_is_said_in_one_line(course, monkeypatch, capsys):
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("course_utils.running.run", interrupted)

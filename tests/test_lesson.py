@@ -250,3 +250,20 @@ def test_what_native_code_said_is_shown_when_the_import_fails(capfd):
     with notebook_module.native_stderr_kept_back():
         os.write(2, b"chatter\n")
     assert capfd.readouterr().err == ""
+
+
+def test_tensorboard_opens_where_it_can_and_else_says_how(monkeypatch, said, capsys):
+    monkeypatch.setattr(notebook_module, "get_ipython", lambda: None)
+    notebook_module.tensorboard("my runs")
+    assert "tensorboard --logdir 'my runs'" in capsys.readouterr().out
+
+    magics = []
+    shell = SimpleNamespace(run_line_magic=lambda *arguments: magics.append(arguments))
+    monkeypatch.setattr(notebook_module, "get_ipython", lambda: shell)
+    notebook_module.tensorboard("my runs")
+    assert magics == [("load_ext", "tensorboard"), ("tensorboard", "--logdir 'my runs'")]
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    notebook_module.tensorboard("my runs")
+    assert len(magics) == 2
+    assert "TensorBoard is not installed here" in said[-1]
