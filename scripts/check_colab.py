@@ -100,7 +100,11 @@ def main():
         sys.exit(
             f"Colab runs Python {wanted}; this is {sys.version.split()[0]}. Start me with python{wanted}."
         )
-    notebooks = arguments.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb"))
+    notebooks = arguments.notebooks or [
+        notebook
+        for folder in (ROOT / "notebooks", ROOT / "notebooks" / "solutions")
+        for notebook in sorted(folder.glob("*.ipynb"))
+    ]
     if not notebooks:
         sys.exit("There is no notebook to check; `make notebooks` builds them.")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -135,8 +139,8 @@ def check(notebooks, folder, address, clone, revision):
         text = notebook.read_text(encoding="utf-8")
         if f"{address}{revision}" not in text:
             sys.exit(f"{notebook.name} does not install from {address}{revision}")
-        alone = folder / notebook.stem / notebook.name
-        alone.parent.mkdir()
+        alone = folder / notebook.parent.name / notebook.stem / notebook.name
+        alone.parent.mkdir(parents=True)
         alone.write_text(text.replace(address, clone), encoding="utf-8")
         run(python, "-c", RUNNER, alone, cwd=alone.parent, env=environment)
 
@@ -145,7 +149,10 @@ def check(notebooks, folder, address, clone, revision):
         if changed:
             sys.exit(f"{notebook.name} changed packages that Colab has loaded: {changed}")
         added = sorted(set(after) - set(before))
-        print(f"{notebook.name}: ran alone on Colab's packages; added {', '.join(added)}", flush=True)
+        print(
+            f"{notebook.parent.name}/{notebook.name}: ran alone on Colab's packages; added {', '.join(added)}",
+            flush=True,
+        )
         # Back to Colab's packages for the next one.
         run(python, "-m", "pip", "uninstall", "--yes", "--quiet", *added)
         if versions(python) != before:
