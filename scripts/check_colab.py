@@ -149,10 +149,8 @@ def check(notebooks, folder, address, clone, revision):
         if changed:
             sys.exit(f"{notebook.name} changed packages that Colab has loaded: {changed}")
         added = sorted(set(after) - set(before))
-        print(
-            f"{notebook.parent.name}/{notebook.name}: ran alone on Colab's packages; added {', '.join(added)}",
-            flush=True,
-        )
+        name = notebook.relative_to(ROOT).as_posix() if notebook.is_relative_to(ROOT) else notebook.name
+        print(f"{name}: ran alone on Colab's packages; added {', '.join(added)}", flush=True)
         # Back to Colab's packages for the next one.
         run(python, "-m", "pip", "uninstall", "--yes", "--quiet", *added)
         if versions(python) != before:
