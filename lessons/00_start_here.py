@@ -301,7 +301,7 @@ plt.show()
 # | lesson | the question | checks |
 # |---|---|---|
 # | 01 · Initialization and activations | why does a deep net not even start to learn? | *Training Deep Neural Networks*, part A |
-# | 02 · Batch normalization and clipping | which of its two lives is a layer leading? | part B |
+# | 02 · Batch normalization and gradient clipping | which of its two lives is a layer leading? | part B |
 # | 03 · Normalization layers | which cells share a mean, and when do small batches hurt? | the TensorFlow Addons tutorial on normalization layers |
 # | 04 · Normalization by hand | which mistakes does a learning curve never show? | an unpublished memo, with every gradient derived and checked |
 # | 05 · Weight normalization | does training length and direction apart make a net learn faster? | the TensorFlow Addons tutorial on WeightNormalization |

@@ -34,8 +34,13 @@ def name(path):
     return path.name
 
 
-def test_there_are_lessons():
-    assert len(LESSONS) >= 2
+def test_the_lessons_are_numbered_and_both_maps_name_them():
+    assert [path.stem[:2] for path in LESSONS] == [f"{number:02}" for number in range(12)]
+    readme, start = (ROOT / "README.md").read_text(encoding="utf-8"), LESSONS[0].read_text(encoding="utf-8")
+    for path in LESSONS:
+        title = re.search(r"^# # (\d\d · .+)$", path.read_text(encoding="utf-8"), re.M).group(1)
+        assert f"| [{title}](notebooks/{path.stem}.ipynb) |" in readme
+        assert path == LESSONS[0] or f"# | {title} |" in start
 
 
 def test_lessons_and_notebooks_are_the_same_set():
