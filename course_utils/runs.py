@@ -155,6 +155,7 @@ def fit_once(
         _untuned(shuffled(x, y, batch_size)),
         epochs=epochs,
         validation_data=validation_data,
+        validation_batch_size=1000,  # nothing is learned there, so larger batches only save time
         verbose=0,
         callbacks=[*chosen, clock],
     )
