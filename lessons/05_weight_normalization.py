@@ -687,7 +687,7 @@ labels = keras.utils.to_categorical(cifar10.y_train[:1024], 10)
 lesson.set_seed()
 net, plain = lenet(WeightNormalization), lenet()
 net.compile("adam", "categorical_crossentropy", **FAST_CONV)
-net.fit(images, labels, batch_size=32, verbose=0)
+history = net.fit(images, labels, batch_size=32, verbose=0)
 
 # %% tags=["solution"]
 print("v               mean length of v   of the folded kernel")

@@ -403,12 +403,12 @@ curves(results, "Four nets")
 
 # %% [markdown] tags=["solution"]
 # SELU starts about as fast as batch normalization, and soon turns: from its dot on the *loss* rises while the *accuracy* still creeps up. The net gets more images right, and is ever more
-# sure of those it gets wrong. Which epoch is the best depends on what you ask; the chapter asks the loss, and so do we. A sudden dip in a line is a bad step, as these nets
-# without brakes make now and then.
+# sure of those it gets wrong. Which epoch is the best depends on what you ask; the chapter asks the loss, and so do we. A loss that leaves the panel, and the dip in the accuracy beside
+# it, is a bad step, as these nets without brakes make now and then.
 
 # %% [markdown] tags=["solution"]
 # The chapter tried dropout rates from 5 to 40 % with learning rates from 0.0001 to 0.001. So do we: sixteen nets, again three epochs
-# each on a third of the images. Three or four minutes.
+# each on a third of the images. Four minutes or so.
 
 # %% tags=["solution"]
 drop_rates, learning_rates = [0.05, 0.1, 0.2, 0.4], [1e-4, 3e-4, 5e-4, 1e-3]
@@ -444,7 +444,7 @@ fig.colorbar(shown, label="lowest validation loss")
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# Up to a tenth the rate of dropout hardly matters, above that it costs. No wonder: three epochs are too short to overfit, so there is nothing yet that dropout could cure. A
+# Between a twentieth and a tenth dropped there is little to choose; beyond that it costs. No wonder: three epochs are too short to overfit, so there is nothing yet that dropout could cure. A
 # search this short is right about learning rates and unfair to regularizers. The chapter's choice stays.
 
 # %% [markdown] tags=["exercise"]
