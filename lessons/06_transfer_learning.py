@@ -575,7 +575,8 @@ lesson.set_seed()
 teacher = compiled(dense_layers(8), **FAST_CONV)
 fit(teacher, a, epochs=3)
 before = test_accuracy(teacher, a)
-train, valid = few_of_each(b["train"][1], 100, 50, np.random.default_rng(42))
+n_train, n_valid = (30, 15) if lesson.quick else (100, 50)
+train, valid = few_of_each(b["train"][1], n_train, n_valid, np.random.default_rng(42))
 few = {"train": tuple(array[train] for array in b["train"])}
 own_question = compiled(dense_layers(8), **FAST_CONV)  # a net to put layers and A's output layer into
 
