@@ -83,7 +83,7 @@ results = {}
 
 
 def compiled(net, optimizer):
-    # XLA makes these nets twice as fast, except where it meets the dropout of Keras 3: there, slower.
+    # XLA makes these nets faster, except where it meets the dropout of Keras 3: there it gains nothing.
     dropout = any("Dropout" in type(layer).__name__ for layer in net.layers)
     fast = FAST | {"jit_compile": not dropout or keras.__version__ < "3"}
     if lesson.quick:
