@@ -231,7 +231,9 @@ def _ours(claim, row):
         if row.get("element") is not None:
             text += f", least clear at {row['element'] + 1} of {row['elements']}"
         if row["word"] == "within noise":
-            word += f"; {number(row['detectable'], None)} would have shown"
+            word += f"; {number(float(f'{row["detectable"]:.2g}'))} would have shown"
+    if row["alone"]:
+        word += f" ({row['alone']}, were it looked at alone)"
     return [text, word]
 
 

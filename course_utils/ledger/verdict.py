@@ -1,14 +1,24 @@
 """From the numbers of several seeds to a word: plain functions of arrays.
 
 Every interval is a 95 % interval of Student's t distribution, because there are few seeds and their spread is
-estimated from these few. Each claim is judged by itself. (Over many claims some "reversed" will be chance; a
-Holm correction over the p values of all orderings would go between these functions and the report.)
+estimated from these few. `judge_value`, `judge_ordering` and `judge_property` judge one statement by itself.
+Who looks at fifty statements that way finds two or three out of place by chance alone, so `corrected` looks
+at all of them together (Holm, 1979) and takes back the words that do not stand that test.
+
+References
+----------
+Holm, S. (1979). A simple sequentially rejective multiple test procedure. *Scandinavian Journal of Statistics*
+6(2), 65-70.
+
+Hahn, G. J. & Meeker, W. Q. (1991). *Statistical Intervals: A Guide for Practitioners*. Wiley, chapter 4
+(prediction intervals).
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 LEVEL = 0.95
 POWER = 0.8
@@ -41,6 +51,12 @@ class Verdict:
         For an ordering of lists, which element is the least clear, counted from 0.
     detectable : float or None
         For an ordering, the difference that as many seeds would have found four times in five.
+    p : float or None
+        The two-sided p value behind the word; None for a property and below three seeds.
+    p_holm : float or None
+        The same, corrected for all that was looked at; None before `corrected`.
+    alone : str or None
+        The word before the correction.
     """
 
     word: str
@@ -51,6 +67,9 @@ class Verdict:
     high: float | None = None
     element: int | None = None
     detectable: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    alone: str | None = None
 
 
 def mean_and_sd(values):
@@ -136,8 +155,8 @@ def paired_interval(greater, less, level=LEVEL):
 def detectable_difference(differences, level=LEVEL, power=POWER):
     """Give the mean difference that this many pairs, with this spread, would have resolved.
 
-    The usual approximation (t_{1−α/2} + t_{power}) · s / √n: at 80 % power, a true difference of this size
-    is found significant four times in five.
+    A true difference of this size is found significant four times in five. The power is that of the t test,
+    by the noncentral t distribution; with three seeds the usual normal approximation is far off.
 
     Parameters
     ----------
@@ -156,15 +175,80 @@ def detectable_difference(differences, level=LEVEL, power=POWER):
 
     Examples
     --------
-    With three pairs: (4.303 + 1.061) · 1 / √3.
+    Cohen's d for a paired t test of ten pairs, as tables of power have it:
 
-    >>> round(detectable_difference([1.0, 2.0, 3.0]), 3)
-    3.097
+    >>> ten = [-1.0, 1.0] * 5
+    >>> round(detectable_difference(ten) / mean_and_sd(ten)[1], 3)
+    0.996
     """
     differences = np.asarray(differences, dtype=np.float64)
     n = _enough_for_spread(differences)
-    quantiles = stats.t.ppf([(1 + level) / 2, power], n - 1)
-    return float(quantiles.sum() * differences.std(ddof=1) / np.sqrt(n))
+    spread = differences.std(ddof=1) / np.sqrt(n)
+    critical = stats.t.ppf((1 + level) / 2, n - 1)
+    # A difference found with the wrong sign is no find, and next to impossible at this power.
+    shift = optimize.brentq(lambda shift: stats.nct.sf(critical, n - 1, shift) - power, 0.0, 4 * critical)
+    return float(shift * spread)
+
+
+def value_p(values, printed):
+    """Give the probability that one more run would be as far from ours as the printed number is.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,)
+        The measure at n seeds.
+    printed : float
+
+    Returns
+    -------
+    float
+        Below 0.05 exactly where the printed number lies outside the 95 % `prediction_interval`.
+
+    Raises
+    ------
+    ValueError
+        With fewer than two values.
+
+    Examples
+    --------
+    >>> round(value_p([1.0, 2.0, 3.0], 2.0), 3), round(value_p([1.0, 2.0, 3.0], 6.968), 3)
+    (1.0, 0.05)
+    """
+    mean, scale = _half_width(values, None, extra=1.0)
+    # Runs without any spread predict themselves; one unit in the last place is not a disagreement.
+    if np.isclose(mean, printed, rtol=1e-12, atol=0.0):
+        return 1.0
+    return _two_sided(abs(printed - mean), scale, len(values))
+
+
+def ordering_p(greater, less):
+    """Give the p values of "greater at every element" and of "less at some element".
+
+    Parameters
+    ----------
+    greater, less : array-like of shape (n,) or (n, k)
+        The two measures at n seeds.
+
+    Returns
+    -------
+    holds, reversed : float
+        For "at every element" the largest of the k p values counts (an intersection of alternatives needs no
+        correction); for "at some element" the smallest, k times (Bonferroni). Each is two-sided in the usual
+        sense: with a single element the smaller of the two is the p value of the paired t test.
+
+    Raises
+    ------
+    ValueError
+        With fewer than two pairs, or if the two differ in shape.
+
+    Examples
+    --------
+    >>> holds, reversed = ordering_p([1.0, 2.0, 3.0], [0.0, 0.0, 0.0])
+    >>> round(holds, 4), round(reversed, 4)
+    (0.0742, 1.0)
+    """
+    above, below = _tails(_differences(greater, less))
+    return max(above), min(1.0, len(below) * min(below))
 
 
 def judge_value(values, printed, tolerance=None):
@@ -198,10 +282,9 @@ def judge_value(values, printed, tolerance=None):
     if n < FEWEST_SEEDS:
         return Verdict(NOT_ENOUGH, n, mean, sd)
     low, high = prediction_interval(values)
-    # Runs without any spread give an interval of no width; one unit in the last place is not a disagreement.
-    inside = low <= printed <= high or bool(np.isclose(mean, printed, rtol=1e-12, atol=0.0))
     near = tolerance is not None and abs(mean - printed) <= tolerance
-    return Verdict(REPRODUCED if inside or near else NOT_REPRODUCED, n, mean, sd, low, high)
+    p = 1.0 if near else value_p(values, printed)
+    return Verdict(NOT_REPRODUCED if p < 1 - LEVEL else REPRODUCED, n, mean, sd, low, high, p=p)
 
 
 def judge_ordering(greater, less):
@@ -217,7 +300,8 @@ def judge_ordering(greater, less):
     -------
     Verdict
         ``holds`` where the paired interval lies above 0 (at every element), ``reversed`` where it lies
-        below 0 (at any element), else ``within noise``. The numbers are those of the least clear element.
+        below 0 (at any element; with k elements the interval is that much wider, Bonferroni), else ``within
+        noise``. The numbers are those of the least clear element.
 
     Raises
     ------
@@ -239,24 +323,87 @@ def judge_ordering(greater, less):
         worst = int(np.argmin(columns.mean(axis=1))) if n else 0
         mean, sd = mean_and_sd(columns[worst])
         return Verdict(NOT_ENOUGH, n, mean, sd, element=worst if is_list else None)
-    intervals = [_half_width(column, LEVEL, extra=0.0) for column in columns]
-    lows = [mean - half for mean, half in intervals]
-    highs = [mean + half for mean, half in intervals]
-    if min(highs) < 0:
-        word, worst = REVERSED, int(np.argmin(highs))
+    holds, against = ordering_p(greater, less)
+    above, below = _tails(differences)
+    means = columns.mean(axis=1)
+    if against < 1 - LEVEL:
+        word, worst = REVERSED, min(range(len(columns)), key=lambda k: (below[k], means[k]))
     else:
-        word, worst = HOLDS if min(lows) > 0 else WITHIN_NOISE, int(np.argmin(lows))
+        word = HOLDS if holds < 1 - LEVEL else WITHIN_NOISE
+        worst = max(range(len(columns)), key=lambda k: (above[k], -means[k]))
     mean, sd = mean_and_sd(columns[worst])
+    low, high = paired_interval(columns[worst], np.zeros(n))
     return Verdict(
         word,
         n,
         mean,
         sd,
-        lows[worst],
-        highs[worst],
+        low,
+        high,
         element=worst if is_list else None,
         detectable=detectable_difference(columns[worst]),
+        p=min(holds, against),
     )
+
+
+def corrected(verdicts, level=LEVEL):
+    """Correct verdicts for having looked at all of them: Holm's step-down procedure.
+
+    A word that asserts something (``holds``, ``reversed``, ``not reproduced``) stays only if its p value
+    passes Holm's test among all those given; otherwise it becomes ``within noise``. The chance that *any* of
+    the words that stay is due to the seeds alone is then at most 5 %. ``reproduced`` and ``within noise``
+    assert nothing against chance, and stay.
+
+    Parameters
+    ----------
+    verdicts : sequence of Verdict
+        Of statements of one kind, all values or all orderings, before the correction. Those without a p
+        value (properties, too few seeds) are passed on as they are, and do not count.
+    level : float, default=0.95
+
+    Returns
+    -------
+    list of Verdict
+        With ``p_holm`` and, where the word has changed, ``alone``. What an ordering that ends within noise
+        would have detected is taken at the level that the procedure had reached.
+
+    Examples
+    --------
+    Each is significant alone; the second is not when both are looked at with two more.
+
+    >>> four = [Verdict(HOLDS, 5, p=p) for p in (0.01, 0.04, 0.03, 0.005)]
+    >>> [one.word for one in corrected(four)]
+    ['holds', 'within noise', 'within noise', 'holds']
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    judged = [verdict for verdict in verdicts if verdict.p is not None]
+    if not judged:
+        return list(verdicts)
+    rejected, adjusted, *_ = multipletests([v.p for v in judged], alpha=1 - level, method="holm")
+    # Holm compares the next p value with this.
+    reached = (1 - level) / max(1, len(judged) - int(rejected.sum()))
+    answers = iter(zip(rejected, adjusted, strict=True))
+    result = []
+    for verdict in verdicts:
+        if verdict.p is None:
+            result.append(verdict)
+            continue
+        stays, p_holm = next(answers)
+        changes = {"p_holm": float(p_holm)}
+        if not stays and verdict.word in (HOLDS, REVERSED, NOT_REPRODUCED):
+            changes |= {"word": WITHIN_NOISE, "alone": verdict.word}
+        if not stays and verdict.detectable is not None:
+            changes["detectable"] = _scaled(verdict, 1 - reached)
+        result.append(dataclasses.replace(verdict, **changes))
+    return result
+
+
+def _scaled(verdict, level):
+    """What n pairs with the verdict's spread would have detected at another level."""
+    # Any numbers of that spread will do: the answer depends on n and sd alone.
+    unit = np.arange(verdict.n, dtype=np.float64)
+    return detectable_difference(unit / unit.std(ddof=1) * verdict.sd, level)
 
 
 def judge_property(holds, worst, worst_is="largest"):
@@ -278,7 +425,7 @@ def judge_property(holds, worst, worst_is="largest"):
     Examples
     --------
     >>> judge_property([True, True, False], [1e-6, 2e-6, 0.3])
-    Verdict(word='fails', n=3, mean=0.3, sd=None, low=None, high=None, element=None, detectable=None)
+    Verdict(word='fails', n=3, mean=0.3, ...)
     """
     holds = np.asarray(holds, dtype=bool)
     worst = np.asarray(worst, dtype=np.float64)
@@ -324,6 +471,17 @@ def _differences(greater, less):
     return greater - less
 
 
+def _tails(differences):
+    """Give for every element the p values of "above 0" and of "below 0"."""
+    n = len(differences)
+    above, below = [], []
+    for column in differences.reshape(n, -1).T:
+        mean, scale = _half_width(column, None, extra=0.0)
+        above.append(_two_sided(mean, scale, n))
+        below.append(_two_sided(-mean, scale, n))
+    return above, below
+
+
 def _enough_for_spread(values):
     if len(values) < 2:
         raise ValueError(f"a spread needs at least two values, got {len(values)}")
@@ -331,8 +489,18 @@ def _enough_for_spread(values):
 
 
 def _half_width(values, level, extra):
-    """Mean, and t · s · √(extra + 1/n): the mean's interval with extra 0, one more value's with extra 1."""
+    """Mean, and t · s · √(extra + 1/n): the mean's interval with extra 0, one more value's with extra 1.
+
+    Without a level, t is 1.
+    """
     values = np.asarray(values, dtype=np.float64)
     n = _enough_for_spread(values)
-    quantile = stats.t.ppf((1 + level) / 2, n - 1)
+    quantile = 1.0 if level is None else stats.t.ppf((1 + level) / 2, n - 1)
     return float(values.mean()), float(quantile * values.std(ddof=1) * np.sqrt(extra + 1 / n))
+
+
+def _two_sided(distance, scale, n):
+    """Twice the upper tail of Student's t at distance / scale, at most 1."""
+    if scale == 0:
+        return 0.0 if distance > 0 else 1.0
+    return float(min(1.0, 2 * stats.t.sf(distance / scale, n - 1)))
