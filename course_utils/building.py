@@ -17,12 +17,12 @@ from pathlib import Path
 
 from course_utils import checks
 from course_utils.editions import measured_in_solutions
-from course_utils.ledger import evidence, table
+from course_utils.ledger import evidence, figure, findings, table
 from course_utils.ledger.claims import ledger_folder, load_claims
 from course_utils.ledger.environment import STACKS, current_stack
 from course_utils.ledger.errors import CourseError
 from course_utils.ledger.files import to_json, write_bytes, write_text
-from course_utils.ledger.report import results_page, summarize, usable_results
+from course_utils.ledger.report import PICTURE, results_page, summarize, usable_results
 from course_utils.running import make_task, read_lesson, repository, select, shown, spread
 
 import nbformat  # isort: skip  (after running, which says what to install where it is missing)
@@ -632,8 +632,45 @@ def _table(name, source, summary):
     )
 
 
+def readme_with(text, summary):
+    """Put the findings into a README, between the marks that say where.
+
+    Parameters
+    ----------
+    text : str
+        The README as it is.
+    summary : dict
+        As from `course_utils.ledger.report.summarize`.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    CourseError
+        If a mark is missing.
+
+    Examples
+    --------
+    >>> marks = "<!-- time --><!-- /time --><!-- findings --><!-- /findings -->"
+    >>> readme_with(marks, {"claims": {}, "seconds": {}})[:41]
+    '<!-- time -->\\nThe whole course has not be'
+    """
+    blocks = {"findings": findings.paragraph(summary), "time": findings.course_time(summary)}
+    for name, block in blocks.items():
+        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        if not (start in text and end in text.partition(start)[2]):
+            raise CourseError(
+                f"README.md should have {start} and {end} around what `report` writes there; it has not"
+            )
+        before, _, rest = text.partition(start)
+        text = f"{before}{start}\n{block}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
 def _pending(root):
-    """Everything the report would write: path → text, for the files that differ."""
+    """Everything the report would write: path → content, for the files that differ."""
     results = usable_results(root)
     claims = load_claims()
     summary = summarize(results, claims)
@@ -641,17 +678,24 @@ def _pending(root):
         ledger_folder() / "summary.json": to_json(summary),
         root / "RESULTS.md": results_page(results, summary, claims),
     }
+    readme = root / "README.md"
+    if readme.exists():
+        files[readme] = readme_with(readme.read_text(encoding="utf-8"), summary)
     for path, edition in _notebooks(root):
         old = _read(path)
         new = _refreshed(path.stem, old, summary)
         new.cells[0].source = stamp(path.stem, root, summary, edition)[0].source
         if new != old:
             files[path] = nbformat.writes(new) + "\n"
-    return {
+    pending = {
         path: text
         for path, text in files.items()
         if not path.exists() or path.read_text(encoding="utf-8") != text
     }
+    # Pixels depend on Matplotlib's version, so a picture is recognized by what it was drawn from.
+    if figure.drawn_from(root / PICTURE) != figure.digest(summary, claims):
+        pending[root / PICTURE] = lambda: figure.draw(summary, claims)
+    return pending
 
 
 def stale(root=None):
@@ -680,7 +724,7 @@ def stale(root=None):
 
 
 def report(root=None):
-    """Write summary.json, RESULTS.md and the verdict tables in notebooks/ from results/.
+    """Write what follows from results/: summary, RESULTS.md, its picture, README's findings, tables.
 
     Parameters
     ----------
@@ -702,6 +746,9 @@ def report(root=None):
     ['course_utils/ledger/summary.json', 'RESULTS.md', 'notebooks/05_weight_normalization.ipynb']
     """
     pending = _pending(Path(root) if root else repository())
-    for path, text in pending.items():
-        write_text(path, text)
+    for path, content in pending.items():
+        if callable(content):
+            write_bytes(path, content())
+        else:
+            write_text(path, content)
     return [shown(path) for path in pending]

@@ -302,7 +302,7 @@ def test_after_a_report_nothing_is_stale(course):
 
 def test_the_report_writes_summary_page_and_tables(course):
     more_seeds(course, 1.45, 1.55)
-    files = ["ledger/summary.json", "RESULTS.md", "notebooks/01_tiny.ipynb"]
+    files = ["ledger/summary.json", "RESULTS.md", "notebooks/01_tiny.ipynb", "docs/claims.png"]
     assert building.stale() == files
     assert building.stale() == files  # looking changes nothing
     assert building.report() == files
@@ -329,6 +329,7 @@ def test_one_number_in_results_changes_tables_and_nothing_else(course):
         "ledger/summary.json",
         "RESULTS.md",
         "notebooks/01_tiny.ipynb",
+        "docs/claims.png",
         path.relative_to(course).as_posix(),
     }
     assert {shown(p) for p in changed} == expected
@@ -353,6 +354,19 @@ def test_a_verdicts_cell_that_the_report_cannot_read_is_an_error(course):
     write_text(path, path.read_text().replace(r"ledger.verdicts(\"S9\")", r"source = 'S9'\nprint(source)"))
     with pytest.raises(CourseError, match="01_tiny: a cell tagged verdicts should end with a call like"):
         building.stale()
+
+
+def test_the_report_keeps_the_readme_up_to_date(course):
+    readme = course / "README.md"
+    readme.write_text(
+        "<!-- findings -->\n<!-- /findings -->\n<!-- time -->\n<!-- /time -->\n", encoding="utf-8"
+    )
+    assert "README.md" in building.stale()
+    building.report()
+    assert "3 claims of 1 sources" in readme.read_text(encoding="utf-8")
+    assert building.stale() == []
+    readme.write_text(readme.read_text(encoding="utf-8").replace("3 claims", "4 claims"), encoding="utf-8")
+    assert building.stale() == ["README.md"]
 
 
 def test_times_are_refreshed_as_well(course):

@@ -399,7 +399,7 @@ def test_the_power_of_a_detectable_difference_is_the_one_asked_for(n, alpha, pow
 
 
 # statsmodels collects garbage in every call, which takes long in a process that holds a test session.
-without_collecting = mock.patch("gc.collect", lambda *args: 0)
+without_collecting = mock.patch("gc.collect", new=mock.Mock(return_value=0))
 
 
 def verdicts_with(p_values, word=verdict.HOLDS):
@@ -409,7 +409,7 @@ def verdicts_with(p_values, word=verdict.HOLDS):
 @pytest.mark.parametrize(
     ("p_values", "adjusted"),
     [
-        # The example of Wikipedia's "Holm-Bonferroni method": H4 and H1 are rejected, H3 is not, so H2 neither.
+        # Wikipedia's "Holm-Bonferroni method": H4 and H1 are rejected, H3 is not, and so H2 neither.
         ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
         # R: p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.05), "holm")
         ([0.01, 0.02, 0.03, 0.04, 0.05], [0.05, 0.08, 0.09, 0.09, 0.09]),

@@ -231,7 +231,8 @@ def _ours(claim, row):
         if row.get("element") is not None:
             text += f", least clear at {row['element'] + 1} of {row['elements']}"
         if row["word"] == "within noise":
-            word += f"; {number(float(f'{row["detectable"]:.2g}'))} would have shown"
+            would = number(float(f"{row['detectable']:.2g}"))
+            word += f"; {would} would have shown"
     if row["alone"]:
         word += f" ({row['alone']}, were it looked at alone)"
     return [text, word]

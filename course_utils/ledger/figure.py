@@ -1,0 +1,233 @@
+"""Every printed number against ours, in one picture: `draw` for people, `digest` for the tests."""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+
+from course_utils.ledger import table, verdict
+from course_utils.ledger.claims import load_claims
+from course_utils.ledger.environment import STACKS
+
+# Okabe and Ito's blue and vermilion, and a marker each: nobody has to tell colours apart.
+_LOOKS = {"addons": ("#0072B2", "o", -0.16), "keras3": ("#D55E00", "s", 0.16)}
+_KEY = "Drawn from"
+
+
+def rows(summary, claims=None):
+    """Give what the picture shows, row by row.
+
+    Parameters
+    ----------
+    summary : dict
+        As from `course_utils.ledger.report.summarize`.
+    claims : Claims, optional
+
+    Returns
+    -------
+    list of dict
+        For each printed number its ``claim``, ``measure`` and ``printed``, whether it is an ``accuracy``, and
+        for each stack with runs ``mean``, ``low``, ``high`` (the prediction interval, None below three
+        seeds) and ``word``.
+
+    Examples
+    --------
+    >>> rows({"claims": {}})[0]["claim"], rows({"claims": {}})[0]["printed"]
+    ('S1.c1', 0.6045)
+    """
+    claims = claims or load_claims()
+    found = []
+    for claim in claims.claims.values():
+        for number, (measure, printed) in enumerate(claim.values):
+            row = {"claim": claim.id, "measure": measure, "printed": float(printed), "text": str(printed)}
+            row["accuracy"] = "accuracy" in measure
+            for stack in STACKS:
+                judged = summary["claims"].get(claim.id, {}).get(stack)
+                if judged:
+                    row[stack] = {key: judged["rows"][number][key] for key in ("mean", "low", "high", "word")}
+            found.append(row)
+    return found
+
+
+def digest(summary, claims=None):
+    """Give a digest of what the picture shows, by which a stored one is recognized.
+
+    Parameters
+    ----------
+    summary : dict
+    claims : Claims, optional
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> len(digest({"claims": {}}))
+    16
+    """
+    return hashlib.sha256(json.dumps(rows(summary, claims)).encode()).hexdigest()[:16]
+
+
+def drawn_from(path):
+    """Read from a stored picture which `digest` it was drawn from.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    str
+        Empty if there is no picture, or it is none of these.
+
+    Examples
+    --------
+    >>> drawn_from("no such file.png")
+    ''
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            return picture.info.get(_KEY, "")
+    except OSError:
+        return ""
+
+
+def draw(summary, claims=None):
+    """Draw every printed number against the interval of our runs.
+
+    Parameters
+    ----------
+    summary : dict
+    claims : Claims, optional
+
+    Returns
+    -------
+    bytes
+        A PNG. Above, accuracies in percentage points from the printed one; below, losses, factors and ratios
+        in percent of it. A bar is the 95 % prediction interval; the line at 0 is the source.
+
+    Examples
+    --------
+    >>> draw({"claims": {}})[1:4]
+    b'PNG'
+    """
+    import matplotlib.pyplot as plt
+
+    shown = rows(summary, claims)
+    groups = [
+        ([row for row in shown if row["accuracy"]], "ours minus printed, percentage points", _points),
+        (
+            [row for row in shown if not row["accuracy"]],
+            "ours against printed, % of the printed number",
+            _percent,
+        ),
+    ]
+    groups = [group for group in groups if group[0]]
+    with plt.style.context(Path(__file__).parents[1] / "course.mplstyle"):
+        heights = [len(group[0]) + 2 for group in groups] or [1]
+        figure, panels = plt.subplots(
+            len(heights),
+            figsize=(8.6, 1.2 + 0.21 * sum(heights)),
+            height_ratios=heights,
+            squeeze=False,
+        )
+        for panel, (of_kind, label, change) in zip(panels[:, 0], groups, strict=False):
+            _panel(panel, of_kind, label, change)
+        figure.suptitle("Every printed number, and what our runs give", x=0.01, ha="left", weight="bold")
+        _legend(figure)
+        buffer = io.BytesIO()
+        figure.savefig(
+            buffer, format="png", dpi=110, metadata={_KEY: digest(summary, claims), "Software": None}
+        )
+        plt.close(figure)
+    return buffer.getvalue()
+
+
+def _points(value, printed):
+    return 100 * (value - printed)
+
+
+def _percent(value, printed):
+    return 100 * (value / printed - 1)
+
+
+def _panel(ax, of_kind, label, change):
+    reach = _reach(of_kind, change)
+    ax.axvline(0, color="black", linewidth=1.2, zorder=1)
+    for place, row in enumerate(of_kind):
+        if place and row["claim"].partition(".")[0] != of_kind[place - 1]["claim"].partition(".")[0]:
+            ax.axhline(place - 0.5, color="#999999", linewidth=0.8)
+        for stack in STACKS:
+            if stack in row:
+                _mark(ax, place, stack, row[stack], row["printed"], change, reach)
+        _signs(ax, place, row)
+    labels = [_label(row, before) for row, before in zip(of_kind, [None, *of_kind[:-1]], strict=True)]
+    ax.set_yticks(range(len(of_kind)), labels)
+    ax.tick_params(axis="y", labelsize=8.5, length=0)
+    ax.set_ylim(len(of_kind) - 0.4, -0.6)
+    ax.set_xlim(-reach, reach)
+    ax.set_xlabel(label)
+    ax.grid(axis="y", visible=False)
+
+
+def _signs(ax, place, row):
+    """The verdicts again, at the right end of the row, where the eye runs down them."""
+    for stack, x in zip(STACKS, (1.02, 1.05), strict=True):
+        sign = table.SIGNS[row[stack]["word"] if stack in row else verdict.NOT_ENOUGH]
+        colour = _LOOKS[stack][0]
+        ax.text(x, place, sign, transform=ax.get_yaxis_transform(), color=colour, va="center", fontsize=11)
+
+
+def _label(row, before):
+    claim = row["claim"] if before is None or before["claim"] != row["claim"] else ""
+    return f"{claim}  {row['measure'].replace('_', ' ')} {row['text']}".strip()
+
+
+def _mark(ax, place, stack, ours, printed, change, reach):
+    colour, marker, shift = _LOOKS[stack]
+    y, x = place + shift, change(ours["mean"], printed)
+    if ours["low"] is not None:
+        low, high = change(ours["low"], printed), change(ours["high"], printed)
+        ax.plot([max(low, -reach), min(high, reach)], [y, y], color=colour, linewidth=1.8, zorder=2)
+        for end, out, arrow in ((low, low < -reach, "<"), (high, high > reach, ">")):
+            if out:
+                ax.plot(max(-reach, min(reach, end)), y, arrow, color=colour, markersize=5, clip_on=False)
+    filled = {verdict.REPRODUCED: colour, verdict.NOT_REPRODUCED: "black"}.get(ours["word"], "white")
+    if ours["word"] == verdict.NOT_REPRODUCED:
+        marker, colour = "X", "black"
+    x = max(-reach, min(reach, x))
+    ax.plot(x, y, marker, color=colour, markerfacecolor=filled, markersize=5.5, zorder=3, clip_on=False)
+
+
+def _reach(of_kind, change):
+    """How far the axis goes: past every mean, and past most intervals."""
+    means, ends = [], []
+    for row in of_kind:
+        for stack in STACKS:
+            if stack in row:
+                means.append(abs(change(row[stack]["mean"], row["printed"])))
+                if row[stack]["low"] is not None:
+                    ends += [abs(change(row[stack][end], row["printed"])) for end in ("low", "high")]
+    ends.sort()
+    return 1.1 * max([1.0, *means, *(ends[: int(0.9 * len(ends))])])
+
+
+def _legend(figure):
+    from matplotlib.lines import Line2D
+
+    entries = [
+        Line2D([], [], color=colour, marker=marker, label=f"{stack} stack, 95 % prediction interval")
+        for stack, (colour, marker, _) in _LOOKS.items()
+    ]
+    for label, marker, colour, filled in (
+        ("✓ reproduced", "o", "#595959", "#595959"),
+        ("≈ within noise, or … too few runs", "o", "#595959", "white"),
+        ("✗ not reproduced", "X", "black", "black"),
+    ):
+        look = {"marker": marker, "color": colour, "markerfacecolor": filled}
+        entries.append(Line2D([], [], linestyle="", label=label, **look))
+    entries.append(Line2D([], [], color="black", linewidth=1.2, label="the printed number"))
+    figure.legend(handles=entries, loc="outside lower left", ncols=3, fontsize=8.5)
