@@ -154,7 +154,7 @@ print(f"from best to worst: {100 * (max(final.values()) - min(final.values())):.
 # has tossed. That is why the course measures over several seeds and speaks of three kinds of verdict:
 #
 # - **A number** is *reproduced* if the printed value lies where a further run of ours would be expected to lie,
-#   with 95 % probability, and *not reproduced* otherwise.
+#   with $95\,\%$ probability, and *not reproduced* otherwise.
 # - **An ordering** (“A beats B”) *holds*, is *within noise*, or is *reversed*, by the differences seed by seed.
 # - **A property** (“always stays below 1”) *holds* or *fails*, with its worst case.
 #
@@ -286,7 +286,7 @@ plt.show()
 # | older code | what it does today | write |
 # |---|---|---|
 # | `layer.updates` | Keras 2.15: empty, with a warning. Keras 3: an error | call the layer with `training=True`, and its averages move (lesson 02) |
-# | `SGD(lr=0.02)` | Keras 2.15: a warning, and the rate is 0.01. Keras 3: an error | `SGD(learning_rate=0.02)` (lesson 08) |
+# | `SGD(lr=0.02)` | Keras 2.15: a warning, and the rate stays the default. Keras 3: an error | `SGD(learning_rate=0.02)` (lesson 08) |
 # | `SGD(decay=1e-4)` | Keras 2.15: an error. Keras 3: a warning, and no decay | `SGD(Power(0.01, decay_steps=10_000))` (lesson 08) |
 # | `K.get_value(optimizer.lr)` | Keras 3: an error | `float(optimizer.learning_rate)` (lesson 08) |
 # | `K.set_value(optimizer.lr, 0.1)` | Keras 3: an error | `optimizer.learning_rate = 0.1` (lesson 08) |
@@ -479,9 +479,9 @@ for n in (20, 100, 500, 5_000, 50_000):
 # %% [markdown] tags=["exercise"]
 # ### 3 · Where would a further run lie?
 #
-# *20 minutes.* **What.** Write `further_run`. From the results of $n$ runs it gives the range in which one more run lies with 95 % probability, if results scatter
+# *20 minutes.* **What.** Write `further_run`. From the results of $n$ runs it gives the range in which one more run lies with $95\,\%$ probability, if results scatter
 # normally: $m \pm t\,s\,\sqrt{1 + 1/n}$. Here $m$ is their mean, $s$ their standard deviation as a sample, and $t$ the quantile of Student's distribution with
-# $n - 1$ degrees of freedom that leaves 2.5 % above it (`scipy.stats.t.ppf`).
+# $n - 1$ degrees of freedom that leaves $2.5\,\%$ above it (`scipy.stats.t.ppf`).
 #
 # **Why.** By this range the course calls a number *reproduced* or not. Try it on `np.array(list(final.values()))`.
 

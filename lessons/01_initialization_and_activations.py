@@ -45,7 +45,7 @@ from course_utils.data import load_fashion_mnist
 # %% [markdown]
 # ## A little, a hundred times
 #
-# Suppose every layer hands on 90 % of the signal it gets. Or 110 %. Not much of a difference, for one layer.
+# Suppose every layer hands on $90\,\%$ of the signal it gets. Or $110\,\%$. Not much of a difference, for one layer.
 
 # %% tags=["nbval-check-output"]
 for factor in (0.9, 0.99, 1.0, 1.01, 1.1):
@@ -279,7 +279,7 @@ for case, found in broken.items():
 # ## The task and a shallow net
 #
 # Fashion-MNIST, the first 5,000 training images kept for validation. A net of 300, 100 and 10 units, plain gradient descent
-# with a rate of 0.001, ten epochs. Only the activation differs.
+# with a rate of `0.001`, ten epochs. Only the activation differs.
 
 # %%
 fashion = lesson.data(load_fashion_mnist(validation=5_000))
@@ -305,7 +305,7 @@ def train(net, x, label, epochs):
 
 # %% [markdown]
 # Leaky ReLU and PReLU have weights or settings of their own, so in Keras they are layers. (In Keras 2 the slope was called `alpha`;
-# Keras 3 calls it `negative_slope`. The default, 0.3, is the same.)
+# Keras 3 calls it `negative_slope`. The default, `0.3`, is the same.)
 
 # %%
 leaky, parametric = "leaky ReLU", "PReLU"
@@ -344,7 +344,7 @@ for claim, name in [("S5.cA5", leaky), ("S5.cA6", parametric)]:
 #
 # Now the case that all this is for: one layer of 300 units, 99 of 100, and a softmax. SELU with LeCun's weights against ReLU with
 # He's, each as its theory wants it. SELU also wants its inputs standardized, pixel by pixel; both nets get them so. The rate stays
-# 0.001, five epochs. **Which do you expect to be ahead, and by how much?**
+# `0.001`, five epochs. **Which do you expect to be ahead, and by how much?**
 
 # %%
 pixel_mean, pixel_std = x_train.mean(axis=0), x_train.std(axis=0)
@@ -399,7 +399,7 @@ lesson.record("S5.cA4", val_accuracy=last["ReLU"])
 # You need no training to see this coming. One batch, forward and back, through the untrained net. Three questions to each layer:
 # how large are its activations, how large are the gradients that arrive there, and **how alike do two different images look** to it?
 # (Their cosine, averaged over all pairs: 0 for images that have nothing in common, 1 for images that differ by brightness only.)
-# Below, for six activations and four ways to draw the weights. A fixed spread of 0.01, in the first column, was a common choice
+# Below, for six activations and four ways to draw the weights. A fixed spread of `0.01`, in the first column, was a common choice
 # before 2010.
 
 

@@ -124,7 +124,7 @@ print("after one more, in inference: running mean", round(float(layer.moving_mea
 # ## The task and three nets
 #
 # Fashion-MNIST, unscaled in the chapter's words (pixels divided by 255, not standardized), the first 5,000 training images for
-# validation; 300, 100 and 10 units, plain gradient descent with a rate of 0.001, ten epochs. Three nets: without batch normalization;
+# validation; 300, 100 and 10 units, plain gradient descent with a rate of `0.001`, ten epochs. Three nets: without batch normalization;
 # with it after each activation, and as the very first layer; with it before each activation.
 
 # %% tags=["needed"]
@@ -253,7 +253,7 @@ lesson.record("S5.cB3", after=after, before=before, without=without)
 #
 # ### Worth a second look: a better net, or a longer step?
 #
-# All three had the same rate, 0.001. But a normalized layer does not care how large its weights are, so the same rate may move it further (lesson
+# All three had the same rate, `0.001`. But a normalized layer does not care how large its weights are, so the same rate may move it further (lesson
 # 04 derives by how much). A fair opponent may choose its own rate. The plain net once more, with ten times the rate. **Will it
 # catch up?**
 
@@ -441,7 +441,7 @@ lesson.verdicts("02_batch_normalization_and_clipping")
 #
 # <details><summary>An answer</summary>
 #
-# The memory has not arrived: with a momentum of 0.99, after fifty steps more than half of it is still the start, mean 0 and variance 1. Predict a large
+# The memory has not arrived: with a momentum of `0.99`, after fifty steps more than half of it is still the start, mean 0 and variance 1. Predict a large
 # batch with `training=True`, on a copy of the net. If the accuracy is back, the weights are good and only the memory is behind. More steps cure it, or a smaller momentum.
 #
 # </details>
@@ -532,7 +532,7 @@ for limit in (1, 0.1, 0.01, 0.001):
     )
 
 # %% [markdown] tags=["solution"]
-# A limit of 1 cuts no component, for each is small; yet some variables are longer, and clipping them one by one turns the whole. At 0.1 all of
+# A limit of 1 cuts no component, for each is small; yet some variables are longer, and clipping them one by one turns the whole. At `0.1` all of
 # them are longer than that. They come out equally long, so a still lower limit turns the gradient no further. Clipped together, it keeps its direction
 # at any limit.
 
@@ -612,8 +612,8 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# A momentum of 0.9 has forgotten the start after some fifty steps, and from then on follows every single batch. With 0.999 hardly anything scatters, and the
-# memory is still far from the truth when the figure ends. Keras' 0.99 stands between. A short training wants a smaller momentum; a long one can afford a larger.
+# A momentum of `0.9` has forgotten the start after some fifty steps, and from then on follows every single batch. With `0.999` hardly anything scatters, and the
+# memory is still far from the truth when the figure ends. Keras' `0.99` stands between. A short training wants a smaller momentum; a long one can afford a larger.
 
 # %% [markdown] tags=["exercise"]
 # ### 3 · Folded away

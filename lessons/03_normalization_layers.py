@@ -329,7 +329,7 @@ for name, layer in [
 #
 # ### Worth a second look: a scale drawn near zero
 #
-# The source's instance normalization begins with `gamma_initializer="random_uniform"`, which draws from −0.05 to 0.05. The
+# The source's instance normalization begins with `gamma_initializer="random_uniform"`, which draws from $-0.05$ to $0.05$. The
 # layer brings its input to a standard deviation of one, and then multiplies it by almost nothing. How much is left?
 
 # %%

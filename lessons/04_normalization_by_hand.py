@@ -47,7 +47,7 @@ from course_utils.data import load_mnist
 # ## The set-up
 #
 # The memo's net reads MNIST: 784 pixels, 128 ReLU units, 10 outputs and a softmax. It trains by plain gradient
-# descent with rate 0.1, on batches of 128 that are drawn at random *with replacement*. Labels are one-hot.
+# descent with rate `0.1`, on batches of 128 that are drawn at random *with replacement*. Labels are one-hot.
 
 # %%
 mnist = lesson.data(load_mnist())
@@ -471,7 +471,7 @@ axes[-1].annotate("95 %", (1.04, 0.95), xycoords=("axes fraction", "data"), va="
 plt.show()
 
 # %% [markdown]
-# All five learn, and the bands overlap. One image in a batch of 128 is worth 0.8 points of accuracy, so two
+# All five learn, and the bands overlap. One image in a batch of 128 is worth $100/128$ points of accuracy, so two
 # curves of this kind can only be told apart where the methods are far apart. And they say nothing about images
 # that the net has not seen.
 #
@@ -572,7 +572,7 @@ print(f"mean ‖v‖ at the start: {lengths[0]:.2f} in the first layer, {lengths
 #
 # The initialised net is far ahead. Is it because of where it starts? We write its weights after the
 # initialisation, $w = g\hat v$ and $b$, into a *plain* net. And a third suspect: the learning rate. All runs use
-# 0.1, because the memo does. We give the plain net 0.5. **Which of the two catches up?**
+# `0.1`, because the memo does. We give the plain net `0.5`. **Which of the two catches up?**
 
 # %%
 donor = Net(WeightNorm(start1, from_data=True), WeightNorm(start2, from_data=True))
@@ -599,7 +599,7 @@ axes[0].set_title("Training loss: not the start, but the step")
 plt.show()
 
 # %% [markdown]
-# The start alone wins next to nothing in the long run. A longer step does: with rate 0.5 the plain net keeps up with the
+# The start alone wins next to nothing in the long run. A longer step does: with rate `0.5` the plain net keeps up with the
 # initialised one, once the first steps are over. Where does weight normalization get its longer steps? The
 # gradient reaches $v$ multiplied by $g/\lVert v\rVert$, and moving $v$ moves $w = g\hat v$ by that factor again:
 # the step in $w$ is $(g/\lVert v\rVert)^2$ times as long.
@@ -614,7 +614,7 @@ for name, layer, v in zip(("first", "second"), donor.layers, (start1, start2)):
 print("(median over the units, at the start)")
 
 # %% [markdown]
-# So "learns faster at rate 0.1" is true and is not the whole truth. Normalization sets the scale of a step,
+# So "learns faster at rate `0.1`" is true and is not the whole truth. Normalization sets the scale of a step,
 # unit by unit, so that a rate need not be found by trial. What the memo compares is normalization against a rate
 # that was too small for the plain net. A fair comparison tunes the rate for each (question 2).
 
@@ -839,7 +839,7 @@ class KerasWeightNormConv(KerasWeightNorm):
 
 
 # %% [markdown]
-# Filters of 5 × 5, max-pooling, and a dense layer; again plain gradient descent with rate 0.1 and batches of 128. We look at
+# Filters of 5 × 5, max-pooling, and a dense layer; again plain gradient descent with rate `0.1` and batches of 128. We look at
 # the test images every fifty steps.
 
 # %%

@@ -82,7 +82,7 @@ print("labels of task A:", np.unique(a["train"][1]), " of task B:", np.unique(b[
 # ## Model A
 #
 # The nets for both tasks have five hidden layers of 300, 100, 50, 50 and 50 SELU units. A ends in a softmax over eight classes, B in a single
-# sigmoid. Plain gradient descent with a rate of 0.001, twenty epochs.
+# sigmoid. Plain gradient descent with a rate of `0.001`, twenty epochs.
 
 
 # %% tags=["needed"]
@@ -599,13 +599,13 @@ print("model A, at the end, answers as before:", test_accuracy(teacher, a) == be
 # knows nothing of all that.
 #
 # Thaw layer by layer, as here. In Keras 2 `net.trainable = True` thaws all layers; Keras 3 skips an assignment that changes nothing, and the net as a whole was
-# trainable all along, so its layers stay frozen (2.15.0 and 3.15.1).
+# trainable all along, so its layers stay frozen (Keras 2.15.0 and 3.15.1).
 
 # %% [markdown] tags=["exercise"]
 # ### 3 · Draw by draw
 #
-# *15 minutes.* **What.** Two ways of training are tried on the same draws, and each draw gives two test errors. Write `paired_interval`, the ends of the 95 % interval for the mean of
-# `nothing - reusing` (a gain is positive): the mean of the differences, minus and plus `t` standard errors of that mean. `t` is Student's, 2.262 for ten draws.
+# *15 minutes.* **What.** Two ways of training are tried on the same draws, and each draw gives two test errors. Write `paired_interval`, the ends of the $95\,\%$ interval for the mean of
+# `nothing - reusing` (a gain is positive): the mean of the differences, minus and plus `t` standard errors of that mean. `t` is Student's, `2.262` for ten draws.
 #
 # **Why.** Some draws are harder than others, for both ways alike. That says nothing about which is better, and pairing takes it out. It costs nothing but keeping the
 # errors in order.

@@ -215,7 +215,7 @@ print(
 # %% [markdown]
 # ### Worth a second look: off by one
 #
-# “0.01 up to epoch 5, then 0.005.” Is epoch 5 the last of the old or the first of the new? In the chapter's own function it is the first
+# “`0.01` up to epoch 5, then `0.005`.” Is epoch 5 the last of the old or the first of the new? In the chapter's own function it is the first
 # of the new (`epoch < 5`). Keras' `PiecewiseConstantDecay` counts steps and keeps the old rate *at* the boundary. And Keras counts epochs from 0
 # but prints them from 1. One step does not matter; one epoch may, and a reader who compares two tables should know.
 
@@ -234,7 +234,7 @@ for name, schedule in [("ours", ours), ("Keras' own", keras_own)]:
 #
 # | the chapter | Keras 2.11 to 2.15 | Keras 3 | write |
 # |---|---|---|---|
-# | `SGD(lr=0.02)` | a warning, and the rate is 0.01 | an error | `SGD(learning_rate=0.02)` |
+# | `SGD(lr=0.02)` | a warning, and the rate is `0.01` | an error | `SGD(learning_rate=0.02)` |
 # | `SGD(decay=1e-4)` | an error | a warning, and no decay | `SGD(Power(0.01, decay_steps=10_000))` |
 # | `K.get_value(optimizer.lr)` | works | an error | `float(optimizer.learning_rate)` |
 # | `K.set_value(optimizer.lr, 0.1)` | works | an error | `optimizer.learning_rate = 0.1` |
@@ -283,7 +283,7 @@ print("under what name the history keeps the rate:", history.history.keys() & {"
 #
 # Now the chapter's runs: power with plain gradient descent, exponential and piecewise with Nadam; Keras' own `ExponentialDecay`, with
 # plain gradient descent; and one that is no function of the step: **reduce on plateau** halves the rate whenever the validation loss has
-# not improved for five epochs (with momentum 0.9). **Which one would you bet on?**
+# not improved for five epochs (with momentum `0.9`). **Which one would you bet on?**
 
 # %%
 keras_exponential = keras.optimizers.schedules.ExponentialDecay(0.01, 20 * n, 0.1)
@@ -376,7 +376,7 @@ plt.show()
 # %% [markdown]
 # Up to a ten-thousandth nothing happens. Then the loss falls, over nearly three decades of rates; a little further on it explodes. The test says *up to where* with some
 # certainty. Where to *start* is a matter of taste: four rules of thumb, four marks, and almost two decades between them. `valley` and `steep` sit in the
-# middle of the fall, `minimum` stays a factor of ten below the lowest point, `slide` goes to the edge. The chapter takes 0.05 for the top of its 1cycle.
+# middle of the fall, `minimum` stays a factor of ten below the lowest point, `slide` goes to the edge. The chapter takes `0.05` for the top of its 1cycle.
 #
 # The chapter writes this as a callback, in a dozen lines, and it has two faults that are easy to make. The loss that Keras hands to a
 # callback is the running mean since the epoch began. So the curve comes down late and goes up late, and the rates read from it are too

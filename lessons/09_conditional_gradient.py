@@ -320,7 +320,7 @@ lesson.record("S4.c5", holds=bool(worst <= 1), worst=worst)
 #   \underbrace{(1-\eta)\lambda}_{\text{step length}}\,\frac{\nabla}{\lVert\nabla\rVert} .$$
 #
 # It is gradient descent with weight decay, in which the gradient has lost its length. The source's numbers give a decay of
-# 0.00051 and a step of 0.104 for every variable, however flat or steep the loss. We check it on one batch.
+# $0.00051$ and a step of $0.104$ for every variable, however flat or steep the loss. We check it on one batch.
 
 # %% tags=["nbval-check-output"]
 print(f"decay {1 - eta:.5f}, step length {(1 - eta) * radius:.3f}")
@@ -415,7 +415,7 @@ plt.show()
 #
 # ## A fair opponent
 #
-# The source's pair was chosen with care. Its opponent is SGD with a rate of 0.01, which is what one gets without asking. So let
+# The source's pair was chosen with care. Its opponent is SGD with a rate of `0.01`, which is what one gets without asking. So let
 # us ask. The learning-rate finder raises the rate from batch to batch and watches the loss (lesson 08 builds one from
 # scratch). It leaves the net as it was.
 
@@ -544,7 +544,7 @@ plt.show()
 #
 # ## Worth a second look: does it fail on CIFAR-10?
 #
-# These very settings are said to fail on CIFAR-10, stuck at the 10 % of guessing. We tried, and found that it depends. Three nets, the
+# These very settings are said to fail on CIFAR-10, stuck at the $10\,\%$ of guessing. We tried, and found that it depends. Three nets, the
 # same optimizer: the source's net on pixels scaled to [0, 1]; the same net on pixels as they come, from 0 to 255; and a net of
 # sixteen hidden layers on scaled pixels. **Which of them will learn?**
 
@@ -593,7 +593,7 @@ for name, (accuracy, ratios) in outcomes.items():
 # $\eta$ in each step. Almost from the beginning **no gradient has reached any kernel**. The ReLUs are dead, all of some layer: zero for every
 # image, and so is what they pass back. (What is missing to one was done by the first steps, before they died.)
 #
-# And why did they die? Every variable moves by 0.104 in each step, however many there are and however sensitive the loss
+# And why did they die? Every variable moves by $0.104$ in each step, however many there are and however sensitive the loss
 # is to it. With pixels up to 255, such a step of the first kernel moves what comes out by hundreds. With sixteen layers, seventeen
 # kernels move at once. Gradient descent takes small steps where the loss is steep; these have one length. **Then what is
 # the cure?** Shorter steps: a tenth of the length for the deep net, a hundredth for the raw pixels.
@@ -641,7 +641,7 @@ lesson.verdicts("S4")
 #
 # Answer in a sentence or two before you unfold ours.
 #
-# **1.** A training with conditional gradient diverges at a `learning_rate` of 0.99949. A colleague divides the rate by ten, then
+# **1.** A training with conditional gradient diverges at a `learning_rate` of `0.99949`. A colleague divides the rate by ten, then
 # clips the gradients at a length of one. What does each of the two do?
 #
 # <details><summary>An answer</summary>
@@ -861,7 +861,7 @@ def frank_wolfe(gradient_at, start, radius, tolerance):
 check("frank_wolfe")
 
 # %% [markdown] tags=["solution"]
-# The kernel of the first exercise again, in the ℓ2 ball of radius 5, until the gap is at most 0.02. Beside it as many steps of fixed shares, 5 % and 1 %.
+# The kernel of the first exercise again, in the ℓ2 ball of radius 5, until the gap is at most `0.02`. Beside it as many steps of fixed shares, $5\,\%$ and $1\,\%$.
 
 # %% tags=["solution"]
 start = np.zeros((784, 10), "float32")
@@ -898,8 +898,8 @@ ax.legend()
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# The share of 5 % comes near, passes by and gains no more; without the gap one could take that for the end. 1 % gets on, slowly. Shares that shrink
-# need no such choice, and at the end the gap is a certificate: whatever other kernel of this ball somebody finds, its loss is at most 0.02 lower. (The loss of a net with hidden
+# The share of $5\,\%$ comes near, passes by and gains no more; without the gap one could take that for the end. $1\,\%$ gets on, slowly. Shares that shrink
+# need no such choice, and at the end the gap is a certificate: whatever other kernel of this ball somebody finds, its loss is at most `0.02` lower. (The loss of a net with hidden
 # layers has dents. There a small gap says only that no straight way within the ball leads down from here.)
 
 # %% [markdown]

@@ -189,7 +189,7 @@ for name, kernel in kernels.items():
     print(f"{name:15}{low:15.3f} to {high:.3f}{tiny:22.1%}{longest:15.2f}")
 
 # %% [markdown]
-# Each regularizer has left its signature. **ℓ2** shrinks everything, and two units in three are as good as gone: at 0.01 the price is not
+# Each regularizer has left its signature. **ℓ2** shrinks everything, and most units are as good as gone: at `0.01` the price is not
 # a nudge, it is the largest part of the loss, and after two epochs it costs several points of accuracy. **ℓ1** pushes nearly all weights to zero and leaves a
 # few alone: of three hundred units a dozen or so have any weights to speak of. **Max-norm** puts every unit at the limit exactly. No wonder: He's
 # weights start with a length of √2, so the limit binds from the first step on. And **dropout**'s weights look like those of the plain net. What it
@@ -265,7 +265,7 @@ for name, found in losses.items():
 # above its lowest point. The strong ℓ2 prevents that in the least useful way: it does not overfit because it hardly fits. A hundredth of it
 # makes the turn milder. Dropout and max-norm fit the training images less well than the plain net and strangers better; dropout's validation loss is the lowest and stays there.
 #
-# So the strength of a regularizer is a hyperparameter like any other, and the chapter's 0.01 for ℓ2 an illustration, not advice. And notice what
+# So the strength of a regularizer is a hyperparameter like any other, and the chapter's `0.01` for ℓ2 an illustration, not advice. And notice what
 # would have cost nothing: stopping the plain net where its validation loss was lowest. That is *early stopping*, the cheapest regularizer of all, and it takes the
 # plain net most of the way.
 #
@@ -419,7 +419,7 @@ lesson.record("S5.cF5", mc=right_mc.mean(), without=right_off.mean())
 #
 # ## Is its doubt any good?
 #
-# A net that says 80 % should be right in 80 % of those cases. Sort the test images by how sure the net was, and compare: that is a
+# A net that says $80\,\%$ should be right in $80\,\%$ of those cases. Sort the test images by how sure the net was, and compare: that is a
 # **reliability diagram**. The mean distance from the diagonal, weighted by the number of images, is the **expected calibration error**.
 
 
@@ -470,7 +470,7 @@ for name, p in answers.items():
     print(f"{name:15}{diagrams[name][3]:18.2%}{cross_entropy(p, y_test):21.4f}")
 
 # %% [markdown]
-# With dropout off the curve hangs far below the diagonal. The net is nearly certain of most images, and where it says 80 % it is right far less often. (Bins with fewer than ten images have no point.) The mean of a
+# With dropout off the curve hangs far below the diagonal. The net is nearly certain of most images, and where it says $80\,\%$ it is right far less often. (Bins with fewer than ten images have no point.) The mean of a
 # hundred opinions lies much closer, on the modest side of the line now: it is right a little *more* often than it says. Its cross-entropy, which punishes confident mistakes, is lower
 # too. So the accuracy is the same or a shade worse, and the probabilities are far better: that is what MC dropout is for.
 #
@@ -478,7 +478,7 @@ for name, p in answers.items():
 #
 # The harder test is an image that belongs to no class at all. We show the net handwritten digits from MNIST, and pixels of pure noise. It has to
 # name a piece of clothing; **a net that knows its limits would at least hesitate.** Hesitation is the entropy of its answer: 0 for
-# certainty, ln 10 ≈ 2.3 for ten equal guesses. MC dropout has a second measure, the *mutual information* between answer and dropout mask: the part of
+# certainty, $\ln 10 \approx 2.3$ for ten equal guesses. MC dropout has a second measure, the *mutual information* between answer and dropout mask: the part of
 # the entropy that comes from the hundred nets disagreeing with each other.
 
 # %%
@@ -581,7 +581,7 @@ lesson.verdicts("10_regularization_and_mc_dropout")
 #
 # <details><summary>An answer</summary>
 #
-# How sure each net was. If all hundred give boot 55 % and sneaker 45 %, the mean says 55 %, and the votes say 100 %: certainty out of nothing. Votes show only the doubt
+# How sure each net was. If all hundred give boot $55\,\%$ and sneaker $45\,\%$, the mean says $55\,\%$, and the votes say $100\,\%$: certainty out of nothing. Votes show only the doubt
 # that comes from nets contradicting each other, never the doubt that they share. Average probabilities, and decide for a class at the end.
 #
 # </details>
@@ -597,12 +597,12 @@ lesson.verdicts("10_regularization_and_mc_dropout")
 #
 # </details>
 #
-# **4.** Half of all images show a cat. A net answers 50 % to every image. What is its expected calibration error? What should stand beside this number in a report?
+# **4.** Half of all images show a cat. A net answers $50\,\%$ to every image. What is its expected calibration error? What should stand beside this number in a report?
 #
 # <details><summary>An answer</summary>
 #
-# Zero: it says 50 % and is right in half of the cases. Calibration asks whether a net means what it says, not whether it says anything. Beside it belongs a measure that also
-# pays for knowing: the cross-entropy, or the accuracy. And a net that is always right but only 80 % sure has an error of 20 %.
+# Zero: it says $50\,\%$ and is right in half of the cases. Calibration asks whether a net means what it says, not whether it says anything. Beside it belongs a measure that also
+# pays for knowing: the cross-entropy, or the accuracy. And a net that is always right but only $80\,\%$ sure has an error of $20\,\%$.
 #
 # </details>
 

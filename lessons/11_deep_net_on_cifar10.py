@@ -189,7 +189,7 @@ def run_callbacks(folder):
 check("run_callbacks")
 
 # %% [markdown] tags=["solution"]
-# The rate comes first. Seven of them, from 0.00001 to 0.01 in steps of about three. A search may be coarser than the training that follows: a third of the
+# The rate comes first. Seven of them, from `0.00001` to `0.01` in steps of about three. A search may be coarser than the training that follows: a third of the
 # images, three epochs each. That tells a good rate from a bad one, though not a good one from the best. A minute or two.
 
 # %% tags=["solution"]
@@ -224,14 +224,14 @@ ax.legend(loc="upper right")
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# Below 0.0001 the net is slow; above, the losses hardly differ, and even 0.01 does not run away. So by this search one would take a rate well above
-# the chapter's. Whether the lead lasts, three epochs do not say: high rates often fall behind later. We stay with 0.00005, for it is the chapter's number
+# Below `0.0001` the net is slow; above, the losses hardly differ, and even `0.01` does not run away. So by this search one would take a rate well above
+# the chapter's. Whether the lead lasts, three epochs do not say: high rates often fall behind later. We stay with `0.00005`, for it is the chapter's number
 # that we check. (You can find out with one line: `train("plain, 0.001", deep_net(), keras.optimizers.Nadam(1e-3), raw, run_callbacks)`.)
 
 # %% [markdown]
 # ### Train it
 #
-# Nadam with a rate of 0.00005, which is the chapter's choice; batches of 32; at most a hundred epochs. Ten minutes or so; the bar shows how far it is.
+# Nadam with a rate of `0.00005`, which is the chapter's choice; batches of 32; at most a hundred epochs. Ten minutes or so; the bar shows how far it is.
 
 # %% tags=["uses-answer"]
 lesson.set_seed()
@@ -386,7 +386,7 @@ def selu_net(dropout_rate=0.0):
 check("selu_net")
 
 # %% [markdown]
-# The chapter takes a rate of 0.0007 without dropout, and 0.0005 with a tenth dropped. Both trainings together take ten to fifteen minutes.
+# The chapter takes a rate of `0.0007` without dropout, and `0.0005` with a tenth dropped. Both trainings together take ten to fifteen minutes.
 
 # %% tags=["uses-answer"]
 scaled = standardized(*raw)
@@ -407,7 +407,7 @@ curves(results, "Four nets")
 # it, is a bad step, as these nets without brakes make now and then.
 
 # %% [markdown] tags=["solution"]
-# The chapter tried dropout rates from 5 to 40 % with learning rates from 0.0001 to 0.001. So do we: sixteen nets, again three epochs
+# The chapter tried dropout rates from $5$ to $40\,\%$ with learning rates from `0.0001` to `0.001`. So do we: sixteen nets, again three epochs
 # each on a third of the images. Four minutes or so.
 
 # %% tags=["solution"]
@@ -500,8 +500,8 @@ else:
 # %% [markdown] tags=["exercise"]
 # ### 7 · In a hurry: 1cycle (exercise 8f)
 #
-# *15 minutes.* **What.** Write `one_cycle_rate`: the learning rate at a step. Over the first 45 % of the steps it rises from a tenth of `max_lr` to `max_lr`, over the next 45 % it falls back to
-# the tenth, and over the last 10 % from there to a thousandth of the tenth. All in straight lines.
+# *15 minutes.* **What.** Write `one_cycle_rate`: the learning rate at a step. Over the first $45\,\%$ of the steps it rises from a tenth of `max_lr` to `max_lr`, over the next $45\,\%$ it falls back to
+# the tenth, and over the last $10\,\%$ from there to a thousandth of the tenth. All in straight lines.
 #
 # **Why.** High rates are fast and can be passed through where they cannot be kept. But how high? Lesson 08's finder says, before the training starts.
 
@@ -547,11 +547,11 @@ ax.set(title="Where the loss falls, and where it turns\n", ylim=(1.4, 4))
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# The smoothed loss falls for a hundredfold range of rates and turns near 0.1. The chapter's 0.05 lies at the end of the fall, as 1cycle likes it: too high
+# The smoothed loss falls for a hundredfold range of rates, then turns. The chapter's `0.05` lies at the end of the fall, as 1cycle likes it: too high
 # to stay, not too high to pass through.
 
 # %% [markdown]
-# The chapter takes 0.05 at the top, batches of 128, plain gradient descent, fifteen epochs. The course's `OneCycle` draws the same three lines inside TensorFlow; here nothing is stopped early and
+# The chapter takes `0.05` at the top, batches of 128, plain gradient descent, fifteen epochs. The course's `OneCycle` draws the same three lines inside TensorFlow; here nothing is stopped early and
 # nothing but the last epoch counts, for the cycle is made to end there. A minute or two.
 
 # %% tags=["uses-answer"]
@@ -666,11 +666,11 @@ lesson.verdicts("11_deep_net_on_cifar10")
 #
 # Answer in a sentence or two before you unfold ours.
 #
-# **1.** A colleague finds our comparison unfair: the plain net got a rate of 0.00005, the normalized one ten times as much. She trains both with 0.0005. Is that fairer?
+# **1.** A colleague finds our comparison unfair: the plain net got a rate of `0.00005`, the normalized one ten times as much. She trains both with `0.0005`. Is that fairer?
 #
 # <details><summary>An answer</summary>
 #
-# No. A rate is not a property of the task but of a net on it, and 0.0005 suits one of the two. Fair is the same *effort*: as many rates tried for each net, on the same images, and the
+# No. A rate is not a property of the task but of a net on it, and `0.0005` suits one of the two. Fair is the same *effort*: as many rates tried for each net, on the same images, and the
 # best one taken. By this measure the chapter's comparison leaves something to be desired as well. It says which rates it tried for the plain net and for
 # alpha dropout; how it came by the others, it does not say.
 #

@@ -1,0 +1,109 @@
+"""No measured number is typed into a lesson's prose.
+
+Results come from the cell beside the prose, or from the ledger's tables. What prose may hold says by its type
+what it is: a setting stands in `code` and in the lesson's code, a number that follows from others in $math$,
+what a source has printed in “quotes”, as claims.toml has it. Anything else with a decimal point or a percent
+sign is refused.
+"""
+
+import io
+import re
+import tokenize
+from pathlib import Path
+
+import pytest
+
+from course_utils.ledger.claims import load_claims
+from course_utils.running import read_lesson
+
+LESSONS = sorted((Path(__file__).resolve().parents[1] / "lessons").glob("[0-9][0-9]_*.py"))
+
+NUMBER = r"[-−+]?\d+(?:[.,]\d+)*"
+# A decimal point, or a percent sign.
+SUSPECT = re.compile(rf"(?<![\w.,]){NUMBER}\s?%|(?<![\w.,§])[-−+]?\d+(?:,\d{{3}})*\.\d+")
+NEUTRAL = re.compile(
+    r"""
+    \$\$.*?\$\$ | \$[^$]*\$                  # math
+  | \]\([^)]*\) | arXiv:[\d.]+               # addresses, papers
+  | (?:Python|Keras|TensorFlow|NumPy)\ \d[\d.]*(?:\ (?:or|to|and)\ \d[\d.]*)*
+  | [Ss]ection\ \d[\d.]*
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+CODE = re.compile(r"`([^`\n]*)`")
+QUOTE = re.compile(rf"“({NUMBER})(?:\s?%)?”")
+
+
+def settings_of(cells):
+    """Every number that stands in the lesson's code."""
+    found = set()
+    for cell in cells:
+        if cell.kind == "code":
+            python = re.sub(r"^\s*[%!].*$", "pass", cell.source, flags=re.MULTILINE)
+            for token in tokenize.generate_tokens(io.StringIO(python).readline):
+                if token.type == tokenize.NUMBER and not token.string.endswith("j"):
+                    found.add(float(token.string.replace("_", "")))
+    return found
+
+
+def typed_by_hand(prose, settings, printed):
+    """The numbers of a piece of prose that say neither of what they are, nor are what they say."""
+    found = []
+
+    def code(match):
+        number = match[1].replace("−", "-")
+        if re.fullmatch(r"[-+]?\d+\.\d+", number) and float(number.lstrip("-+")) not in settings:
+            found.append(match[0])
+        return " "
+
+    def quote(match):
+        if match[1] not in printed:
+            found.append(match[0])
+        return " "
+
+    rest = QUOTE.sub(quote, NEUTRAL.sub(" ", CODE.sub(code, prose)))
+    return found + [match[0] for match in SUSPECT.finditer(rest)]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_no_measured_number_is_typed_into_prose(path):
+    lesson = read_lesson(path)
+    settings = settings_of(lesson.text)
+    claims = [claim for claim in load_claims().claims.values() if claim.lesson == lesson.name]
+    printed = {str(value) for claim in claims for _, value in claim.values}
+    found = [
+        f"{number} in “{cell.source[:60].strip()}…”"
+        for cell in lesson.text
+        if cell.kind == "markdown"
+        for number in typed_by_hand(cell.source, settings, printed)
+    ]
+    assert found == [], (
+        "let the cell beside the prose print a measured number; write a setting in `code`, a number that "
+        "follows from others in $math$, a source's in “quotes”"
+    )
+
+
+@pytest.mark.parametrize(
+    ("prose", "found"),
+    [
+        # What a person in a hurry would write.
+        ("It reached 0.8734 on the test set.", ["0.8734"]),
+        ("It is right in 87 % of the cases.", ["87 %"]),
+        ("It is right in 87.3% of the cases.", ["87.3%"]),
+        ("It lost −0.02 against the plain net", ["−0.02"]),
+        ("accuracies of 0.61, 0.62.", ["0.61", "0.62"]),
+        ("| 12,345.6 | 1 |", ["12,345.6"]),
+        # Dressed up, and not what it is dressed as.
+        ("It reached `0.8734`.", ["`0.8734`"]),
+        ("The source has “0.8734”.", ["“0.8734”"]),
+        # What prose may hold.
+        ("A rate of `0.001`, `SGD(lr=0.02)`, and ten epochs of 100.", []),
+        ("The source has “0.7040”.", []),
+        (r"A share of $5\,\%$, so $0.99^{100} \approx 0.37$, and $$x = 0.5$$.", []),
+        ("Keras 2.15 and TensorFlow 2.15 or 2.21, Python 3.10 or 3.11.", []),
+        ("[arXiv:1502.01852](https://arxiv.org/abs/1502.01852), section 3.3", []),
+        ("The two groups, 1,000 and 10,000; lesson 08; §4.", []),
+    ],
+)
+def test_the_guard_of_prose(prose, found):
+    assert typed_by_hand(prose, settings={0.001}, printed={"0.7040"}) == found
