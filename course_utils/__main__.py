@@ -1,4 +1,4 @@
-"""The course's command line: run, reproduce, report, data, build."""
+"""The course's command line: run, reproduce, repeat, report, data, build."""
 
 import argparse
 import os
@@ -80,6 +80,15 @@ def parser():
     jobs(reproduce)
     reproduce.set_defaults(do=_reproduce)
 
+    repeat = add(
+        "repeat",
+        "run lessons once more with a seed already measured here, and compare to the last bit",
+        ["repeat", "repeat 05"],
+    )
+    repeat.add_argument("lessons", nargs="*", metavar="LESSON", help=_LESSONS)
+    jobs(repeat)
+    repeat.set_defaults(do=_repeat)
+
     report = add(
         "report",
         "write the verdicts: RESULTS.md, the summary the package ships, the tables in notebooks/",
@@ -151,6 +160,7 @@ def main(arguments=None):
 _AFTER_INTERRUPT = {
     "run": "the notebooks named above are whole; run again for the others.",
     "reproduce": "the runs named above are in results/; the same command goes on from there.",
+    "repeat": "the runs named above are in results/repeats/; the same command goes on from there.",
     "report": "every file is whole; run it again.",
     "data": "a file half fetched was not kept; run it again.",
     "build": "the runs named above are kept; the same command goes on from there.",
@@ -183,11 +193,25 @@ def _reproduce(options):
     return 1 if failed else 0
 
 
+def _repeat(options):
+    from course_utils.ledger.evidence import repeat, repeat_problems
+    from course_utils.running import select
+
+    outcomes = repeat(options.lessons, _jobs(options, len(select(options.lessons))))
+    failed = [outcome.name for outcome in outcomes if not outcome.passed]
+    if outcomes:
+        print(f"{len(outcomes) - len(failed)} of {len(outcomes)} runs stored" + _failures(failed))
+    problems = repeat_problems()
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if failed or problems else 0
+
+
 def _report(options):
     from course_utils.building import report, stale
-    from course_utils.ledger.evidence import problems
+    from course_utils.ledger.evidence import problems, repeat_problems
 
-    outdated = problems()
+    outdated = problems() + repeat_problems()
     for problem in outdated:
         print(problem, file=sys.stderr)
     if options.check:

@@ -23,6 +23,7 @@ from course_utils.ledger.environment import STACKS, current_stack
 from course_utils.ledger.errors import CourseError
 from course_utils.ledger.files import to_json, write_bytes, write_text
 from course_utils.ledger.report import PICTURE, results_page, summarize, usable_results
+from course_utils.ledger.results import read_repeats
 from course_utils.running import make_task, read_lesson, repository, select, shown, spread
 
 import nbformat  # isort: skip  (after running, which says what to install where it is missing)
@@ -673,7 +674,7 @@ def _pending(root):
     """Everything the report would write: path → content, for the files that differ."""
     results = usable_results(root)
     claims = load_claims()
-    summary = summarize(results, claims)
+    summary = summarize(results, claims, read_repeats(root)[0])
     files = {
         ledger_folder() / "summary.json": to_json(summary),
         root / "RESULTS.md": results_page(results, summary, claims),

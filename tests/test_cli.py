@@ -119,7 +119,7 @@ def test_wrong_flags_are_refused(arguments, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["run", "reproduce", "report", "data", "build"])
+@pytest.mark.parametrize("command", ["run", "reproduce", "repeat", "report", "data", "build"])
 def test_every_command_has_help_with_examples(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])
@@ -128,7 +128,7 @@ def test_every_command_has_help_with_examples(command, capsys):
 
 
 def test_the_examples_in_the_help_are_valid(capsys):
-    for command in ("run", "reproduce", "report", "data", "build"):
+    for command in ("run", "reproduce", "repeat", "report", "data", "build"):
         with pytest.raises(SystemExit):
             main([command, "--help"])
         for line in capsys.readouterr().out.partition("examples:")[2].strip().splitlines():
@@ -166,7 +166,7 @@ def test_report_writes_then_checks(course, capsys):
     assert "RESULTS.md is out of date: python -m course_utils report" in capsys.readouterr().err
     assert not (course / "RESULTS.md").exists()
     assert main(["report"]) == 0
-    assert capsys.readouterr().out == "wrote ledger/summary.json\nwrote RESULTS.md\n"
+    assert capsys.readouterr().out == "wrote ledger/summary.json\nwrote RESULTS.md\nwrote docs/claims.png\n"
     assert main(["report", "--check"]) == 0
     assert main(["report"]) == 0
     assert capsys.readouterr().out == "nothing changed\n"

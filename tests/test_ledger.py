@@ -763,6 +763,27 @@ def test_results_become_verdicts(course):
     assert "| 01\\_tiny | keras3 | 3 (42, 43, 44) | 53 (52–54) | mnist real | a processor |" in page
 
 
+def test_the_page_says_what_came_of_the_same_seed_twice(course):
+    assert "No run has been repeated yet." in pages(course)[1]
+    first = course / "results" / "keras3" / "01_tiny" / "seed42.json"
+    record = json.loads(first.read_text())
+    second = results.repeat_path(course, "keras3", "01_tiny", 42)
+    write_text(second, json.dumps(record))
+    found, repeats = report.usable_results(course), results.read_repeats(course)[0]
+    summary = report.summarize(found, repeats=repeats)
+    expected = {"seed": 42, "cpu": "a processor", "claims": 3, "differs": {}}
+    assert summary["repeats"] == {"01_tiny": {"keras3": expected}}
+    page = report.results_page(found, summary)
+    assert "| 01\\_tiny | keras3 | 42 | a processor | 3 | all the same |" in page
+    record["measurements"]["S9.c2"]["more"][0] += 1e-15
+    write_text(second, json.dumps(record))
+    summary = report.summarize(found, repeats=results.read_repeats(course)[0])
+    assert "all the same but S9.c2 (more) |" in report.results_page(found, summary)
+    second.write_text("{")
+    with pytest.raises(ledger.CourseError, match=r"results/repeats/keras3/01_tiny/seed42\.json is damaged"):
+        report.usable_results(course)
+
+
 def test_one_number_changes_the_verdict_and_nothing_else(course):
     before, page_before = pages(course)
     path = course / "results" / "keras3" / "01_tiny" / "seed42.json"

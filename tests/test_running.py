@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import joblib
 import nbformat
+import numpy as np
 import pytest
 import small_course
 
 from course_utils.ledger import CourseError, current_stack, evidence, results
+from course_utils.ledger.files import write_text
 from course_utils.running import (
     ONE_THREAD,
     Outcome,
@@ -388,3 +391,66 @@ def wait_until(condition, seconds):
     while not condition():
         assert time.monotonic() < end, f"not so after {seconds} seconds"
         time.sleep(0.1)
+
+
+# --- the same seed twice ----------------------------------------------------------------------------------
+
+
+def test_a_repeated_run_is_stored_apart_and_compared_to_the_last_bit(course, capsys):
+    assert evidence.repeat(["01"], jobs=1) == []
+    assert "no run of the present code was made on this processor" in capsys.readouterr().out
+    evidence.reproduce(["01"], [42], jobs=1)
+    first = results.result_path(course, current_stack(), "01_tiny", 42)
+    written = first.read_text()
+    (outcome,) = evidence.repeat(["01", "02"], jobs=1)  # 02 claims nothing
+    assert outcome.passed, outcome.problem
+    assert first.read_text() == written
+    second = results.repeat_path(course, current_stack(), "01_tiny", 42)
+    assert json.loads(second.read_text())["measurements"] == json.loads(written)["measurements"]
+    assert evidence.repeat_problems(course) == evidence.problems(course) == []
+    # A run that repeats another counts for nothing else, and is not made a third time.
+    assert len(results.read_results(course)[0]) == 1
+    assert evidence.repeat(["01"], jobs=1) == []
+
+    record = json.loads(second.read_text())
+    record["measurements"]["S9.c1"]["number"] = np.nextafter(record["measurements"]["S9.c1"]["number"], 2)
+    second.write_text(json.dumps(record))
+    (problem,) = evidence.repeat_problems(course)
+    assert "results/repeats" in problem
+    assert "S9.c1 differs from the first run in number" in problem
+    claims = course / "ledger" / "claims.toml"
+    timed = claims.read_text().replace('text = "The number', 'timing = true\ntext = "The number')
+    claims.write_text(timed)
+    assert evidence.repeat_problems(course) == []  # a time may differ
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"code": "0" * 16}, "the code of the lesson has changed"),
+        ({"cpu": "another"}, "on another processor than the run it repeats"),
+        ({"versions": {"python": "3.12.1", "keras": "9"}}, "with other versions than the run it repeats"),
+        ({"mode": "quick"}, "quick mode"),
+        ({"seed": 43}, "holds the run of results/.*/01_tiny/seed43.json"),
+    ],
+)
+def test_a_run_that_repeats_none_of_ours_is_named_and_made_again(course, entries, message):
+    evidence.reproduce(["01"], [42], jobs=1)
+    record = json.loads(results.result_path(course, current_stack(), "01_tiny", 42).read_text())
+    path = results.repeat_path(course, current_stack(), "01_tiny", 42)
+    write_text(path, json.dumps(record | entries))
+    (problem,) = evidence.repeat_problems(course)
+    assert re.search(f"results/repeats/.*{message}", problem)
+    if "mode" not in entries and "seed" not in entries:
+        assert "python -m course_utils repeat 01" in problem
+    (outcome,) = evidence.repeat(["01"], jobs=1)
+    assert outcome.passed, outcome.problem
+    assert evidence.repeat_problems(course) == []
+
+
+def test_a_repeat_without_its_first_run_is_named(course):
+    lesson = read_lesson(course / "lessons" / "01_tiny.py")
+    record = small_course.a_record(lesson, 42, number=1.0, modules=lesson.modules)
+    write_text(results.repeat_path(course, record["stack"], "01_tiny", 42), json.dumps(record))
+    (problem,) = evidence.repeat_problems(course)
+    assert "seed42.json, which is not there; delete it" in problem

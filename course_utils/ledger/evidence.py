@@ -13,15 +13,22 @@ from pathlib import Path
 
 from course_utils.data import DIGESTS
 from course_utils.ledger.claims import load_claims
-from course_utils.ledger.environment import current_stack, same_versions, versions
+from course_utils.ledger.environment import cpu_model, current_stack, same_versions, versions
 from course_utils.ledger.errors import CourseError
 from course_utils.ledger.files import to_json, write_text
 from course_utils.ledger.record import ineligible
-from course_utils.ledger.results import read_result, read_results, result_path
+from course_utils.ledger.results import (
+    differing,
+    read_repeats,
+    read_result,
+    read_results,
+    repeat_path,
+    result_path,
+)
 from course_utils.running import make_task, repository, select, shown, spread
 
 
-def kept_notebook(root, stack, lesson, seed):
+def kept_notebook(root, stack, lesson, seed, again=False):
     """Give the place where the executed notebook of a full run is kept, for `build` to take.
 
     Parameters
@@ -29,6 +36,8 @@ def kept_notebook(root, stack, lesson, seed):
     root : path-like
     stack, lesson : str
     seed : int
+    again : bool, default=False
+        For a run that only repeats another: it is kept apart, and `build` leaves it alone.
 
     Returns
     -------
@@ -39,7 +48,8 @@ def kept_notebook(root, stack, lesson, seed):
     >>> kept_notebook("repo", "keras3", "05_weight_normalization", 42).as_posix()
     'repo/build/evidence/keras3/05_weight_normalization/seed42.ipynb'
     """
-    return Path(root) / "build" / "evidence" / stack / lesson / f"seed{seed}.ipynb"
+    folder = Path(root) / "build" / ("repeats" if again else "evidence")
+    return folder / stack / lesson / f"seed{seed}.ipynb"
 
 
 def command(lesson, seeds):
@@ -209,7 +219,7 @@ def to_do(lesson, seed, root):
     return reason
 
 
-def measure(runs, jobs=None, root=None):
+def measure(runs, jobs=None, root=None, again=False):
     """Run lessons in full on the real data, and store what they recorded.
 
     Parameters
@@ -219,6 +229,8 @@ def measure(runs, jobs=None, root=None):
     jobs : int, optional
         As for `course_utils.running.spread`.
     root : path-like, optional
+    again : bool, default=False
+        Whether these repeat runs that results/ holds, to be compared with them: they are stored apart.
 
     Returns
     -------
@@ -242,7 +254,7 @@ def measure(runs, jobs=None, root=None):
 
     def store(outcome):
         lesson, modules = before[outcome.name, outcome.seed]
-        notebook = kept_notebook(root, stack, lesson.name, outcome.seed)
+        notebook = kept_notebook(root, stack, lesson.name, outcome.seed, again)
         write_text(notebook, outcome.notebook + "\n")
         if not outcome.passed:
             return shown(notebook)
@@ -255,9 +267,9 @@ def measure(runs, jobs=None, root=None):
         write_text(notebook, to_json(parsed))
         if record is None:
             return shown(notebook)
-        path = result_path(root, stack, lesson.name, outcome.seed)
+        path = (repeat_path if again else result_path)(root, stack, lesson.name, outcome.seed)
         # A run for its notebook's sake (a figure was redrawn) leaves a valid measurement alone.
-        if to_do(lesson, outcome.seed, root):
+        if again or to_do(lesson, outcome.seed, root):
             write_text(path, to_json(record))
         return shown(path)
 
@@ -284,6 +296,100 @@ def _sweep(root):
     for leftover in (Path(root) / "results").rglob(".*.tmp"):
         if time.time() - leftover.stat().st_mtime > 3600:
             leftover.unlink(missing_ok=True)
+
+
+def repeat(lessons=(), jobs=None, root=None):
+    """Run lessons once more with a seed that results/ holds for this stack and processor, and compare.
+
+    The same seed, stack and machine should give the same measurements to the last bit, times apart. The
+    second run is stored in ``results/repeats/``, and `python -m course_utils report` says what came of it.
+
+    Parameters
+    ----------
+    lessons : iterable of str
+        As for `course_utils.running.select`; every lesson that has claims if there are none.
+    jobs : int, optional
+        As for `course_utils.running.spread`.
+    root : path-like, optional
+
+    Returns
+    -------
+    list of Outcome
+        Of the runs that were due: a lesson that has been repeated on this stack, with the code as it is, is
+        not repeated again.
+
+    Raises
+    ------
+    CourseError
+        If a lesson is unknown, or this is no repository.
+
+    Examples
+    --------
+    >>> repeat(["05"])  # doctest: +SKIP
+    """
+    root = Path(root) if root else repository()
+    stack, due = current_stack(), []
+    measured = {claim.lesson for claim in load_claims().claims.values()}
+    results, repeats = read_results(root)[0], read_repeats(root)[0]
+    for lesson in select(lessons, root):
+        if lesson.name not in measured:
+            continue
+        pairs = [p for p in repeats if (p[1].stack, p[1].lesson) == (stack, lesson.name)]
+        if any(not _no_pair(*pair, lesson) for pair in pairs):
+            print(f"{lesson.name}: repeated already")
+            continue
+        runs = [r for r in results if (r.stack, r.lesson) == (stack, lesson.name)]
+        ours = [r for r in runs if r.record["cpu"] == cpu_model() and not to_do(lesson, r.seed, root)]
+        if ours:
+            due.append((lesson, ours[0].seed))
+            print(f"{lesson.name} seed {ours[0].seed}: once more")
+        else:
+            print(f"{lesson.name}: no run of the present code was made on this processor, {cpu_model()}")
+    return measure(due, jobs, root, again=True)
+
+
+def repeat_problems(root=None):
+    """Find repeated runs that differ from the first, or are not of the present code.
+
+    Parameters
+    ----------
+    root : path-like, optional
+
+    Returns
+    -------
+    list of str
+        One message for each, with what to do. Measures of claims marked as timing may differ.
+
+    Examples
+    --------
+    >>> repeat_problems()  # doctest: +SKIP
+    []
+    """
+    root = Path(root) if root else repository()
+    pairs, broken = read_repeats(root)
+    lessons = {lesson.name: lesson for lesson in select(root=root)} if pairs else {}
+    found = [f"{message}; delete it" for message in broken.values()]
+    claims = load_claims().claims
+    for first, second in pairs:
+        place = second.path.relative_to(root).as_posix()
+        reason = _no_pair(first, second, lessons[second.lesson])
+        if reason:
+            again = f"python -m course_utils repeat {second.lesson.partition('_')[0]}"
+            found.append(f"{place}: {reason}; delete it, and on the {second.stack} stack: {again}")
+        for claim, measures in differing(first, second).items():
+            if not claims[claim].timing:
+                found.append(f"{place}: {claim} differs from the first run in {', '.join(measures)}")
+    return found
+
+
+def _no_pair(first, second, lesson):
+    """Say why two runs cannot be compared, if they cannot."""
+    reason = outdated(second.record, lesson)
+    if not reason and not same_versions(first.record["versions"], second.record["versions"]):
+        reason = "it was made with other versions than the run it repeats"
+    if not reason and first.record["cpu"] != second.record["cpu"]:
+        reason = "it was made on another processor than the run it repeats"
+    return reason
 
 
 def reproduce(lessons=(), seeds=(42, 43, 44), jobs=None, dry_run=False, root=None):
