@@ -158,7 +158,9 @@ print(f"from best to worst: {100 * (max(final.values()) - min(final.values())):.
 # - **An ordering** (“A beats B”) *holds*, is *within noise*, or is *reversed*, by the differences seed by seed.
 # - **A property** (“always stays below 1”) *holds* or *fails*, with its worst case.
 #
-# With fewer than three seeds there is no verdict at all.
+# With fewer than three seeds there is no verdict at all. And there is a second kind of luck: who asks fifty questions, each with
+# $95\,\%$ confidence, gets two or three wrong answers. So *holds*, *reversed* and *not reproduced* have to stand when all claims
+# are looked at together (Holm's correction). What falls then is *within noise*, and the table says which word it would have had alone.
 #
 # ## The same seed, the same net
 #
