@@ -6,13 +6,14 @@
 PYTHON  ?= python3
 MODE    ?= quick
 LESSONS ?=
+SEEDS   ?=
 JOBS    ?=
 
 VENV := .venv/$(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lab notebooks reproduce report lint format lock clean
+.PHONY: help setup run test lab notebooks reproduce repeat report lint format lock clean
 
 help:  ## Show this list
 	@echo "make TARGET [PYTHON=python3.12] [MODE=quick|full] [LESSONS=\"00 05\"] [JOBS=2]"
@@ -34,8 +35,11 @@ lab: setup  ## Open the notebooks in JupyterLab
 notebooks: setup  ## Build notebooks/ from lessons/: execute (in full, on real data) those whose code changed
 	@$(BIN)/python -m course_utils build $(LESSONS)
 
-reproduce: setup  ## Measure the claims again over several seeds, into results/ (hours)
-	@$(BIN)/python -m course_utils reproduce $(LESSONS) $(if $(JOBS),--jobs $(JOBS))
+reproduce: setup  ## Measure the claims again over several seeds, into results/ (hours): SEEDS="42 43 44 45 46" for five
+	@$(BIN)/python -m course_utils reproduce $(LESSONS) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
+
+repeat: setup  ## Run a measured seed once more and compare to the last bit
+	@$(BIN)/python -m course_utils repeat $(LESSONS) $(if $(JOBS),--jobs $(JOBS))
 
 report: setup  ## Turn results/ into verdicts: RESULTS.md and the tables the lessons show
 	@$(BIN)/python -m course_utils report
