@@ -15,6 +15,7 @@ from packaging.version import Version
 
 import course_utils
 from course_utils import building
+from course_utils.ledger import evidence
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -71,6 +72,16 @@ def test_a_changed_lesson_is_noticed(tmp_path):
 
 def test_badges_and_install_cells_carry_the_one_address():
     assert building.stamp_problems(ROOT) == []
+
+
+def test_results_are_of_this_code_this_data_and_full_runs():
+    # Each message names the command that measures again.
+    assert evidence.problems(ROOT) == []
+    assert evidence.repeat_problems(ROOT) == []
+
+
+def test_claims_name_lessons_and_sections_that_exist():
+    assert evidence.claim_problems(ROOT) == []
 
 
 def test_verdict_tables_results_and_summary_agree():
