@@ -137,6 +137,7 @@ def draw(summary, claims=None):
         for panel, (of_kind, label, change) in zip(panels[:, 0], groups, strict=False):
             _panel(panel, of_kind, label, change)
         figure.suptitle("Every printed number, and what our runs give", x=0.01, ha="left", weight="bold")
+        panels[0, 0].set_title(_count(shown), fontsize=10, weight="normal", x=0.0)
         _legend(figure)
         buffer = io.BytesIO()
         figure.savefig(
@@ -144,6 +145,16 @@ def draw(summary, claims=None):
         )
         plt.close(figure)
     return buffer.getvalue()
+
+
+def _count(shown):
+    """The point of the picture in a line."""
+    counts = [
+        f"{sum(row.get(stack, {}).get('word') == verdict.REPRODUCED for row in shown)} of {len(shown)} "
+        f"on the {stack} stack"
+        for stack in STACKS
+    ]
+    return f"reproduced: {', '.join(counts)}"
 
 
 def _points(value, printed):
