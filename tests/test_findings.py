@@ -102,7 +102,13 @@ def test_no_more_than_three_are_told_and_each_with_its_numbers():
     assert len(told) == 3
     assert told[0].startswith("- **S1.c3** “Weight normalization converges faster")
     assert told[0].count("difference 1.40 ± 0.10 (3)") == 2
-    assert told[0].count("✗ reversed") == 2
+    assert "✗ reversed on both stacks (addons: " in told[0]
+    first = claims.claims["S1.c3"].id
+    found[first]["addons"] = {"verdict": "holds", "seeds": [1, 2, 3], "rows": [row("holds")]}
+    text = findings.paragraph({"claims": {first: found[first]}, "seconds": {}}, claims)
+    assert "The most surprising:" in text
+    assert "✓ holds on the addons stack (difference 1.40" in text
+    assert "✗ reversed on the keras3 stack (difference 1.40" in text
 
 
 @pytest.mark.parametrize(

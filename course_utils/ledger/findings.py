@@ -149,12 +149,13 @@ def _seeds(summary, stack):
 
 def _sentence(claim, number, summary):
     row = table.claim_rows(claim, summary)[number]
-    ours = [
-        f"{measured} on {stack}, {judged}"
-        for stack, measured, judged in zip(STACKS, row[3::2], row[4::2], strict=True)
-    ]
-    said = table.escape(f"“{claim.text}”")
-    return f"**{claim.id}** {said} {table.escape(row[2])}: {table.escape('; '.join(ours))}."
+    found = list(zip(STACKS, row[3::2], row[4::2], strict=True))
+    if len({judged for *_, judged in found}) == 1:
+        ours = "; ".join(f"{stack}: {measured}" for stack, measured, _ in found)
+        text = f"{found[0][2]} on both stacks ({ours})"
+    else:
+        text = "; ".join(f"{judged} on the {stack} stack ({measured})" for stack, measured, judged in found)
+    return f"**{claim.id}** {table.escape(f'“{claim.text}” {row[2]}: {text}.')}"
 
 
 def course_time(summary):
