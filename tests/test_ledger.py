@@ -784,6 +784,32 @@ def test_the_page_says_what_came_of_the_same_seed_twice(course):
         report.usable_results(course)
 
 
+def test_comparisons_are_corrected_together_stack_by_stack_and_numbers_apart(tmp_path):
+    # Two orderings and a value, each with p = 0.04 or so: a verdict alone, and two are one too many.
+    path = tmp_path / "claims.toml"
+    ordering = CLAIM[CLAIM.index('[[claim]]\nid = "S9.c2"') : CLAIM.index('[[claim]]\nid = "S9.c3"')]
+    path.write_text(f"{CLAIM}\n{ordering.replace('S9.c2', 'S9.c4')}", encoding="utf-8")
+    claims = load_claims(path)
+
+    def run(stack, seed, shift, **others):
+        more = {claim: {"more": 2.6 + shift, "less": 0.0} for claim in others}
+        measures = {"S9.c1": {"number": 7.5 + shift}} | more
+        return results.Result(stack, "01_tiny", seed, path, {"measurements": measures, "seconds": 1.0})
+
+    runs = [run("keras3", seed, shift, **{"S9.c2": 0, "S9.c4": 0}) for seed, shift in enumerate((-1, 0, 1))]
+    runs += [run("addons", seed, shift, **{"S9.c2": 0}) for seed, shift in enumerate((-1, 0, 1))]
+    found = report.summarize(runs, claims)["claims"]
+    for claim in ("S9.c2", "S9.c4"):
+        (row,) = found[claim]["keras3"]["rows"]
+        assert (row["word"], row["alone"]) == ("within noise", "holds")
+        assert row["p_holm"] == pytest.approx(2 * row["p"], rel=1e-4)
+        assert found[claim]["keras3"]["verdict"] == "within noise"
+    # On the other stack there is one comparison, and the number is in no family with it.
+    assert found["S9.c2"]["addons"]["verdict"] == "holds"
+    assert found["S9.c1"]["keras3"]["verdict"] == found["S9.c1"]["addons"]["verdict"] == "not reproduced"
+    assert list(found) == ["S9.c1", "S9.c2", "S9.c4"]
+
+
 def test_one_number_changes_the_verdict_and_nothing_else(course):
     before, page_before = pages(course)
     path = course / "results" / "keras3" / "01_tiny" / "seed42.json"
