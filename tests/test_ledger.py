@@ -452,6 +452,12 @@ def test_the_correction_keeps_the_error_of_a_whole_family_at_five_percent():
     assert stats.binomtest(together, families, 0.05).pvalue > 0.01
 
 
+@pytest.mark.parametrize("word", [verdict.HOLDS, verdict.REVERSED, verdict.NOT_REPRODUCED])
+def test_every_word_that_asserts_something_has_to_pass(word):
+    found = verdict.corrected(verdicts_with([0.04, 0.03, 0.005], word))
+    assert [(one.word, one.alone) for one in found] == [("within noise", word)] * 2 + [(word, None)]
+
+
 def test_what_asserts_nothing_stays_and_what_has_no_p_value_does_not_count():
     few = verdict.judge_ordering([1.0, 2.0], [0.0, 0.0])
     settled = verdict.judge_property([True] * 3, [1, 2, 3])
