@@ -392,7 +392,8 @@ lesson.record("S5.cA4", val_accuracy=last["ReLU"])
 
 # %% [markdown]
 # SELU trains from the first epoch on, almost as if the net were shallow. ReLU learns too, but slowly and by fits and starts; what it gains in one epoch it may lose in the next. So the number it
-# ends with is a throw of the dice: another seed, another number, and the chapter prints one of them. That SELU is far ahead is no such matter.
+# ends with is a throw of the dice: another seed, another number, and the chapter prints one of them. With this seed SELU is far ahead. Do not take even
+# that for granted: not every seed behind the verdicts below shows it.
 #
 # ## The diagnosis: look before you train
 #

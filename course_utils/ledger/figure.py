@@ -177,7 +177,7 @@ def _panel(ax, of_kind, label, change):
         _signs(ax, place, row)
     labels = [_label(row, before) for row, before in zip(of_kind, [None, *of_kind[:-1]], strict=True)]
     ax.set_yticks(range(len(of_kind)), labels)
-    ax.tick_params(axis="y", labelsize=8.5, length=0)
+    ax.tick_params(axis="y", labelsize=8.5, length=0, pad=9)  # room for the arrows
     ax.set_ylim(len(of_kind) - 0.4, -0.6)
     ax.set_xlim(-reach, reach)
     ax.set_xlabel(label)
