@@ -64,6 +64,11 @@ def test_every_claim_is_counted_once_on_each_stack(claims):
         ({"c1": row("not reproduced"), "c2": (row("reversed"), row("holds"))}, ["c1", "c2"]),
         ({"c1": row("not reproduced"), "c2": (row("reversed"), None)}, ["c1", "c2"]),
         ({"c3": row("fails", p_holm=None), "c1": row("not reproduced", p_holm=0.0)}, ["c3", "c1"]),
+        # Last, where the loser was ahead on both stacks, if not clearly.
+        ({"c1": row("not reproduced"), "c2": row("within noise", mean=-0.1)}, ["c1", "c2"]),
+        ({"c2": (row("within noise", mean=-0.1), row("within noise", mean=0.1))}, []),
+        ({"c2": (row("within noise", mean=-0.1), row("holds"))}, []),
+        ({"c1": row("within noise", mean=-0.1), "c3": row("within noise", mean=-0.1)}, []),
         # Neither what stands, nor what is open, nor a time.
         ({"c1": row("reproduced"), "c2": row("within noise"), "c3": row("not enough runs")}, []),
         ({"c4": row("not reproduced")}, []),
@@ -80,6 +85,14 @@ def test_of_a_claim_with_several_measures_the_clearest_is_told(claims):
         found["rows"] = [row("holds"), row("reversed", p_holm=0.04), row("reversed", p_holm=0.001)]
     ((claim, number),) = findings.surprising(summary, claims)
     assert (claim.id, number) == ("S9.c2", 2)
+
+
+def test_of_two_losers_ahead_the_one_further_ahead_comes_first(claims):
+    summary = summary_of(c2=row("within noise"))
+    for found in summary["claims"]["S9.c2"].values():
+        found["rows"] = [row("within noise", mean=-0.1, p=0.4), row("within noise", mean=-0.1, p=0.2)]
+    ((claim, number),) = findings.surprising(summary, claims)
+    assert (claim.id, number) == ("S9.c2", 1)
 
 
 def test_no_more_than_three_are_told_and_each_with_its_numbers():

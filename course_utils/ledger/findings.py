@@ -67,7 +67,7 @@ def counts(summary, claims=None):
 
 
 def surprising(summary, claims=None, most=3):
-    """Rank the claims that our runs contradict.
+    """Rank the claims that our runs contradict, and after them those that they should have shown and did not.
 
     Parameters
     ----------
@@ -80,7 +80,8 @@ def surprising(summary, claims=None, most=3):
     list of (Claim, int)
         The most surprising first, with the number of the measure that says so most clearly: what both stacks
         contradict before what one does; reversed before failed before not reproduced; then by the p value.
-        Times are left out, for they tell of the machine.
+        Last the orderings within noise whose mean difference lies on the other side on every stack: the loser
+        was ahead, if not clearly. Times are left out, for they tell of the machine.
 
     Examples
     --------
@@ -99,7 +100,12 @@ def surprising(summary, claims=None, most=3):
             if against:
                 kind = min(AGAINST.index(row["word"]) for row in against)
                 p = max(row["p_holm"] or 0.0 for row in against)
-                found.append(((-len(against), kind, p, position, number), claim, number))
+            elif claim.kind == "ordering" and all(_other_side(row) for row in of_stacks):
+                kind = len(AGAINST)
+                p = max(row["p"] for row in of_stacks)
+            else:
+                continue
+            found.append(((-len(against), kind, p, position, number), claim, number))
     found.sort(key=lambda entry: entry[0])
     # Of each claim the measure that speaks most clearly.
     ranked = {claim.id: (claim, number) for _, claim, number in reversed(found)}
@@ -107,8 +113,12 @@ def surprising(summary, claims=None, most=3):
     return [ranked[claim] for claim in order][:most]
 
 
+def _other_side(row):
+    return row["word"] == verdict.WITHIN_NOISE and row["mean"] < 0
+
+
 def paragraph(summary, claims=None):
-    """Say how many claims stand, and which three fell most surprisingly.
+    """Say how many claims stand, and which three are the most surprising.
 
     Parameters
     ----------
@@ -149,12 +159,14 @@ def _seeds(summary, stack):
 
 def _sentence(claim, number, summary):
     row = table.claim_rows(claim, summary)[number]
-    found = list(zip(STACKS, row[3::2], row[4::2], strict=True))
-    if len({judged for *_, judged in found}) == 1:
-        ours = "; ".join(f"{stack}: {measured}" for stack, measured, _ in found)
-        text = f"{found[0][2]} on both stacks ({ours})"
+    words = {stack: found["rows"][number]["word"] for stack, found in summary["claims"][claim.id].items()}
+    found = [(stack, table.marked(words.get(stack, verdict.NOT_ENOUGH))) for stack in STACKS]
+    ours = dict(zip(STACKS, row[3::2], strict=True))
+    if len({judged for _, judged in found}) == 1:
+        measured = "; ".join(f"{stack}: {ours[stack]}" for stack in STACKS)
+        text = f"{found[0][1]} on both stacks ({measured})"
     else:
-        text = "; ".join(f"{judged} on the {stack} stack ({measured})" for stack, measured, judged in found)
+        text = "; ".join(f"{judged} on the {stack} stack ({ours[stack]})" for stack, judged in found)
     return f"**{claim.id}** {table.escape(f'“{claim.text}” {row[2]}: {text}.')}"
 
 
