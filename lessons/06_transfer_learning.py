@@ -357,8 +357,9 @@ print_errors(found)
 
 # %% [markdown]
 # The printed experiment was no accident: for its own pair reuse helps in most draws. It was a choice. Go down the column on the right: other pairs show a gain as
-# steady, or none, or a steady *loss*. Over all of them reuse helps in little more than half the draws, and the fourfold cut is a rarity. What decides
-# is the pair, not the luck of the draw: whether the eight other classes happened to need what tells these two apart.
+# steady, or none, or a steady *loss*. Over all of them reuse helps in little more than half the draws, and the fourfold cut is a rarity. (The seed deals the
+# other seven pairs, too. With those of the next two seeds it helped in fewer than half.) What decides is the pair, not the luck of the draw: whether the eight other
+# classes happened to need what tells these two apart.
 #
 # And look across. Trained three times as long, the net from nothing passes what reuse had reached after twenty epochs, for most pairs. Much of the head start is just
 # that: a start. It matters where training is expensive, and less where it is a matter of seconds.

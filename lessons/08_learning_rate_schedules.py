@@ -213,6 +213,10 @@ print(
 )
 
 # %% [markdown]
+# “The same” means that no weight differs by more than a millionth. By step the rates do differ, in the last digit: the callback multiplies one rate over and over, and rounds each time; the schedule
+# computes every rate afresh. As a rule the weights then agree to as many digits. But SELU has a kink at zero, and where that last digit decides on which side of it a sum falls, the slope jumps and the
+# two nets part. With one of the seeds behind this course they did, and the fourth line said `False`; with ELU, which is smooth there, they agreed again.
+#
 # ### Worth a second look: off by one
 #
 # “`0.01` up to epoch 5, then `0.005`.” Is epoch 5 the last of the old or the first of the new? In the chapter's own function it is the first
@@ -464,12 +468,12 @@ lesson.record("S5.cE8", others=others, one_cycle=[seconds_until(there, runs["1cy
 
 # %% [markdown]
 # Look first at how little the accuracies differ: by a point or so, but for the piecewise constant one, whose loss was the most restless all along. (It also
-# keeps Nadam at a high rate for longest; one run does not show that this is why.) Then at the losses, where the nets fall into two groups.
+# keeps Nadam at a high rate for longest; one run does not show that this is why. With another seed it may end among the others.) Then at the losses, where the nets fall into two groups.
 # Nadam, and momentum on its plateaus, have their lowest loss somewhere half-way and climb from there: they are past learning and memorize, ever more sure of
 # their mistakes. Plain gradient descent, with power, exponential or 1cycle, does not turn up at all.
 #
-# So is 1cycle the fastest? It needs a quarter of the steps, which is a matter of its batches. And what the clock says is close: one or another of the rest passes 1cycle's
-# last accuracy at about the same time, later in one run, earlier in the next. The seven differ in optimizer, batch size, first rate *and* schedule, so **no line in this figure shows
+# So is 1cycle the fastest? It needs a quarter of the steps, which is a matter of its batches. In most of our runs the rest come to its last accuracy later than 1cycle itself, or never; but not
+# in all, and reduce on plateau is hard on its heels. And the seven differ in optimizer, batch size, first rate *and* schedule, so **no line in this figure shows
 # what a schedule does**. The chapter does not claim it does; readers of such figures often do. Question 4 asks for the runs that would.
 #
 # ## Verdicts

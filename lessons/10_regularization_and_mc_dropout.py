@@ -413,7 +413,7 @@ lesson.record("S5.cF4", test_accuracy=right_mc.mean())
 lesson.record("S5.cF5", mc=right_mc.mean(), without=right_off.mean())
 
 # %% [markdown]
-# The chapter's run gained a little by it, and the chapter says that MC dropout *beats* the same net with dropout off. Ours did not: it lost more images than it won, though not more than chance would explain. On
+# The chapter's run gained a little by it, and the chapter says that MC dropout *beats* the same net with dropout off. This run did not: it lost more images than it won, though not more than chance would explain; with other seeds it won a few more than it lost. On
 # ten thousand images a gain of two tenths of a percent is twenty images, of which some are won and others lost anew with each training; the verdict at the end
 # counts over seeds. But a better accuracy is the least of what Gal and Ghahramani promise.
 #
@@ -472,7 +472,7 @@ for name, p in answers.items():
 # %% [markdown]
 # With dropout off the curve hangs far below the diagonal. The net is nearly certain of most images, and where it says $80\,\%$ it is right far less often. (Bins with fewer than ten images have no point.) The mean of a
 # hundred opinions lies much closer, on the modest side of the line now: it is right a little *more* often than it says. Its cross-entropy, which punishes confident mistakes, is lower
-# too. So the accuracy is the same or a shade worse, and the probabilities are far better: that is what MC dropout is for.
+# too. So the accuracy hardly moves, and the probabilities are far better, which we saw with every seed: that is what MC dropout is for.
 #
 # ### What it never saw
 #
@@ -533,7 +533,7 @@ for i, measure in enumerate(measures):
 
 # %% [markdown]
 # Look at noise first. With dropout off the net is nearly as sure of random pixels as it is of clothes: half of them cause it hardly any doubt, and its
-# entropy tells noise from clothes not much better than a coin would. It has no idea that it has no idea. A hundred masks change that: they disagree about noise, and the mutual information, which measures just this disagreement, tells
+# entropy tells noise from clothes not much better than a coin would (with most seeds; one net of ours happened to hesitate). It has no idea that it has no idea. A hundred masks change that: they disagree about noise, and the mutual information, which measures just this disagreement, tells
 # noise from clothes almost without fail, and digits nearly as well.
 #
 # Why so? Random pixels, standardized, are far larger than what the net has seen (in the corners of the
