@@ -1,9 +1,12 @@
 """What a lesson starts with: mode, seed, data, progress, figures."""
 
+import gc
+import itertools
 import json
 import os
 import subprocess
 import sys
+import weakref
 from types import SimpleNamespace
 
 import keras
@@ -192,6 +195,39 @@ def test_a_loop_that_is_left_early_closes_its_bar(monkeypatch, said):
         if element == 1:
             break
     assert not any(text.startswith("Done") for text in said)  # it was not
+
+
+class _Cycle:
+    """Refers to itself, as a tf.data pipeline does: only a collection frees it."""
+
+    def __init__(self):
+        self.me = self
+
+
+@pytest.fixture
+def no_collection():
+    gc.disable()  # what is freed now was freed on purpose
+    yield
+    gc.enable()
+
+
+def test_a_training_begins_by_freeing_what_the_last_ones_left(no_collection, quick):
+    left = weakref.ref(_Cycle())
+    assert left() is not None
+    quick.progress("tiny net")
+    assert left() is None
+
+
+@pytest.mark.parametrize(("seconds", "freed"), [(1, False), (3, True)])
+def test_a_loop_frees_after_long_trainings_and_does_not_dwell_on_short_ones(
+    monkeypatch, no_collection, said, seconds, freed
+):
+    clock = itertools.count(0, seconds)
+    monkeypatch.setattr(notebook_module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    left = []
+    for _ in notebook_module.progress_bar(range(2), "numbers"):
+        left.append(weakref.ref(_Cycle()))
+    assert (left[0]() is None) == freed
 
 
 @pytest.mark.parametrize(("settings", "same"), [(FAST_CONV, True), (FAST, False)])
