@@ -25,9 +25,10 @@ setup:  ## Make the virtual environment, if requirements.lock has changed or the
 run: setup  ## Run the lessons and say how each went: MODE=full for the sources' own settings, LESSONS="05" for some
 	@$(BIN)/python -m course_utils run $(LESSONS) --mode $(MODE) $(if $(JOBS),--jobs $(JOBS))
 
-# A file at a time to each process: a notebook's cells, and a module's fixtures, belong together.
+# A file at a time to each process: a notebook's cells, and a module's fixtures, belong together. In the order
+# they come: sorted by the number of tests, the longest file of all, with its dozen tests, would end up running alone.
 test: setup  ## Run every test, and every notebook in quick mode
-	@$(BIN)/python -m pytest --dist loadfile $(if $(JOBS),-n $(JOBS),-n auto --maxprocesses 4)
+	@$(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder $(if $(JOBS),-n $(JOBS),-n auto --maxprocesses 4)
 
 lab: setup  ## Open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks

@@ -358,7 +358,7 @@ print_errors(found)
 # %% [markdown]
 # The printed experiment was no accident: for its own pair reuse helps in most draws. It was a choice. Go down the column on the right: other pairs show a gain as
 # steady, or none, or a steady *loss*. Over all of them reuse helps in little more than half the draws, and the fourfold cut is a rarity. (The seed deals the
-# other seven pairs, too. With those of the next two seeds it helped in fewer than half.) What decides is the pair, not the luck of the draw: whether the eight other
+# other seven pairs, too. With those of the next four seeds it helped in fewer than half.) What decides is the pair, not the luck of the draw: whether the eight other
 # classes happened to need what tells these two apart.
 #
 # And look across. Trained three times as long, the net from nothing passes what reuse had reached after twenty epochs, for most pairs. Much of the head start is just
@@ -399,7 +399,7 @@ print_errors(found_conv)
 
 # %% [markdown]
 # After twenty epochs, as expected: with convolutions reuse helps in nearly all draws of the two pairs that can be told apart, and from nothing such a net can go badly astray, as the
-# marks far to the right show. After sixty epochs most of the stragglers have caught up. For the chapter's pair reuse still leaves fewer errors; for shirts and boots nothing is left of its
+# marks far to the right show. (With the pairs of other seeds it helped in most draws, too, if not always in so many.) After sixty epochs most of the stragglers have caught up. For the chapter's pair reuse still leaves fewer errors; for shirts and boots nothing is left of its
 # advantage. So the chapter is right that convolutions carry over, and a good part of what they carry over, here, is *time*. And one pair does not care for
 # either: pullovers and shirts remain a riddle, whoever has been taught what before.
 #

@@ -492,8 +492,8 @@ for method, run in runs.items():
 # Three observations, and you can check each in the table. Look at the training accuracy first: at the source's rate SGD was far behind
 # conditional gradient, at a rate that was looked for it is ahead. **The lead was one of rates.** On the test images both
 # jump about, as long steps do, so that a last epoch decides little; shrinking steps take the jumps away, as the picture in the plane
-# promised. (SGD deserves them as well: lesson 08.) And the norms do not sort the runs: neither the smallest weights nor the
-# largest have the best test accuracy.
+# promised. (SGD deserves them as well: lesson 08.) And the norms do not sort the runs: put
+# them in the order of the last column, and test accuracy neither rises nor falls.
 #
 # (Do several curves dip in the same epoch? All runs see the same batches in the same order. An unlucky end of an
 # epoch hits every net that still takes long steps.)

@@ -472,7 +472,8 @@ for name, p in answers.items():
 # %% [markdown]
 # With dropout off the curve hangs far below the diagonal. The net is nearly certain of most images, and where it says $80\,\%$ it is right far less often. (Bins with fewer than ten images have no point.) The mean of a
 # hundred opinions lies much closer, on the modest side of the line now: it is right a little *more* often than it says. Its cross-entropy, which punishes confident mistakes, is lower
-# too. So the accuracy hardly moves, and the probabilities are far better, which we saw with every seed: that is what MC dropout is for.
+# too. So the accuracy hardly moves, and the probabilities are far better: that is what MC dropout is for. (The cross-entropy fell with every seed. The calibration error fell with all
+# but one, whose net ended as much too modest as it had been too sure. The rate of the dropout sets how far the doubt goes, and nothing stops it at the diagonal.)
 #
 # ### What it never saw
 #
@@ -533,7 +534,7 @@ for i, measure in enumerate(measures):
 
 # %% [markdown]
 # Look at noise first. With dropout off the net is nearly as sure of random pixels as it is of clothes: half of them cause it hardly any doubt, and its
-# entropy tells noise from clothes not much better than a coin would (with most seeds; one net of ours happened to hesitate). It has no idea that it has no idea. A hundred masks change that: they disagree about noise, and the mutual information, which measures just this disagreement, tells
+# entropy tells noise from clothes not much better than a coin would. (That differs from net to net; one of ours happened to hesitate.) It has no idea that it has no idea. A hundred masks change that: they disagree about noise, and the mutual information, which measures just this disagreement, tells
 # noise from clothes almost without fail, and digits nearly as well.
 #
 # Why so? Random pixels, standardized, are far larger than what the net has seen (in the corners of the

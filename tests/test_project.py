@@ -15,7 +15,8 @@ from packaging.version import Version
 
 import course_utils
 from course_utils import building
-from course_utils.ledger import evidence
+from course_utils.ledger import evidence, load_claims
+from course_utils.ledger.results import read_repeats, read_results
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,6 +30,8 @@ SOLUTIONS = sorted(ROOT.glob("notebooks/solutions/*.ipynb"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ADDRESS = PROJECT["project"]["urls"]["Repository"]
 PAGES = [*ROOT.glob("*.md"), *LESSONS]
+# How many seeds each verdict rests on, at least.
+SEEDS = {"addons": 3, "keras3": 5}
 
 
 def name(path):
@@ -78,6 +81,19 @@ def test_results_are_of_this_code_this_data_and_full_runs():
     # Each message names the command that measures again.
     assert evidence.problems(ROOT) == []
     assert evidence.repeat_problems(ROOT) == []
+
+
+def test_every_claim_was_measured_often_enough_and_one_seed_twice():
+    results, repeats = read_results(ROOT)[0], read_repeats(ROOT)[0]
+    missing = []
+    for lesson in sorted({claim.lesson for claim in load_claims().claims.values()}):
+        for stack, wanted in SEEDS.items():
+            seeds = [result.seed for result in results if (result.stack, result.lesson) == (stack, lesson)]
+            if len(seeds) < wanted:
+                missing.append(f"{lesson} on the {stack} stack: seeds {seeds}, of {wanted}")
+            if not any((second.stack, second.lesson) == (stack, lesson) for _, second in repeats):
+                missing.append(f"{lesson} on the {stack} stack: no seed was run twice")
+    assert missing == [], "run `make reproduce` and `make repeat`"
 
 
 def test_claims_name_lessons_and_sections_that_exist():
