@@ -96,6 +96,16 @@ def test_solutions_never_stand_in_the_learners_notebook(lesson):
     assert not learners & set(solved)
 
 
+@pytest.mark.parametrize("scale", [1e-4, 1, 1e4])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_net_that_is_sure_of_everything_or_of_nothing_is_told_apart_all_the_same(scale, after):
+    net = answers.lesson_11.normalized(after=after)
+    net.layers[-1].set_weights([scale * w for w in net.layers[-1].get_weights()])
+    answer = check("normalized_net", {"normalized_net": lambda: net})
+    assert answer.passed != after, answer
+    assert ("the normalization comes after the ELU" in answer.text) == after
+
+
 # --- what they are written with -----------------------------------------------------------------------------
 
 
