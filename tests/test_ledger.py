@@ -19,7 +19,7 @@ from scipy import integrate, stats
 from course_utils import ledger
 from course_utils.ledger import evidence, fingerprint, report, results, table, verdict
 from course_utils.ledger.claims import load_claims
-from course_utils.ledger.environment import versions
+from course_utils.ledger.environment import _from_cpuinfo, versions
 from course_utils.ledger.files import to_json, write_text
 from course_utils.ledger.fingerprint import Cell
 from course_utils.ledger.record import checked_measures, ineligible
@@ -158,6 +158,28 @@ def test_a_record_is_written_whole_after_every_step(tmp_path, monkeypatch):
     assert written["versions"] == versions()
     assert written["cpu"]
     assert list(tmp_path.rglob("*.tmp")) == []
+
+
+XEON = "model name\t: Intel(R) Xeon(R) Processor\n"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "name"),
+    [
+        (
+            "processor\t: 0\ncpu family\t: 6\nmodel\t\t: 207\n"
+            + XEON
+            + "stepping\t: 2\nflags\t\t: fpu vme\n\nprocessor\t: 1\nmodel\t\t: 143\n"
+            + XEON,
+            "Intel(R) Xeon(R) Processor (family 6, model 207, stepping 2)",
+        ),
+        (XEON, "Intel(R) Xeon(R) Processor"),
+        ("processor\t: 0\nBogoMIPS\t: 48.00\nCPU architecture: 8\n", ""),
+        ("", ""),
+    ],
+)
+def test_processors_of_one_name_are_told_apart_by_their_numbers(cpuinfo, name):
+    assert _from_cpuinfo(cpuinfo) == name
 
 
 def test_numbers_keep_full_precision(recorder):

@@ -86,7 +86,10 @@ def same_versions(one, other):
 
 
 def cpu_model():
-    """Name the processor, as the operating system names it.
+    """Name the processor, as the operating system names it, and on Linux with its numbers.
+
+    The name alone does not tell: servers call processors of several generations "Intel(R) Xeon(R) Processor",
+    and the libraries choose other kernels for each, which round otherwise.
 
     Returns
     -------
@@ -99,9 +102,9 @@ def cpu_model():
     """
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                if line.lower().startswith("model name"):
-                    return line.partition(":")[2].strip()
+            found = _from_cpuinfo(file.read())
+        if found:
+            return found
     except OSError:
         pass
     if sys.platform == "darwin":
@@ -111,6 +114,18 @@ def cpu_model():
         if answer.stdout.strip():
             return answer.stdout.strip()
     return platform.processor() or platform.machine()
+
+
+def _from_cpuinfo(text):
+    """Give the first processor's name with family, model and stepping, as far as the text has them."""
+    fields = {}
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        fields.setdefault(key.strip().lower(), value.strip())
+    name = fields.get("model name", "")
+    numbers = {"family": "cpu family", "model": "model", "stepping": "stepping"}
+    known = ", ".join(f"{word} {fields[key]}" for word, key in numbers.items() if fields.get(key))
+    return f"{name} ({known})" if name and known else name
 
 
 def threads():
