@@ -23,7 +23,7 @@ setup:  ## Make the virtual environment, if requirements.lock has changed or the
 	@scripts/setup.sh "$(PYTHON)" "$(VENV)"
 
 run: setup  ## Run the lessons and say how each went: MODE=full for the sources' own settings, LESSONS="05" for some
-	@$(BIN)/python -m course_utils run $(LESSONS) --mode $(MODE) $(if $(JOBS),--jobs $(JOBS))
+	@$(BIN)/python -m build_tools run $(LESSONS) --mode $(MODE) $(if $(JOBS),--jobs $(JOBS))
 
 # A file at a time to each process: a notebook's cells, and a module's fixtures, belong together. In the order
 # they come: sorted by the number of tests, the longest file of all, with its dozen tests, would end up running alone.
@@ -34,16 +34,16 @@ lab: setup  ## Open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
 notebooks: setup  ## Build notebooks/ from lessons/: execute (in full, on real data) those whose code changed
-	@$(BIN)/python -m course_utils build $(LESSONS)
+	@$(BIN)/python -m build_tools build $(LESSONS)
 
 reproduce: setup  ## Measure the claims again over several seeds, into results/ (hours): SEEDS="42 43 44 45 46" for five
-	@$(BIN)/python -m course_utils reproduce $(LESSONS) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
+	@$(BIN)/python -m build_tools reproduce $(LESSONS) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
 repeat: setup  ## Run a measured seed once more and compare to the last bit
-	@$(BIN)/python -m course_utils repeat $(LESSONS) $(if $(JOBS),--jobs $(JOBS))
+	@$(BIN)/python -m build_tools repeat $(LESSONS) $(if $(JOBS),--jobs $(JOBS))
 
 report: setup  ## Turn results/ into verdicts: RESULTS.md and the tables the lessons show
-	@$(BIN)/python -m course_utils report
+	@$(BIN)/python -m build_tools report
 
 lint: setup  ## Check style and format of code, lessons and notebooks
 	@$(BIN)/ruff check .

@@ -28,7 +28,7 @@ import keras
 import numpy as np
 from side_by_side import BATCH, NETS, print_machine
 
-from course_utils.addons import STACK
+from course_utils.stack import STACK
 from course_utils.lr_finder import lr_find
 
 START, END = 1e-7, 1e-2  # no divergence: every way takes all its steps

@@ -28,7 +28,7 @@ import tensorflow as tf
 from side_by_side import print_machine
 
 from course_utils import mc_dropout
-from course_utils.addons import STACK
+from course_utils.stack import STACK
 
 UNITS = (784, 300, 100, 10)
 

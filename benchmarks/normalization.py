@@ -16,7 +16,8 @@ import argparse
 import keras
 from side_by_side import compiled, print_machine, print_table, seconds_per_step
 
-from course_utils.addons import STACK, GroupNormalization, InstanceNormalization
+from course_utils.addons import GroupNormalization, InstanceNormalization
+from course_utils.stack import STACK
 
 layers = keras.layers
 

@@ -18,7 +18,8 @@ import argparse
 import keras
 from side_by_side import NETS, compiled, print_machine, print_table, seconds_per_step
 
-from course_utils.addons import STACK, WeightNormalization
+from course_utils.addons import WeightNormalization
+from course_utils.stack import STACK
 
 
 def variants():

@@ -1,28 +1,36 @@
-"""What every lesson starts with: mode, seed, stack, speed settings, progress, figures and the ledger.
+"""What every lesson starts with: its mode and seed, its data, what it measures, and the verdicts.
 
->>> from course_utils.lesson import FAST, Lesson
->>> lesson = Lesson("00_start_here")                       # doctest: +SKIP
->>> fashion = lesson.data(load_fashion_mnist())            # doctest: +SKIP
->>> model.compile("nadam", "mse", **FAST)                  # doctest: +SKIP
->>> model.fit(x, y, epochs=lesson.epochs(10), verbose=0,
-...           callbacks=[lesson.progress("my net")])       # doctest: +SKIP
+>>> from course_utils.lesson import Lesson
+>>> lesson = Lesson("05_weight_normalization")             # doctest: +SKIP
+>>> cifar10 = lesson.data(load_cifar10())                  # doctest: +SKIP
 
-The environment chooses what a run is:
+The environment says what kind of run this is. It is read when a `Lesson` is made; an empty variable counts
+as one that is not set.
 
 =================  ==========================================================================
 ``COURSE_MODE``    ``full`` (default): the source's own setting; ``quick``: few examples and
                    epochs, so that any lesson finishes in seconds
 ``COURSE_SEED``    the seed, 42 by default, as in the sources
 ``COURSE_FIGURES`` a folder; figures that a lesson saves go there as PNG
+``COURSE_RECORD``  a folder; what a lesson measures goes there as JSON (for those who make
+                   the course)
 =================  ==========================================================================
 """
 
 from __future__ import annotations
 
+import html
+import json
 import os
+import sys
+import textwrap
 from pathlib import Path
 
-from course_utils import ledger, notebook
+import numpy as np
+
+from course_utils import arguments, notebook
+from course_utils.files import to_json, write_text
+from course_utils.stack import STACK
 
 # Before TensorFlow loads: it reads these once.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -44,32 +52,18 @@ import matplotlib.pyplot as plt
 # "retracing". A lesson that compares nets does just that, on purpose.
 tf.get_logger().setLevel("ERROR")
 
-# A loop over fifty steps saves much in a long training. A quick run takes longer to build it than to run it.
-_STEPS = 1 if os.environ.get("COURSE_MODE") == "quick" else 50
-
-#: ``compile(**FAST)`` for dense nets: TensorFlow runs 50 steps per Python call, and XLA compiles them into
-#: one program. Measured in benchmarks/; explained in lesson 00. In quick mode one step per call.
-FAST = {"steps_per_execution": _STEPS, "jit_compile": True}
-
-#: ``compile(**FAST_CONV)`` for convolutions: the same without XLA, whose CPU convolutions are slower than
-#: TensorFlow's own.
-FAST_CONV = {"steps_per_execution": _STEPS, "jit_compile": False}
-
-#: The software this interpreter runs: "addons" (TensorFlow 2.15, Keras 2, TensorFlow Addons) or "keras3".
-STACK = "addons" if keras.__version__.startswith("2.") else "keras3"
-
 MODES = ("full", "quick")
 
-# How many examples quick mode keeps: enough for a curve to move, few enough for seconds. Whole batches: XLA
-# compiles once more for a last batch of another size.
+# How many examples quick mode keeps: enough for a curve to move, few enough for seconds. Whole batches: a
+# last batch of another size would be one more program to build.
 QUICK_TRAIN, QUICK_TEST = 1_024, 256
 
 
 class Lesson:
-    """One run of one lesson: its mode and seed, its data, its figures, and its entries in the ledger.
+    """One run of one lesson: its mode and seed, its data, its figures and its measurements.
 
-    Making one fixes every random seed, sets the course's figure style and, in a notebook, says in one line
-    what kind of run this is.
+    Making one sets every random seed and the course's figure style and, in a notebook, says in one line what
+    kind of run this is.
 
     Parameters
     ----------
@@ -83,7 +77,9 @@ class Lesson:
     seed : int
         From ``COURSE_SEED``; 42 by default.
     stack : {"addons", "keras3"}
-        The software this interpreter runs.
+        The software that this interpreter runs.
+    measurements : dict of str to dict
+        What has been recorded, by claim.
 
     Raises
     ------
@@ -96,25 +92,40 @@ class Lesson:
     """
 
     def __init__(self, name: str):
-        """Read the environment, fix the seeds and greet the reader."""
+        """Read the environment, set the seeds and greet the reader."""
         self.name = name
-        self.mode = os.environ.get("COURSE_MODE", "full")
+        self.mode = os.environ.get("COURSE_MODE") or "full"
         if self.mode not in MODES:
-            raise ValueError(f"COURSE_MODE is {self.mode!r}; it can be 'full' or 'quick'.")
-        seed = os.environ.get("COURSE_SEED", "42")
-        if not seed.isdecimal() or int(seed) >= 2**32:
-            raise ValueError(f"COURSE_SEED is {seed!r}; it has to be a whole number from 0 to 2**32 - 1.")
+            raise ValueError(f"COURSE_MODE should be 'full' or 'quick'; it is {self.mode!r}.")
+        seed = os.environ.get("COURSE_SEED") or "42"
+        if not (seed.isascii() and seed.isdecimal()) or int(seed) >= 2**32:
+            raise ValueError(f"COURSE_SEED should be a whole number from 0 to 2**32 - 1; it is {seed!r}.")
         self.seed = int(seed)
         self.stack = STACK
-        self._recorder = ledger.Recorder(name, seed=self.seed, mode=self.mode, stack=self.stack)
+        self.measurements = {}
+        self._data = {}
         plt.style.use(Path(__file__).with_name("course.mplstyle"))
         self.set_seed()
         self._greet()
+        self._keep_record()
 
     @property
     def quick(self) -> bool:
         """Whether this is a quick run: few examples, few epochs, no verdicts of its own."""
         return self.mode == "quick"
+
+    @property
+    def fast(self) -> dict:
+        """``compile(**lesson.fast)`` for dense nets: fifty steps per Python call, compiled by XLA.
+
+        A quick run takes longer to build such a program than to run it, so there it is one step without XLA.
+        """
+        return {"steps_per_execution": 1 if self.quick else 50, "jit_compile": not self.quick}
+
+    @property
+    def fast_conv(self) -> dict:
+        """The same without XLA, whose convolutions on a CPU are slower than TensorFlow's own."""
+        return self.fast | {"jit_compile": False}
 
     def _greet(self):
         versions = f"TensorFlow {tf.__version__}, Keras {keras.__version__}"
@@ -127,7 +138,7 @@ class Lesson:
         notebook.say(" ".join(lines))
 
     def set_seed(self, seed: int | None = None):
-        """Fix Python's, NumPy's and TensorFlow's random numbers, so that what follows can be repeated.
+        """Set Python's, NumPy's and TensorFlow's random seeds, so that what follows can be repeated.
 
         Call it before building each net that is compared with another: both then start from the same
         weights and see the batches in the same order.
@@ -137,14 +148,14 @@ class Lesson:
         seed : int, optional
             The lesson's own seed by default.
         """
-        keras.utils.set_random_seed(self.seed if seed is None else seed)
+        keras.utils.set_random_seed(self.seed if seed is None else arguments.seed("seed", seed))
 
     def epochs(self, full: int, quick: int = 2) -> int:
         """How many epochs to train: `full` of them, or `quick` in quick mode."""
         return quick if self.quick else full
 
     def data(self, images):
-        """Take a data set into the lesson: note its origin in the ledger, and say so if it is a stand-in.
+        """Take a data set into the lesson: note where it comes from, and say so if it is a stand-in.
 
         Parameters
         ----------
@@ -156,38 +167,75 @@ class Lesson:
         course_utils.data.ImageData
             The same images; in quick mode the first 1,024 of them (and 256 to test on).
         """
-        self._recorder.data(images)
+        self._data[images.name] = {"origin": images.origin, "digests": dict(images.digests)}
+        self._keep_record()
         if images.notice:
             notebook.say(f"> **Stand-in data.** {images.notice}")
         return images.head(QUICK_TRAIN, QUICK_TEST) if self.quick else images
 
     def record(self, claim: str, **measures):
-        """Enter a measurement under a claim's id (see ``course_utils/ledger/claims.toml``).
-
-        Only full runs on real data count; in other runs the call still checks that the claim exists and
-        that the measures are the ones it needs.
+        """Note what was measured under a claim's id; a second call replaces the first.
 
         Parameters
         ----------
         claim : str
             The claim's id, for example ``"S1.c1"``.
         **measures : float, bool or sequence of float
-            What was measured, under the names the claim asks for.
+            What was measured, under the names that the claim asks for. NumPy's and TensorFlow's numbers are
+            taken too.
 
         Raises
         ------
         ValueError
-            If the claim is unknown or not this lesson's, or a measure is missing, unknown or not finite.
+            If a measure is neither True or False nor a finite number, nor a list of finite numbers.
 
         Examples
         --------
         >>> lesson.record("S1.c1", val_accuracy=0.61, accuracy=0.69)  # doctest: +SKIP
         """
-        self._recorder.record(claim, **measures)
+        plain = {name: _measure(claim, name, value) for name, value in measures.items()}
+        self.measurements[claim] = plain
+        self._keep_record()
+
+    def _keep_record(self):
+        """Write what has been measured so far, whole, if someone wants it."""
+        folder = os.environ.get("COURSE_RECORD")
+        if folder:
+            record = {
+                "lesson": self.name,
+                "seed": self.seed,
+                "mode": self.mode,
+                "stack": self.stack,
+                "data": self._data,
+                "modules": sorted(name for name in sys.modules if name.split(".")[0] == "course_utils"),
+                "measurements": self.measurements,
+            }
+            write_text(Path(folder) / f"{self.name}.json", to_json(record))
 
     def verdicts(self, source: str):
-        """Return the ledger's table of verdicts on one source, from the full runs over several seeds."""
-        return ledger.verdicts(source)
+        """Return the table of verdicts on one source, from the full runs over several seeds.
+
+        Parameters
+        ----------
+        source : str
+            The source's id, for example ``"S1"``.
+
+        Returns
+        -------
+        Table
+            Claims with the source's number, ours on each stack, and the verdict in words. It is the same in
+            quick mode as in full, and on both stacks.
+
+        Raises
+        ------
+        ValueError
+            If there is no such source.
+        """
+        return verdicts(source)
+
+    def times(self):
+        """Return a table of how long a full run of each lesson took, on each stack."""
+        return Table(**_shipped()["times"])
 
     def progress(self, label: str):
         """Return a Keras callback that shows one progress bar over the epochs, and one line at the end.
@@ -197,7 +245,9 @@ class Lesson:
         label : str
             What is being trained, in a few words.
         """
-        return notebook.training_bar(label)
+        from course_utils.training import training_bar
+
+        return training_bar(label)
 
     def save_figure(self, figure, name: str):
         """Write a figure as ``LESSON-NAME.png`` into the folder ``COURSE_FIGURES``; without one, do nothing.
@@ -213,3 +263,108 @@ class Lesson:
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
             figure.savefig(Path(folder) / f"{self.name}-{name}.png", dpi=160)
+
+
+def _measure(claim, name, value):
+    """A measure as JSON holds it."""
+    # np.asarray reads NumPy values, TensorFlow tensors and lists of either; float64 holds them all exactly.
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.dtype == np.bool_ and array.shape == ():
+        return bool(array)
+    if array.dtype.kind not in "iuf" or array.ndim > 1 or not array.size:
+        raise ValueError(
+            f"claim {claim}: {name} should be a number or a list of numbers; received {value!r}."
+        )
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"claim {claim}: {name} is not finite: {value!r}. Did the training diverge?")
+    return array.tolist()
+
+
+# --- the verdicts that the package ships --------------------------------------------------------------------
+
+_VERDICTS = Path(__file__).with_name("verdicts.json")
+
+
+def _shipped():
+    try:
+        return json.loads(_VERDICTS.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{_VERDICTS.name} cannot be read ({error}): install course_utils again.") from None
+
+
+def verdicts(source: str) -> Table:
+    """Return the table of verdicts on one source; see `Lesson.verdicts`."""
+    tables = _shipped()["verdicts"]
+    if source not in tables:
+        raise ValueError(f"there are no verdicts on {source!r}; there are on {', '.join(tables)}.")
+    return Table(**tables[source])
+
+
+class Table:
+    """A small table of texts that Jupyter shows as HTML, and that reads well as text.
+
+    Parameters
+    ----------
+    head : list of str
+    rows : list of list of str
+        Every row as long as the head.
+
+    Examples
+    --------
+    >>> print(Table(["Claim", "Verdict"], [["S9.c1", "✓ holds"]])._repr_markdown_())
+    | Claim | Verdict |
+    |---|---|
+    | S9.c1 | ✓ holds |
+    """
+
+    def __init__(self, head, rows):
+        """Keep head and rows as they are."""
+        self.head, self.rows = head, rows
+
+    def _repr_html_(self):
+        # Colours are inherited, so the table is legible on a light and on a dark page.
+        # The class is the one that Jupyter, Colab and VS Code know from pandas; they align cells right.
+        cell = "text-align: left"
+        lines = ['<table border="1" class="dataframe">', "<thead>", "<tr>"]
+        lines += [f'<th scope="col" style="{cell}">{html.escape(name)}</th>' for name in self.head]
+        lines += ["</tr>", "</thead>", "<tbody>"]
+        for first, *others in self.rows:
+            lines += ["<tr>", f'<th scope="row" style="{cell}">{html.escape(first)}</th>']
+            lines += [f'<td style="{cell}">{html.escape(text)}</td>' for text in others]
+            lines += ["</tr>"]
+        return "\n".join([*lines, "</tbody>", "</table>"])
+
+    def _repr_markdown_(self):
+        return "\n".join(markdown(self.head, [[escape(text) for text in row] for row in self.rows]))
+
+    def __repr__(self):
+        """Lay the table out as plain text, a few lines for each row."""
+        lines = []
+        for first, *others in self.rows:
+            lines.append(first)
+            for name, text in zip(self.head[1:], others, strict=True):
+                if text:
+                    start = f"  {name}: "
+                    lines += textwrap.wrap(start + text, 96, subsequent_indent="    ", break_long_words=False)
+        return "\n".join(lines)
+
+
+def markdown(head, rows):
+    """Lay out a Markdown table whose cells are already escaped, as a list of lines."""
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    return lines + [f"| {' | '.join(row)} |" for row in rows]
+
+
+def escape(text):
+    r"""Escape what would break a Markdown table or change its words.
+
+    >>> print(escape("a|b_c*"))
+    a\|b\_c\*
+    """
+    for sign in "\\|_*<":
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("\n", " ")

@@ -27,7 +27,7 @@
 # Run the cells from top to bottom with Shift+Enter.
 
 # %% tags=["needed"]
-from course_utils.lesson import FAST, Lesson
+from course_utils.lesson import Lesson
 
 lesson = Lesson("00_start_here")
 
@@ -78,7 +78,7 @@ for load in (load_mnist, load_fashion_mnist, load_cifar10):
 import matplotlib.pyplot as plt
 
 from course_utils import plotting
-from course_utils.batches import shuffled
+from course_utils.training import shuffled
 
 fashion = lesson.data(load_fashion_mnist(validation=5_000))
 
@@ -124,7 +124,7 @@ def train(seed, epochs, **settings):
 
 
 # %%
-net, history = train(seed=42, epochs=lesson.epochs(5), **FAST)
+net, history = train(seed=42, epochs=lesson.epochs(5), **lesson.fast)
 
 # %% tags=["figure"]
 plotting.learning_curves({"plain": history}).set_title("A net learning to tell clothes apart")
@@ -142,7 +142,7 @@ plt.show()
 # %%
 final = {42: history.history["val_accuracy"][-1]}
 for seed in (43, 44):
-    final[seed] = train(seed, epochs=lesson.epochs(5), **FAST)[1].history["val_accuracy"][-1]
+    final[seed] = train(seed, epochs=lesson.epochs(5), **lesson.fast)[1].history["val_accuracy"][-1]
 
 for seed, accuracy in final.items():
     print(f"seed {seed}: validation accuracy {accuracy:.4f}")
@@ -173,7 +173,7 @@ def largest_difference(one, other):
 
 
 # %%
-again, _ = train(seed=42, epochs=lesson.epochs(5), **FAST)
+again, _ = train(seed=42, epochs=lesson.epochs(5), **lesson.fast)
 
 # %% tags=["nbval-check-output"]
 print("largest difference between two nets from the same seed:", largest_difference(net, again))
@@ -216,7 +216,7 @@ print("fit, given `shuffled`:", *order_of_examples(shuffled(numbers, numbers, ba
 # %% [markdown]
 # ## Training small nets fast
 #
-# What is `**FAST`? A step of a net this small is little arithmetic. Much of its time goes into Python calling
+# What is `**lesson.fast`? A step of a net this small is little arithmetic. Much of its time goes into Python calling
 # TensorFlow, and into TensorFlow starting one small operation after the other. Two arguments of `compile` do
 # something about it, one each:
 #
@@ -229,7 +229,7 @@ print("fit, given `shuffled`:", *order_of_examples(shuffled(numbers, numbers, ba
 settings = {
     "one step per call": {"jit_compile": False},
     "50 steps per call": {"steps_per_execution": 50, "jit_compile": False},
-    "50 steps per call and XLA": {"steps_per_execution": 50, "jit_compile": True},  # this is FAST
+    "50 steps per call and XLA": {"steps_per_execution": 50, "jit_compile": True},  # this is lesson.fast
 }
 nets = {name: train(seed=42, epochs=1, **setting)[0] for name, setting in settings.items()}
 slow, grouped, compiled = nets.values()
@@ -276,7 +276,7 @@ plt.show()
 # %% [markdown]
 # Where the first two bars hardly differ, your machine was not waiting for Python but for TensorFlow starting its
 # operations, and that is what XLA spares it. Convolutions are another matter: TensorFlow's own are faster than XLA's
-# on a CPU, so nets with convolutions use `**FAST_CONV`, which leaves XLA out.
+# on a CPU, so nets with convolutions use `**lesson.fast_conv`, which leaves XLA out.
 #
 # One thing to remember: a callback that acts on every batch is called only once for each group of fifty.
 #
@@ -317,9 +317,7 @@ plt.show()
 # How long a full run of each takes, on the two stacks:
 
 # %% tags=["verdicts"]
-from course_utils import ledger
-
-ledger.times()
+lesson.times()
 
 # %% [markdown]
 # ## Questions
@@ -357,7 +355,7 @@ ledger.times()
 #
 # </details>
 #
-# **4.** You write a callback that stops training as soon as a batch's loss is not a number. It works; then you add `**FAST`. What has changed?
+# **4.** You write a callback that stops training as soon as a batch's loss is not a number. It works; then you add `**lesson.fast`. What has changed?
 #
 # <details><summary>An answer</summary>
 #
@@ -421,7 +419,12 @@ class Count(keras.callbacks.Callback):
 
 # %% tags=["solution"]
 x, count = np.zeros((1000, 1), "float32"), Count()
-for batch_size, settings in [(32, {}), (32, {"steps_per_execution": 7}), (32, FAST), (300, FAST)]:
+for batch_size, settings in [
+    (32, {}),
+    (32, {"steps_per_execution": 7}),
+    (32, lesson.fast),
+    (300, lesson.fast),
+]:
     together = settings.get("steps_per_execution", 1)
     net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     net.compile("sgd", "mse", **settings)
@@ -433,7 +436,7 @@ for batch_size, settings in [(32, {}), (32, {"steps_per_execution": 7}), (32, FA
 
 # %% [markdown] tags=["solution"]
 # Keras counts as we do. A thousand images in batches of 32 leave eight over, which make a step like any other. And the fifty steps per
-# call of `FAST` (in quick mode it asks for one) are no more than a wish: an epoch with fewer steps ends its call early.
+# call of `lesson.fast` (in quick mode it asks for one) are no more than a wish: an epoch with fewer steps ends its call early.
 
 # %% [markdown] tags=["exercise"]
 # ### 2 · Without looking ahead

@@ -27,7 +27,7 @@
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
 
 # %%
-from course_utils.lesson import FAST, Lesson
+from course_utils.lesson import Lesson
 
 lesson = Lesson("01_initialization_and_activations")
 
@@ -39,8 +39,8 @@ import tensorflow as tf
 from scipy.special import erfc
 
 from course_utils import plotting
-from course_utils.batches import shuffled
 from course_utils.data import load_fashion_mnist
+from course_utils.training import shuffled
 
 # %% [markdown]
 # ## A little, a hundred times
@@ -292,7 +292,7 @@ y_train, y_valid = fashion.y_train, fashion.y_valid
 def train(net, x, label, epochs):
     x_train, x_valid = x
     # No XLA: it compiles a hundred layers for a minute, and then they train no faster.
-    fast = FAST | {"jit_compile": False}
+    fast = lesson.fast | {"jit_compile": False}
     net.compile(keras.optimizers.SGD(0.001), "sparse_categorical_crossentropy", metrics=["accuracy"], **fast)
     return net.fit(
         shuffled(x_train, y_train, 32),

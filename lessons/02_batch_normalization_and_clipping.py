@@ -27,7 +27,7 @@
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
 
 # %% tags=["needed"]
-from course_utils.lesson import FAST, Lesson
+from course_utils.lesson import Lesson
 
 lesson = Lesson("02_batch_normalization_and_clipping")
 
@@ -38,8 +38,8 @@ import numpy as np
 import tensorflow as tf
 
 from course_utils import plotting
-from course_utils.batches import shuffled
 from course_utils.data import load_fashion_mnist
+from course_utils.training import shuffled
 
 # %% [markdown]
 # ## A layer with two lives
@@ -183,7 +183,10 @@ def compiled(hidden, learning_rate=0.001):
         [keras.Input((28, 28)), layers.Flatten(), *hidden, layers.Dense(10, activation="softmax")]
     )
     net.compile(
-        keras.optimizers.SGD(learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"], **FAST
+        keras.optimizers.SGD(learning_rate),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        **lesson.fast,
     )
     return net
 

@@ -27,7 +27,7 @@
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) a minute or two |
 
 # %% tags=["needed"]
-from course_utils.lesson import FAST_CONV, Lesson
+from course_utils.lesson import Lesson
 
 lesson = Lesson("03_normalization_layers")
 
@@ -41,10 +41,8 @@ from scipy import stats
 
 from course_utils import plotting
 from course_utils.addons import GroupNormalization, InstanceNormalization
-from course_utils.batches import shuffled
 from course_utils.data import load_mnist
-from course_utils.notebook import progress_bar
-from course_utils.restart import restart
+from course_utils.training import progress_bar, restart, shuffled
 
 # %% [markdown]
 # ## One formula, one decision
@@ -181,7 +179,7 @@ def compiled(normalization=None):
             layers.Dense(10, activation="softmax"),
         ]
     )
-    net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], **FAST_CONV)
+    net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], **lesson.fast_conv)
     return net
 
 
@@ -521,7 +519,7 @@ def compiled_dense(normalization):
             layers.Dense(10, activation="softmax"),
         ]
     )
-    net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], **FAST_CONV)
+    net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], **lesson.fast_conv)
     return net
 
 

@@ -27,7 +27,7 @@
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
 
 # %% tags=["needed"]
-from course_utils.lesson import FAST_CONV, Lesson
+from course_utils.lesson import Lesson
 
 lesson = Lesson("04_normalization_by_hand")
 
@@ -40,8 +40,8 @@ import numpy as np
 import tensorflow as tf
 
 from course_utils import plotting
-from course_utils.batches import shuffled
 from course_utils.data import load_mnist
+from course_utils.training import shuffled
 
 # %% [markdown]
 # ## The set-up
@@ -863,7 +863,7 @@ def convnet(first):
 # %%
 def fit(net, images, test_images, label, epochs):
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
-    net.compile(keras.optimizers.SGD(0.1), loss, metrics=["accuracy"], **FAST_CONV)
+    net.compile(keras.optimizers.SGD(0.1), loss, metrics=["accuracy"], **lesson.fast_conv)
     return net.fit(
         shuffled(images, y_train, batch_size=128).repeat(),
         steps_per_epoch=4 if lesson.quick else 50,

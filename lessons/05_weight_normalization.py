@@ -27,7 +27,7 @@
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) a minute or two |
 
 # %% tags=["needed"]
-from course_utils.lesson import FAST_CONV, Lesson
+from course_utils.lesson import Lesson
 
 lesson = Lesson("05_weight_normalization")
 
@@ -39,8 +39,8 @@ import tensorflow as tf
 
 from course_utils import plotting
 from course_utils.addons import WeightNormalization
-from course_utils.batches import shuffled
 from course_utils.data import load_cifar10, load_mnist
+from course_utils.training import shuffled
 
 # %% [markdown]
 # ## A length and a direction
@@ -222,7 +222,7 @@ class DirectionLengths(keras.callbacks.Callback):
 
 # %%
 def train(net, label, epochs, callbacks=()):
-    net.compile("adam", "categorical_crossentropy", metrics=["accuracy"], **FAST_CONV)
+    net.compile("adam", "categorical_crossentropy", metrics=["accuracy"], **lesson.fast_conv)
     return net.fit(
         shuffled(x_train, y_train, batch_size=32),
         epochs=epochs,
@@ -542,7 +542,7 @@ readers = {}
 for method, wrap in [("plain", lambda layer: layer), ("weight normalization", wrap_recurrent)]:
     lesson.set_seed()
     net = row_reader(wrap)
-    net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], **FAST_CONV)
+    net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], **lesson.fast_conv)
     readers[method] = net.fit(
         shuffled(rows_train, mnist.y_train, batch_size=128),
         epochs=lesson.epochs(3),
@@ -686,7 +686,7 @@ images = cifar10.x_train[:1024] / np.float32(255)
 labels = keras.utils.to_categorical(cifar10.y_train[:1024], 10)
 lesson.set_seed()
 net, plain = lenet(WeightNormalization), lenet()
-net.compile("adam", "categorical_crossentropy", **FAST_CONV)
+net.compile("adam", "categorical_crossentropy", **lesson.fast_conv)
 history = net.fit(images, labels, batch_size=32, verbose=0)
 
 # %% tags=["solution"]

@@ -26,7 +26,7 @@
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
 
 # %% tags=["needed"]
-from course_utils.lesson import FAST, FAST_CONV, Lesson
+from course_utils.lesson import Lesson
 
 lesson = Lesson("06_transfer_learning")
 
@@ -40,10 +40,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import NullLocator
 
-from course_utils.batches import shuffled
 from course_utils.data import load_fashion_mnist
-from course_utils.notebook import progress_bar
-from course_utils.restart import restart
+from course_utils.training import progress_bar, restart, shuffled
 
 # %% [markdown]
 # ## Two tasks from one data set
@@ -99,7 +97,7 @@ def compiled(layers, **options):
     net = keras.Sequential(layers)
     loss = "binary_crossentropy" if net.output_shape[-1] == 1 else "sparse_categorical_crossentropy"
     # XLA would need longer to compile a net than quick mode to train it.
-    options = options or FAST | {"jit_compile": not lesson.quick}
+    options = options or lesson.fast | {"jit_compile": not lesson.quick}
     net.compile(keras.optimizers.SGD(0.001), loss, metrics=["accuracy"], **options)
     return net
 
@@ -388,7 +386,7 @@ def conv_layers(outputs):
 
 
 # %%
-found_conv = every_draw(pairs[:3], conv_layers, "the convolutional nets", epochs_a=3, **FAST_CONV)
+found_conv = every_draw(pairs[:3], conv_layers, "the convolutional nets", epochs_a=3, **lesson.fast_conv)
 
 # %% tags=["figure"]
 draw_errors(found_conv, height=3.4)
@@ -510,9 +508,8 @@ def few_of_each(labels, n_train, n_valid, rng):
 check("few_of_each")
 
 # %% tags=["solution"]
-from course_utils.batches import shuffled
 from course_utils.data import load_fashion_mnist
-from course_utils.restart import restart
+from course_utils.training import restart, shuffled
 
 fashion = lesson.data(load_fashion_mnist(validation=5_000))
 a, b = {}, {}
@@ -573,20 +570,20 @@ def fit_few(net, task, epochs):
 
 
 lesson.set_seed()
-teacher = compiled(dense_layers(8), **FAST_CONV)
+teacher = compiled(dense_layers(8), **lesson.fast_conv)
 fit(teacher, a, epochs=3)
 before = test_accuracy(teacher, a)
 n_train, n_valid = (30, 15) if lesson.quick else (100, 50)
 train, valid = few_of_each(b["train"][1], n_train, n_valid, np.random.default_rng(42))
 few = {"train": tuple(array[train] for array in b["train"])}
-own_question = compiled(dense_layers(8), **FAST_CONV)  # a net to put layers and A's output layer into
+own_question = compiled(dense_layers(8), **lesson.fast_conv)  # a net to put layers and A's output layer into
 
 net = reuse_layers(teacher, 6)
 print(f"model A itself: {before:.3f} on its own question")
 for state, trainable in [("frozen", False), ("thawed", True)]:
     for layer in net.layers[:-1]:
         layer.trainable = trainable
-    net.compile(keras.optimizers.SGD(0.001), "binary_crossentropy", metrics=["accuracy"], **FAST_CONV)
+    net.compile(keras.optimizers.SGD(0.001), "binary_crossentropy", metrics=["accuracy"], **lesson.fast_conv)
     fit_few(net, few, epochs=20)
     numbers = sum(int(np.prod(w.shape)) for w in net.trainable_weights)
     own_question.set_weights([*net.get_weights()[:-2], *teacher.get_weights()[-2:]])
@@ -630,12 +627,12 @@ def paired_interval(nothing, reusing, t):
 check("paired_interval")
 
 # %% tags=["solution"]
-from_nothing = compiled(dense_layers(1), **FAST_CONV)
+from_nothing = compiled(dense_layers(1), **lesson.fast_conv)
 held, free = reuse_layers(teacher, 6), reuse_layers(teacher, 6)
 for layer in free.layers:
     layer.trainable = True
 for net in (held, free):
-    net.compile(keras.optimizers.SGD(0.001), "binary_crossentropy", metrics=["accuracy"], **FAST_CONV)
+    net.compile(keras.optimizers.SGD(0.001), "binary_crossentropy", metrics=["accuracy"], **lesson.fast_conv)
 taught = held.get_weights()[:-2]
 
 errors = {"from nothing": [], "never frozen": [], "frozen for 4 epochs": []}

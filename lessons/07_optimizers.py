@@ -26,7 +26,7 @@
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
 
 # %% tags=["needed"]
-from course_utils.lesson import FAST, Lesson
+from course_utils.lesson import Lesson
 
 lesson = Lesson("07_optimizers")
 
@@ -38,10 +38,8 @@ import tensorflow as tf
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
-from course_utils.batches import shuffled
 from course_utils.data import load_fashion_mnist
-from course_utils.notebook import progress_bar
-from course_utils.restart import restart
+from course_utils.training import progress_bar, restart, shuffled
 
 # %% [markdown]
 # ## One line each
@@ -196,7 +194,7 @@ def compiled(optimizer):
         ]
     )
     # XLA would need longer to compile eight nets than quick mode to train them.
-    fast = FAST | {"jit_compile": not lesson.quick}
+    fast = lesson.fast | {"jit_compile": not lesson.quick}
     net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **fast)
     return net
 
@@ -397,7 +395,7 @@ images = {
 
 # %% tags=["solution"]
 net = keras.Sequential([keras.Input((784,)), keras.layers.Dense(1, use_bias=False)])
-net.compile(keras.optimizers.SGD(), "mse", **FAST)
+net.compile(keras.optimizers.SGD(), "mse", **lesson.fast)
 print(f"{'':23}     limit   loss after 200 steps at 0.98 and at 1.02 of the limit")
 for name, x in images.items():
     all_of_them = tf.data.Dataset.from_tensors((x.astype("float32"), trousers)).repeat(200)

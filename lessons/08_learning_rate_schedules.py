@@ -26,7 +26,7 @@
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
 
 # %% tags=["needed"]
-from course_utils.lesson import FAST, Lesson
+from course_utils.lesson import Lesson
 
 lesson = Lesson("08_learning_rate_schedules")
 
@@ -41,10 +41,10 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from course_utils import plotting
-from course_utils.batches import shuffled
 from course_utils.data import load_fashion_mnist
 from course_utils.lr_finder import lr_find
 from course_utils.schedules import Exponential, OneCycle, PiecewiseConstant, Power
+from course_utils.training import shuffled
 
 # %% [markdown]
 # ## The task and the net
@@ -83,7 +83,7 @@ def compiled(optimizer, **options):
         ]
     )
     # XLA would need longer to compile a net than quick mode to train it.
-    options = FAST | {"jit_compile": not lesson.quick} | options
+    options = lesson.fast | {"jit_compile": not lesson.quick} | options
     net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **options)
     return net
 
@@ -642,9 +642,9 @@ check("WarmCosine")
 import matplotlib.pyplot as plt
 
 from course_utils import plotting
-from course_utils.batches import shuffled
 from course_utils.data import load_fashion_mnist
 from course_utils.schedules import OneCycle
+from course_utils.training import shuffled
 
 # %% tags=["solution"]
 total = 25 * 430
@@ -720,7 +720,7 @@ net = keras.Sequential(
         layers.Dense(10, activation="softmax"),
     ]
 )
-one_by_one = FAST | {"steps_per_execution": 1}
+one_by_one = lesson.fast | {"steps_per_execution": 1}
 net.compile(keras.optimizers.SGD(), "sparse_categorical_crossentropy", **one_by_one)
 test = RangeTest(rates)
 net.fit(shuffled(x, y, 64), verbose=0, callbacks=[test])

@@ -27,7 +27,7 @@
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) a minute or two |
 
 # %%
-from course_utils.lesson import FAST, FAST_CONV, Lesson
+from course_utils.lesson import Lesson
 
 lesson = Lesson("09_conditional_gradient")
 
@@ -40,11 +40,9 @@ from matplotlib.ticker import PercentFormatter
 
 from course_utils import plotting
 from course_utils.addons import ConditionalGradient
-from course_utils.batches import shuffled
 from course_utils.data import load_cifar10, load_mnist
 from course_utils.lr_finder import lr_find
-from course_utils.notebook import progress_bar
-from course_utils.restart import restart
+from course_utils.training import progress_bar, restart, shuffled
 
 # %% [markdown]
 # ## A step that cannot leave the ball
@@ -163,7 +161,7 @@ class WatchedNet(keras.Sequential):
         return logs
 
 
-def compiled(optimizer, hidden=(64, 64), inputs=784, kind=keras.Sequential, speed=FAST):
+def compiled(optimizer, hidden=(64, 64), inputs=784, kind=keras.Sequential, speed=lesson.fast):
     dense = [keras.layers.Dense(units, activation="relu") for units in hidden]
     net = kind([keras.Input((inputs,)), *dense, keras.layers.Dense(10, activation="softmax")])
     net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **speed)
@@ -508,7 +506,7 @@ for method, run in runs.items():
 # %%
 searched.optimizer.lambda_, searched.optimizer.learning_rate = radius, eta  # the grid has left other values
 nuclear = compiled(
-    ConditionalGradient(eta, lambda_=radius, ord="nuclear"), speed=FAST_CONV
+    ConditionalGradient(eta, lambda_=radius, ord="nuclear"), speed=lesson.fast_conv
 )  # faster without XLA
 contenders = {
     "SGD, rate found": sgd,
@@ -557,8 +555,10 @@ labels_train, labels_test = cifar10.y_train, cifar10.y_test
 layers = 4 if lesson.quick else 16
 
 # Without XLA, which would need longer to compile sixteen layers than it saves.
-shallow_net = compiled(ConditionalGradient(eta, radius), inputs=3072, speed=FAST_CONV)
-deep_net = compiled(ConditionalGradient(eta, radius), hidden=(64,) * layers, inputs=3072, speed=FAST_CONV)
+shallow_net = compiled(ConditionalGradient(eta, radius), inputs=3072, speed=lesson.fast_conv)
+deep_net = compiled(
+    ConditionalGradient(eta, radius), hidden=(64,) * layers, inputs=3072, speed=lesson.fast_conv
+)
 cases = {
     "two layers, scaled pixels": (shallow_net, 255, eta),
     "two layers, raw pixels": (shallow_net, 1, eta),

@@ -26,7 +26,7 @@
 # | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
 
 # %% tags=["needed"]
-from course_utils.lesson import FAST, Lesson
+from course_utils.lesson import Lesson
 
 lesson = Lesson("10_regularization_and_mc_dropout")
 
@@ -39,9 +39,9 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy import stats
 
-from course_utils.batches import shuffled
 from course_utils.data import load_fashion_mnist, load_mnist
 from course_utils.mc_dropout import mc_model, mc_predict, mc_samples
+from course_utils.training import shuffled
 
 # %% [markdown]
 # ## The task
@@ -68,7 +68,7 @@ y_train, y_valid, y_test = fashion.y_train, fashion.y_valid, fashion.y_test
 def speed(layers):
     """Keras' options for speed. No XLA beside dropout, whose masks it draws twenty times slower in Keras 3."""
     drops = any("Dropout" in type(layer).__name__ for layer in layers)
-    return FAST | {"jit_compile": not (drops or lesson.quick)}
+    return lesson.fast | {"jit_compile": not (drops or lesson.quick)}
 
 
 def train(layers, optimizer, epochs, label, batch_size=32):
@@ -770,9 +770,9 @@ check("mutual_information")
 # %% tags=["solution"]
 from scipy.stats import entropy
 
-from course_utils.batches import shuffled
 from course_utils.data import load_fashion_mnist, load_mnist
 from course_utils.mc_dropout import mc_samples
+from course_utils.training import shuffled
 
 fashion, digits = lesson.data(load_fashion_mnist(validation=5_000)), lesson.data(load_mnist())
 noise = np.random.default_rng(lesson.seed).integers(0, 256, (500, 28, 28))
@@ -795,7 +795,7 @@ layers += [keras.layers.AlphaDropout(0.2), keras.layers.Dense(10, activation="so
 lesson.set_seed()
 net = keras.Sequential(layers)
 momentum = keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True)
-net.compile(momentum, "sparse_categorical_crossentropy", **FAST | {"jit_compile": False})
+net.compile(momentum, "sparse_categorical_crossentropy", **lesson.fast | {"jit_compile": False})
 batches = shuffled(standardized(fashion.x_train), fashion.y_train, 128)
 history = net.fit(batches, epochs=lesson.epochs(3), verbose=0)
 

@@ -28,7 +28,7 @@
 # [The solutions](solutions/11_deep_net_on_cifar10.ipynb) hold our code, our curves and what we make of them.
 
 # %%
-from course_utils.lesson import FAST, Lesson
+from course_utils.lesson import Lesson
 
 lesson = Lesson("11_deep_net_on_cifar10")
 
@@ -46,10 +46,8 @@ from course_utils import plotting
 from course_utils.checks import check
 from course_utils.data import load_cifar10
 from course_utils.lr_finder import lr_find
-from course_utils.notebook import progress_bar, tensorboard
-from course_utils.restart import restart
-from course_utils.runs import fit_once
 from course_utils.schedules import OneCycle
+from course_utils.training import fit_once, progress_bar, restart, tensorboard
 
 # %% [markdown]
 # ## The task
@@ -85,10 +83,10 @@ results = {}
 def compiled(net, optimizer):
     # XLA makes these nets faster, except where it meets the dropout of Keras 3: there it gains nothing.
     dropout = any("Dropout" in type(layer).__name__ for layer in net.layers)
-    fast = FAST | {"jit_compile": not dropout or keras.__version__ < "3"}
+    fast = lesson.fast | {"jit_compile": not dropout or keras.__version__ < "3"}
     if lesson.quick:
         # Programs for twenty layers take longer to build than quick mode trains: XLA's, and Nadam's.
-        fast = FAST | {"jit_compile": False}
+        fast = lesson.fast | {"jit_compile": False}
         nadam = isinstance(optimizer, keras.optimizers.Nadam)
         optimizer = keras.optimizers.SGD(1e-4) if nadam else optimizer
     net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **fast)

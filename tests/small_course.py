@@ -2,8 +2,8 @@
 
 import json
 
+from build_tools import current_stack
 from course_utils.data import DIGESTS
-from course_utils.ledger import current_stack
 
 PROJECT = """\
 [project.urls]

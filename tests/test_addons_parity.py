@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import course_utils.addons
-from course_utils.addons import STACK
+from course_utils.stack import STACK
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 

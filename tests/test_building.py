@@ -8,10 +8,10 @@ import nbformat
 import pytest
 import small_course
 
-from course_utils import building, ledger
-from course_utils.ledger import CourseError, current_stack, evidence, results
-from course_utils.ledger.files import write_text
-from course_utils.running import read_lesson, shown
+from build_tools import CourseError, current_stack, evidence, results
+from build_tools.execute import read_lesson, shown
+from build_tools import notebooks as building
+from course_utils.files import write_text
 
 STACK = current_stack()
 OTHER = {"addons": "keras3", "keras3": "addons"}[STACK]

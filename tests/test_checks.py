@@ -10,10 +10,10 @@ import answers
 import numpy as np
 import pytest
 
-from course_utils import building
+from build_tools.execute import select
+from build_tools import notebooks as building
 from course_utils.checks import EXERCISES, check, open_answer
 from course_utils.checks.exercise import Wrong, call, describe, is_blank, numbers, same, that
-from course_utils.running import select
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = select(root=ROOT)

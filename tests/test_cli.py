@@ -7,10 +7,10 @@ import sys
 import pytest
 import small_course
 
+from build_tools import CourseError, current_stack
+from build_tools.__main__ import main, parser
+from build_tools.execute import read_lesson
 from course_utils import data
-from course_utils.__main__ import main, parser
-from course_utils.ledger import CourseError, current_stack
-from course_utils.running import read_lesson
 
 STACK = current_stack()
 
@@ -34,7 +34,7 @@ def calls(monkeypatch):
         seen.append((*arguments, edition))
         return []
 
-    monkeypatch.setattr("course_utils.running.run", run)
+    monkeypatch.setattr("build_tools.execute.run", run)
     return seen
 
 
@@ -124,7 +124,7 @@ def test_every_command_has_help_with_examples(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])
     assert stopped.value.code == 0
-    assert f"python -m course_utils {command}" in capsys.readouterr().out.partition("examples:")[2]
+    assert f"python -m build_tools {command}" in capsys.readouterr().out.partition("examples:")[2]
 
 
 def test_the_examples_in_the_help_are_valid(capsys):
@@ -143,7 +143,7 @@ def test_outside_a_repository(tmp_path, monkeypatch, capsys):
 
 def test_a_dry_run_lists_and_runs_nothing(course, monkeypatch, capsys):
     monkeypatch.setenv("COURSE_MODE", "quick")
-    monkeypatch.setattr("course_utils.ledger.evidence.measure", lambda *a: pytest.fail("a lesson was run"))
+    monkeypatch.setattr("build_tools.evidence.measure", lambda *a: pytest.fail("a lesson was run"))
     assert main(["reproduce", "--seeds", "42", "43", "42", "--dry-run"]) == 0
     out = capsys.readouterr().out
     assert "01_tiny seed 42: no results yet\n01_tiny seed 43: no results yet\n" in out
@@ -163,7 +163,7 @@ def stored(course, **entries):
 def test_report_writes_then_checks(course, capsys):
     stored(course)
     assert main(["report", "--check"]) == 1
-    assert "RESULTS.md is out of date: python -m course_utils report" in capsys.readouterr().err
+    assert "RESULTS.md is out of date: python -m build_tools report" in capsys.readouterr().err
     assert not (course / "RESULTS.md").exists()
     assert main(["report"]) == 0
     assert capsys.readouterr().out == "wrote ledger/summary.json\nwrote RESULTS.md\nwrote docs/claims.png\n"
@@ -177,7 +177,7 @@ def test_report_names_results_of_other_code_and_its_check_fails(course, capsys):
     assert main(["report"]) == 0
     assert capsys.readouterr().err.count("the code of the lesson has changed") == 3
     assert main(["report", "--check"]) == 1
-    assert f"on the {STACK} stack: python -m course_utils reproduce 01 --seeds 42" in capsys.readouterr().err
+    assert f"on the {STACK} stack: python -m build_tools reproduce 01 --seeds 42" in capsys.readouterr().err
 
 
 def test_build_check_fails_while_a_notebook_is_missing(course, capsys):
@@ -228,7 +228,7 @@ def test_ctrl_c_is_said_in_one_line(course, monkeypatch, capsys):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("course_utils.running.run", interrupted)
+    monkeypatch.setattr("build_tools.execute.run", interrupted)
     assert main(["run"]) == 130
     assert capsys.readouterr().err == (
         "\nInterrupted: the notebooks named above are whole; run again for the others.\n"

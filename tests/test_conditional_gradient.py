@@ -9,7 +9,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils.addons import STACK, ConditionalGradient
+from course_utils.addons import ConditionalGradient
+from course_utils.stack import STACK
 from course_utils.addons._top_singular import top_singular_product
 
 schedules = keras.optimizers.schedules

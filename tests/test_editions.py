@@ -6,11 +6,12 @@ import nbformat
 import pytest
 import small_course
 
-from course_utils import building, editions
+from build_tools import CourseError, current_stack, evidence, results
+from build_tools.execute import read_lesson, run
+from build_tools.fingerprint import Cell
+from build_tools import editions
+from build_tools import notebooks as building
 from course_utils.checks import open_answer
-from course_utils.ledger import CourseError, current_stack, evidence, results
-from course_utils.ledger.fingerprint import Cell
-from course_utils.running import read_lesson, run
 
 STACK = current_stack()
 

@@ -7,10 +7,10 @@ import pytest
 import small_course
 from PIL import Image
 
-from course_utils import building
-from course_utils.ledger import CourseError, figure, findings, table
-from course_utils.ledger.claims import load_claims
-from course_utils.ledger.environment import STACKS
+from build_tools import CourseError, figure, findings, table
+from build_tools.claims import load_claims
+from build_tools import notebooks as building
+from course_utils.stack import STACKS
 
 
 @pytest.fixture

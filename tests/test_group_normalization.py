@@ -7,7 +7,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils.addons import STACK, GroupNormalization, InstanceNormalization
+from course_utils.addons import GroupNormalization, InstanceNormalization
+from course_utils.stack import STACK
 
 keras3 = pytest.mark.skipif(
     STACK != "keras3", reason="this is our class; the addons stack has TensorFlow Addons' own"

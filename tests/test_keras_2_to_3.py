@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from course_utils.lesson import STACK
+from course_utils.stack import STACK
 from course_utils.schedules import Power
 
 LESSONS = Path(__file__).parents[1] / "lessons"

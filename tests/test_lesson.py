@@ -253,7 +253,7 @@ def test_importing_a_lesson_keeps_tensorflow_quiet():
     code = """
 import numpy
 from course_utils.lesson import FAST, Lesson, keras
-from course_utils.batches import shuffled
+from course_utils.training import shuffled
 Lesson("05_weight_normalization")
 net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
 net.compile("adam", "mse", **FAST)

@@ -11,12 +11,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import tensorflow as tf
+from course_utils.training import shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils import lr_finder
-from course_utils.batches import shuffled
-from course_utils.lesson import STACK
+from course_utils.stack import STACK
 from course_utils.lr_finder import LRFinderResult, lr_find, minimum, slide, steep, valley
 
 layers = keras.layers

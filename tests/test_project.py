@@ -14,9 +14,9 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 import course_utils
-from course_utils import building
-from course_utils.ledger import evidence, load_claims
-from course_utils.ledger.results import read_repeats, read_results
+from build_tools import evidence, load_claims
+from build_tools.results import read_repeats, read_results
+from build_tools import notebooks as building
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -101,7 +101,7 @@ def test_claims_name_lessons_and_sections_that_exist():
 
 
 def test_verdict_tables_results_and_summary_agree():
-    assert building.stale(ROOT) == [], "run `python -m course_utils report`"
+    assert building.stale(ROOT) == [], "run `python -m build_tools report`"
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from course_utils.ledger.claims import load_claims
-from course_utils.running import read_lesson
+from build_tools.claims import load_claims
+from build_tools.execute import read_lesson
 
 LESSONS = sorted((Path(__file__).resolve().parents[1] / "lessons").glob("[0-9][0-9]_*.py"))
 

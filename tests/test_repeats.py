@@ -1,14 +1,14 @@
 """The same seed twice: a lesson in quick mode gives the same measurements in two kernels, to the last bit.
 
-In full mode `python -m course_utils repeat` does the same, and RESULTS.md has what came of it.
+In full mode `python -m build_tools repeat` does the same, and RESULTS.md has what came of it.
 """
 
 import json
 
 import pytest
 
-from course_utils.ledger import load_claims
-from course_utils.running import execute, make_task, select
+from build_tools import load_claims
+from build_tools.execute import execute, make_task, select
 
 LESSONS = sorted({claim.lesson for claim in load_claims().claims.values()})
 

@@ -3,10 +3,11 @@
 import keras
 import numpy as np
 import pytest
+from course_utils.training import shuffled
+from course_utils.training import restart
 
-from course_utils.addons import STACK, ConditionalGradient
-from course_utils.batches import shuffled
-from course_utils.restart import restart
+from course_utils.addons import ConditionalGradient
+from course_utils.stack import STACK
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(48, 6)).astype("float32")

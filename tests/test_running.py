@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 import small_course
 
-from course_utils.ledger import CourseError, current_stack, evidence, results
-from course_utils.ledger.files import write_text
-from course_utils.running import (
+from build_tools import CourseError, current_stack, evidence, results
+from build_tools.execute import (
     ONE_THREAD,
     Outcome,
     execute,
@@ -28,6 +27,7 @@ from course_utils.running import (
     select,
     spread,
 )
+from course_utils.files import write_text
 
 BAD = """\
 # %%
@@ -442,7 +442,7 @@ def test_a_run_that_repeats_none_of_ours_is_named_and_made_again(course, entries
     (problem,) = evidence.repeat_problems(course)
     assert re.search(f"results/repeats/.*{message}", problem)
     if "mode" not in entries and "seed" not in entries:
-        assert "python -m course_utils repeat 01" in problem
+        assert "python -m build_tools repeat 01" in problem
     (outcome,) = evidence.repeat(["01"], jobs=1)
     assert outcome.passed, outcome.problem
     assert evidence.repeat_problems(course) == []

@@ -5,8 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-
-from course_utils.runs import Run, fit_once
+from course_utils.training import Run, fit_once
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 3)).astype("float32")
@@ -46,7 +45,7 @@ def test_a_finished_training_is_loaded_and_gives_the_same(tmp_path):
 
 
 def test_it_trains_as_fit_does(tmp_path):
-    from course_utils.batches import shuffled
+    from course_utils.training import shuffled
 
     kept, plain = net(), net()
     keras.utils.set_random_seed(5)

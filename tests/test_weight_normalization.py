@@ -13,7 +13,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils.addons import STACK, WeightNormalization
+from course_utils.addons import WeightNormalization
+from course_utils.stack import STACK
 
 layers = keras.layers
 keras3 = pytest.mark.skipif(

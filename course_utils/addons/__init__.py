@@ -7,7 +7,8 @@ compared to).
 >>> from course_utils.addons import WeightNormalization
 """
 
-from course_utils.addons._stack import STACK, require_tensorflow_backend
+from course_utils.addons._stack import require_tensorflow_backend
+from course_utils.stack import STACK
 
 if STACK == "addons":
     from course_utils.addons._tfa import WeightNormalization
@@ -20,7 +21,6 @@ else:
     from course_utils.addons.weight_normalization import WeightNormalization
 
 __all__ = [
-    "STACK",
     "ConditionalGradient",
     "GroupNormalization",
     "InstanceNormalization",

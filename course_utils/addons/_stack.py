@@ -10,9 +10,6 @@ from types import ModuleType
 
 import keras
 
-#: "addons" beside Keras 2, "keras3" beside Keras 3.
-STACK = "addons" if int(keras.__version__.split(".")[0]) < 3 else "keras3"
-
 
 def import_addons() -> ModuleType:
     """Import TensorFlow Addons, without the warning that it has ended.

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_utils.ledger.errors import CourseError
+from build_tools import CourseError
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -4,8 +4,9 @@ import argparse
 import os
 import sys
 
-from course_utils.ledger.environment import STACKS, current_stack
-from course_utils.ledger.errors import CourseError
+from build_tools import CourseError
+from build_tools.environment import current_stack
+from course_utils.stack import STACKS
 
 _LESSONS = "lessons by number (05), name or its beginning; all if none is given"
 
@@ -23,7 +24,7 @@ def parser():
     7
     """
     top = argparse.ArgumentParser(
-        prog="python -m course_utils",
+        prog="python -m build_tools",
         description="Run the course's lessons, measure their claims, and build what is shown.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -33,7 +34,7 @@ def parser():
             name,
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
-            epilog="examples:\n" + "\n".join(f"  python -m course_utils {example}" for example in examples),
+            epilog="examples:\n" + "\n".join(f"  python -m build_tools {example}" for example in examples),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         return command
@@ -168,7 +169,7 @@ _AFTER_INTERRUPT = {
 
 
 def _run(options):
-    from course_utils.running import run, select
+    from build_tools.execute import run, select
 
     mode = options.mode or os.environ.get("COURSE_MODE") or "quick"
     seed = options.seed if options.seed is not None else _environment_seed()
@@ -181,21 +182,21 @@ def _run(options):
 
 
 def _reproduce(options):
-    from course_utils.ledger.evidence import reproduce
-    from course_utils.running import select
+    from build_tools.evidence import reproduce
+    from build_tools.execute import select
 
     jobs = _jobs(options, len(options.seeds) * len(select(options.lessons)))
     outcomes = reproduce(options.lessons, options.seeds, jobs, options.dry_run)
     failed = [f"{outcome.name} seed {outcome.seed}" for outcome in outcomes if not outcome.passed]
     if outcomes:
         print(f"{len(outcomes) - len(failed)} of {len(outcomes)} runs stored" + _failures(failed))
-        print("python -m course_utils report  turns them into verdicts")
+        print("python -m build_tools report  turns them into verdicts")
     return 1 if failed else 0
 
 
 def _repeat(options):
-    from course_utils.ledger.evidence import repeat, repeat_problems
-    from course_utils.running import select
+    from build_tools.evidence import repeat, repeat_problems
+    from build_tools.execute import select
 
     outcomes = repeat(options.lessons, _jobs(options, len(select(options.lessons))))
     failed = [outcome.name for outcome in outcomes if not outcome.passed]
@@ -208,8 +209,8 @@ def _repeat(options):
 
 
 def _report(options):
-    from course_utils.building import report, stale
-    from course_utils.ledger.evidence import problems, repeat_problems
+    from build_tools.evidence import problems, repeat_problems
+    from build_tools.notebooks import report, stale
 
     outdated = problems() + repeat_problems()
     for problem in outdated:
@@ -217,7 +218,7 @@ def _report(options):
     if options.check:
         files = stale()
         for file in files:
-            print(f"{file} is out of date: python -m course_utils report", file=sys.stderr)
+            print(f"{file} is out of date: python -m build_tools report", file=sys.stderr)
         return 1 if files or outdated else 0
     changed = report()
     for file in changed:
@@ -259,8 +260,8 @@ def _state(status):
 
 
 def _build(options):
-    from course_utils.building import build
-    from course_utils.running import select
+    from build_tools.execute import select
+    from build_tools.notebooks import build
 
     jobs = _jobs(options, len(select(options.lessons)))
     changed, problems = build(options.lessons, jobs, options.check, options.force, options.stack)

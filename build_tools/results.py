@@ -9,10 +9,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_utils.ledger.claims import load_claims
-from course_utils.ledger.environment import STACKS
-from course_utils.ledger.errors import CourseError
-from course_utils.ledger.record import checked_measures, ineligible
+from build_tools import CourseError
+from build_tools.claims import load_claims
+from build_tools.record import checked_measures, ineligible
+from course_utils.stack import STACKS
 
 _KEYS = {
     "code": str,

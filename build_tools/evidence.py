@@ -11,13 +11,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from course_utils.data import DIGESTS
-from course_utils.ledger.claims import load_claims
-from course_utils.ledger.environment import cpu_model, current_stack, same_versions, versions
-from course_utils.ledger.errors import CourseError
-from course_utils.ledger.files import to_json, write_text
-from course_utils.ledger.record import ineligible
-from course_utils.ledger.results import (
+from build_tools import CourseError
+from build_tools.claims import load_claims
+from build_tools.environment import cpu_model, current_stack, same_versions, versions
+from build_tools.execute import make_task, repository, select, shown, spread
+from build_tools.record import ineligible
+from build_tools.results import (
     differing,
     read_repeats,
     read_result,
@@ -25,7 +24,8 @@ from course_utils.ledger.results import (
     repeat_path,
     result_path,
 )
-from course_utils.running import make_task, repository, select, shown, spread
+from course_utils.data import DIGESTS
+from course_utils.files import to_json, write_text
 
 
 def kept_notebook(root, stack, lesson, seed, again=False):
@@ -67,9 +67,9 @@ def command(lesson, seeds):
     Examples
     --------
     >>> command("05_weight_normalization", [42, 43])
-    'python -m course_utils reproduce 05 --seeds 42 43'
+    'python -m build_tools reproduce 05 --seeds 42 43'
     """
-    return f"python -m course_utils reproduce {lesson.partition('_')[0]} --seeds {' '.join(map(str, seeds))}"
+    return f"python -m build_tools reproduce {lesson.partition('_')[0]} --seeds {' '.join(map(str, seeds))}"
 
 
 def outdated(record, lesson, modules=None):
@@ -227,7 +227,7 @@ def measure(runs, jobs=None, root=None, again=False):
     runs : sequence of (Lesson, int)
         Lessons with a seed each.
     jobs : int, optional
-        As for `course_utils.running.spread`.
+        As for `build_tools.execute.spread`.
     root : path-like, optional
     again : bool, default=False
         Whether these repeat runs that results/ holds, to be compared with them: they are stored apart.
@@ -302,14 +302,14 @@ def repeat(lessons=(), jobs=None, root=None):
     """Run lessons once more with a seed that results/ holds for this stack and processor, and compare.
 
     The same seed, stack and machine should give the same measurements to the last bit, times apart. The
-    second run is stored in ``results/repeats/``, and `python -m course_utils report` says what came of it.
+    second run is stored in ``results/repeats/``, and `python -m build_tools report` says what came of it.
 
     Parameters
     ----------
     lessons : iterable of str
-        As for `course_utils.running.select`; every lesson that has claims if there are none.
+        As for `build_tools.execute.select`; every lesson that has claims if there are none.
     jobs : int, optional
-        As for `course_utils.running.spread`.
+        As for `build_tools.execute.spread`.
     root : path-like, optional
 
     Returns
@@ -374,7 +374,7 @@ def repeat_problems(root=None):
         place = second.path.relative_to(root).as_posix()
         reason = _no_pair(first, second, lessons[second.lesson])
         if reason:
-            again = f"python -m course_utils repeat {second.lesson.partition('_')[0]}"
+            again = f"python -m build_tools repeat {second.lesson.partition('_')[0]}"
             found.append(f"{place}: {reason}; delete it, and on the {second.stack} stack: {again}")
         for claim, measures in differing(first, second).items():
             if not claims[claim].timing:
@@ -401,10 +401,10 @@ def reproduce(lessons=(), seeds=(42, 43, 44), jobs=None, dry_run=False, root=Non
     Parameters
     ----------
     lessons : iterable of str
-        As for `course_utils.running.select`; every lesson that has claims if there are none.
+        As for `build_tools.execute.select`; every lesson that has claims if there are none.
     seeds : iterable of int, default=(42, 43, 44)
     jobs : int, optional
-        As for `course_utils.running.spread`.
+        As for `build_tools.execute.spread`.
     dry_run : bool, default=False
         Only say what would run.
     root : path-like, optional

@@ -5,13 +5,13 @@ from statistics import median
 
 import numpy as np
 
-from course_utils.ledger import findings, table, verdict
-from course_utils.ledger.claims import KINDS, load_claims
-from course_utils.ledger.environment import STACKS
-from course_utils.ledger.errors import CourseError
-from course_utils.ledger.results import differing, read_repeats, read_results
+from build_tools import CourseError, findings, table
+from build_tools import judging as verdict
+from build_tools.claims import KINDS, load_claims
+from build_tools.results import differing, read_repeats, read_results
+from course_utils.stack import STACKS
 
-COMMAND = "python -m course_utils report"
+COMMAND = "python -m build_tools report"
 PICTURE = "docs/claims.png"
 _HOW_TO_READ = (
     "Ours is the mean ± standard deviation over seeds, with their number in parentheses. A printed number is "
@@ -65,7 +65,7 @@ def summarize(results, claims=None, repeats=()):
     claims : Claims, optional
         By default those of `load_claims`.
     repeats : list of (Result, Result), optional
-        As from `course_utils.ledger.results.read_repeats`.
+        As from `build_tools.results.read_repeats`.
 
     Returns
     -------
@@ -236,7 +236,7 @@ def _source_table(claims, summary):
                     f"**{row[0]}** {table.escape(row[1])}".strip(),
                     *[table.escape(cell) for cell in row[2:]],
                     f"[{claim.lesson}](notebooks/{claim.lesson}.ipynb), {table.escape(claim.section)}",
-                    f"`python -m course_utils reproduce {number} --seeds {listed}`",
+                    f"`python -m build_tools reproduce {number} --seeds {listed}`",
                 ]
             )
     return table.markdown(head, rows)
@@ -247,7 +247,7 @@ def _repeats(summary, claims):
         return ["No run has been repeated yet."]
     text = (
         "On the same stack and processor the same seed should give the same measurements to the last bit, "
-        "wall-clock times apart. Each lesson was run twice: `python -m course_utils repeat`."
+        "wall-clock times apart. Each lesson was run twice: `python -m build_tools repeat`."
     )
     rows = []
     for lesson, by_stack in sorted(summary["repeats"].items()):

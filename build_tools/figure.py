@@ -5,9 +5,10 @@ import io
 import json
 from pathlib import Path
 
-from course_utils.ledger import table, verdict
-from course_utils.ledger.claims import load_claims
-from course_utils.ledger.environment import STACKS
+from build_tools import judging as verdict
+from build_tools import table
+from build_tools.claims import load_claims
+from course_utils.stack import STACKS
 
 # Okabe and Ito's blue and vermilion, and a marker each: nobody has to tell colours apart.
 _LOOKS = {"addons": ("#0072B2", "o", -0.16), "keras3": ("#D55E00", "s", 0.16)}
@@ -20,7 +21,7 @@ def rows(summary, claims=None):
     Parameters
     ----------
     summary : dict
-        As from `course_utils.ledger.report.summarize`.
+        As from `build_tools.report.summarize`.
     claims : Claims, optional
 
     Returns

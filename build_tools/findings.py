@@ -2,9 +2,10 @@
 
 from collections import Counter
 
-from course_utils.ledger import table, verdict
-from course_utils.ledger.claims import load_claims
-from course_utils.ledger.environment import STACKS
+from build_tools import judging as verdict
+from build_tools import table
+from build_tools.claims import load_claims
+from course_utils.stack import STACKS
 
 WORDS = (
     verdict.REPRODUCED,
@@ -26,7 +27,7 @@ def word(summary, claim, stack):
     Parameters
     ----------
     summary : dict
-        As from `course_utils.ledger.report.summarize`.
+        As from `build_tools.report.summarize`.
     claim : str
         Its id.
     stack : {"addons", "keras3"}

@@ -13,7 +13,7 @@ import tokenize
 from pathlib import Path
 from typing import NamedTuple
 
-from course_utils.ledger.errors import CourseError
+from build_tools import CourseError
 
 PACKAGE = "course_utils"
 
@@ -25,14 +25,13 @@ _MEASURING = {"fit", "compile", "record", "evaluate", "predict", "train_on_batch
 
 # Modules that compute no result, whatever a lesson imports from them.
 SILENT_MODULES = {
-    "course_utils.ledger": "notes and judges numbers; computes none",
     "course_utils.checks": "says whether an exercise is solved",
-    "course_utils.editions": "says which cells stand in which notebook",
+    "build_tools.editions": "says which cells stand in which notebook",
     "course_utils.plotting": "draws numbers",
     "course_utils.notebook": "shows progress",
-    "course_utils.running": "runs lessons",
-    "course_utils.building": "turns lessons into notebooks",
-    "course_utils.__main__": "the command line",
+    "build_tools.execute": "runs lessons",
+    "build_tools.notebooks": "turns lessons into notebooks",
+    "build_tools.__main__": "the command line",
     "course_utils.download": "brings bytes, which archives checks against their digests",
     "course_utils.standins": "data that never enters results/ (a run on them is refused)",
 }
@@ -105,7 +104,7 @@ def module_digests(cells, root=None):
     >>> module_digests([Cell("code", "import numpy")])
     {}
     """
-    walk = _Walk(Path(root) if root else Path(__file__).parents[1])
+    walk = _Walk(Path(root) if root else Path(__file__).parents[1] / "course_utils")
     for number, cell in enumerate(cells, 1):
         if cell.kind == "code" and "colab" not in cell.tags:
             walk.follow(ast.parse(_python(cell.source, f"cell {number}")), "", is_package=False)

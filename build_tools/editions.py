@@ -24,7 +24,7 @@ From them come three editions:
 
 import re
 
-from course_utils.ledger.errors import CourseError
+from build_tools import CourseError
 
 EDITIONS = ("measured", "learner", "solutions")
 
@@ -51,7 +51,7 @@ def measured_in_solutions(cells):
 
     Examples
     --------
-    >>> from course_utils.ledger.fingerprint import Cell
+    >>> from build_tools.fingerprint import Cell
     >>> measured_in_solutions([Cell("code", 'lesson.record("S5.cG1", accuracy=0.5)', ("solution",))])
     True
     """
@@ -83,7 +83,7 @@ def select(cells, edition):
 
     Examples
     --------
-    >>> from course_utils.ledger.fingerprint import Cell
+    >>> from build_tools.fingerprint import Cell
     >>> text = [Cell("code", "...", ("exercise",)), Cell("code", "answer = 1", ("solution",))]
     >>> [cell.source for cell, *_ in select(text, "learner")]
     ['...']
@@ -132,7 +132,7 @@ def problems(cells):
 
     Examples
     --------
-    >>> from course_utils.ledger.fingerprint import Cell
+    >>> from build_tools.fingerprint import Cell
     >>> problems([Cell("code", "x = 1", ("figrue",))])
     ["cell 1 has the tag 'figrue', which means nothing"]
     """

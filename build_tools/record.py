@@ -4,10 +4,10 @@ import os
 
 import numpy as np
 
-from course_utils.ledger import environment
-from course_utils.ledger.claims import load_claims
-from course_utils.ledger.errors import CourseError
-from course_utils.ledger.files import to_json, write_text
+from build_tools import CourseError, environment
+from build_tools.claims import load_claims
+from course_utils.files import to_json, write_text
+from course_utils.stack import STACKS
 
 MODES = ("quick", "full")
 
@@ -16,7 +16,7 @@ class Recorder:
     """Notes a lesson's measurements.
 
     In a notebook that someone reads, recording only checks and keeps. Where ``COURSE_RECORD_TO`` names a file
-    (``python -m course_utils reproduce`` sets it), the record is written there, whole, after every step. The
+    (``python -m build_tools reproduce`` sets it), the record is written there, whole, after every step. The
     recorder notes what a run was, be it quick or on stand-in data; `ineligible` decides what may enter
     ``results/``.
 
@@ -45,8 +45,8 @@ class Recorder:
         """Check the settings, and note what is known at the start."""
         if mode not in MODES:
             raise CourseError(f"mode should be one of {', '.join(MODES)}, got {mode!r}")
-        if stack not in environment.STACKS:
-            raise CourseError(f"stack should be one of {', '.join(environment.STACKS)}, got {stack!r}")
+        if stack not in STACKS:
+            raise CourseError(f"stack should be one of {', '.join(STACKS)}, got {stack!r}")
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
             raise CourseError(f"seed should be a whole number, got {seed!r}")
         self.lesson, self.seed, self.mode, self.stack = lesson, int(seed), mode, stack

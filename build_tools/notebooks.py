@@ -1,9 +1,9 @@
 """From lessons/ to notebooks/: the lesson's cells, with the outputs of a full run on the real data.
 
 A lesson gives two notebooks, the learner's and, in ``solutions/``, its exercises solved. Each is an edition
-of the lesson (`course_utils.editions`) after two generated cells (the Colab badge, and the cell that installs
+of the lesson (`build_tools.editions`) after two generated cells (the Colab badge, and the cell that installs
 the package there). Where only prose changed, the outputs stay; where code changed, the lesson is run, and
-that run is evidence as well: `course_utils.ledger.evidence.measure` does both, so nothing is trained twice.
+that run is evidence as well: `build_tools.evidence.measure` does both, so nothing is trained twice.
 """
 
 import ast
@@ -15,16 +15,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+from build_tools import CourseError, evidence, figure, findings, table
+from build_tools.claims import ledger_folder, load_claims
+from build_tools.editions import measured_in_solutions
+from build_tools.environment import current_stack
+from build_tools.execute import make_task, read_lesson, repository, select, shown, spread
+from build_tools.report import PICTURE, results_page, summarize, usable_results
+from build_tools.results import read_repeats
 from course_utils import checks
-from course_utils.editions import measured_in_solutions
-from course_utils.ledger import evidence, figure, findings, table
-from course_utils.ledger.claims import ledger_folder, load_claims
-from course_utils.ledger.environment import STACKS, current_stack
-from course_utils.ledger.errors import CourseError
-from course_utils.ledger.files import to_json, write_bytes, write_text
-from course_utils.ledger.report import PICTURE, results_page, summarize, usable_results
-from course_utils.ledger.results import read_repeats
-from course_utils.running import make_task, read_lesson, repository, select, shown, spread
+from course_utils.files import to_json, write_bytes, write_text
+from course_utils.stack import STACKS
 
 import nbformat  # isort: skip  (after running, which says what to install where it is missing)
 
@@ -168,7 +168,7 @@ def stamp_problems(root=None):
         if [cell.source for cell in _read(path).cells[:2]] != expected:
             found.append(
                 f"{path.relative_to(root).as_posix()}: its Colab cells are not for "
-                f"{'@'.join(address(root))}; python -m course_utils build {path.stem[:2]}"
+                f"{'@'.join(address(root))}; python -m build_tools build {path.stem[:2]}"
             )
     return found
 
@@ -455,9 +455,9 @@ def build(lessons=(), jobs=None, check=False, force=False, stack=STACK, root=Non
     Parameters
     ----------
     lessons : iterable of str
-        As for `course_utils.running.select`; none for all.
+        As for `build_tools.execute.select`; none for all.
     jobs : int, optional
-        As for `course_utils.running.spread`.
+        As for `build_tools.execute.spread`.
     check : bool, default=False
         Only say what would be done.
     force : bool, default=False
@@ -641,7 +641,7 @@ def readme_with(text, summary):
     text : str
         The README as it is.
     summary : dict
-        As from `course_utils.ledger.report.summarize`.
+        As from `build_tools.report.summarize`.
 
     Returns
     -------

@@ -19,12 +19,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from course_utils import editions
-from course_utils.ledger.environment import current_stack
-from course_utils.ledger.errors import CourseError
-from course_utils.ledger.files import write_text
-from course_utils.ledger.fingerprint import Cell, cell_problems, code_digest, module_digests
-from course_utils.ledger.record import MODES
+from build_tools import CourseError, editions
+from build_tools.environment import current_stack
+from build_tools.fingerprint import Cell, cell_problems, code_digest, module_digests
+from build_tools.record import MODES
+from course_utils.files import write_text
 
 try:
     import joblib
@@ -96,7 +95,7 @@ def repository(start="."):
 class Lesson:
     """A lesson's text: its name and its cells, without anything generated.
 
-    One text holds a lesson, its exercises and their solutions; `course_utils.editions` says which of its
+    One text holds a lesson, its exercises and their solutions; `build_tools.editions` says which of its
     cells stand in which notebook.
     """
 
@@ -112,7 +111,7 @@ class Lesson:
 
     @cached_property
     def code(self):
-        """Digest of the measuring code cells; see `course_utils.ledger.fingerprint.code_digest`."""
+        """Digest of the measuring code cells; see `build_tools.fingerprint.code_digest`."""
         return code_digest(self.cells)
 
     @property
@@ -273,7 +272,7 @@ def make_task(lesson, *, mode, seed, one_thread, edition="measured", **env):
     one_thread : bool
         Whether TensorFlow is held to one thread.
     edition : {"measured", "learner", "solutions"}, default="measured"
-        Which of the lesson's cells to run; see `course_utils.editions`.
+        Which of the lesson's cells to run; see `build_tools.editions`.
     **env : str
         Further environment variables for the kernel.
 
@@ -570,7 +569,7 @@ def run(lessons=(), mode="quick", seed=42, jobs=None, out=None, root=None, editi
     root : path-like, optional
         The repository; by default the one around the current folder.
     edition : {"measured", "learner", "solutions"}, default="measured"
-        Which of the lessons' cells to run; see `course_utils.editions`.
+        Which of the lessons' cells to run; see `build_tools.editions`.
 
     Returns
     -------

@@ -6,7 +6,7 @@ import platform
 import subprocess
 import sys
 
-STACKS = ("addons", "keras3")
+from course_utils.stack import STACK
 
 # TensorFlow is published under several names; whichever is installed is the TensorFlow that runs.
 _DISTRIBUTIONS = {
@@ -18,19 +18,8 @@ _DISTRIBUTIONS = {
 
 
 def current_stack():
-    """Name the stack of this interpreter, by the rule of ``pyproject.toml``'s environment markers.
-
-    Returns
-    -------
-    str
-        ``"addons"`` below Python 3.12, ``"keras3"`` from there on.
-
-    Examples
-    --------
-    >>> current_stack() in STACKS
-    True
-    """
-    return "addons" if sys.version_info < (3, 12) else "keras3"
+    """The stack of this interpreter."""
+    return STACK
 
 
 def versions():

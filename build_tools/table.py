@@ -5,9 +5,9 @@ import json
 import math
 import textwrap
 
-from course_utils.ledger.claims import ledger_folder, load_claims
-from course_utils.ledger.environment import STACKS
-from course_utils.ledger.errors import CourseError
+from build_tools import CourseError
+from build_tools.claims import ledger_folder, load_claims
+from course_utils.stack import STACKS
 
 NOT_ENOUGH = "not enough runs"
 # A word and a sign: nobody has to tell colours apart.
@@ -192,7 +192,7 @@ def claim_rows(claim, summary):
     ----------
     claim : Claim
     summary : dict
-        As from `course_utils.ledger.report.summarize`.
+        As from `build_tools.report.summarize`.
 
     Returns
     -------
@@ -266,7 +266,7 @@ def load_summary():
         return {"claims": {}, "seconds": {}}
     except ValueError as error:
         raise CourseError(
-            f"{path.name} is damaged ({error}); `python -m course_utils report` writes it anew"
+            f"{path.name} is damaged ({error}); `python -m build_tools report` writes it anew"
         ) from None
 
 
@@ -281,7 +281,7 @@ def verdicts(source_or_lesson, summary=None):
     source_or_lesson : str
         ``"S1"`` or ``"05_weight_normalization"``.
     summary : dict, optional
-        Another summary than the shipped one: what `course_utils.building.report` is about to write.
+        Another summary than the shipped one: what `build_tools.notebooks.report` is about to write.
 
     Returns
     -------
