@@ -8,12 +8,15 @@ MODE    ?= quick
 LESSONS ?=
 SEEDS   ?=
 JOBS    ?=
+SINCE   ?=
+SLOW    ?=
+RUN     ?=
 
 VENV := .venv/$(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lab notebooks reproduce repeat report lint format lock clean
+.PHONY: help setup run test lab notebooks reproduce repeat repeat-quick report lint format lock clean
 
 help:  ## Show this list
 	@echo "make TARGET [PYTHON=python3.12] [MODE=quick|full] [LESSONS=\"00 05\"] [JOBS=2]"
@@ -27,20 +30,23 @@ run: setup  ## Run the lessons and say how each went: MODE=full for the sources'
 
 # A file at a time to each process: a notebook's cells, and a module's fixtures, belong together. In the order
 # they come: sorted by the number of tests, the longest file of all, with its dozen tests, would end up running alone.
-test: setup  ## Run every test, and every notebook in quick mode
-	@$(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder $(if $(JOBS),-n $(JOBS),-n auto --maxprocesses 4)
+test: setup  ## Run the tests, and every notebook in quick mode; SLOW=1 for those that kill processes too
+	@$(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder $(if $(JOBS),-n $(JOBS),-n auto --maxprocesses 4) $(if $(SLOW),-m "")
 
 lab: setup  ## Open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
-notebooks: setup  ## Build notebooks/ from lessons/: execute (in full, on real data) those whose code changed
-	@$(BIN)/python -m build_tools build $(LESSONS)
+notebooks: setup  ## Bring notebooks/ up to date with lessons/, in seconds; RUN=1 executes what changed (in full, on real data)
+	@$(BIN)/python -m build_tools build $(LESSONS) $(if $(RUN),--run) $(if $(JOBS),--jobs $(JOBS))
 
 reproduce: setup  ## Measure the claims again over several seeds, into results/ (hours): SEEDS="42 43 44 45 46" for five
 	@$(BIN)/python -m build_tools reproduce $(LESSONS) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
 repeat: setup  ## Run a measured seed once more and compare to the last bit
 	@$(BIN)/python -m build_tools repeat $(LESSONS) $(if $(JOBS),--jobs $(JOBS))
+
+repeat-quick: setup  ## After the tests: run lessons once more in quick mode and compare with the tests' own runs
+	@$(BIN)/python -m build_tools repeat --quick $(LESSONS) $(if $(SINCE),--since $(SINCE)) $(if $(JOBS),--jobs $(JOBS))
 
 report: setup  ## Turn results/ into verdicts: RESULTS.md and the tables the lessons show
 	@$(BIN)/python -m build_tools report

@@ -4,8 +4,10 @@
 
 Makes a virtual environment for the interpreter that runs this (one for each core), installs what Colab comes
 with (COLAB below) and nothing of the course, puts each notebook alone into an empty folder, points its
-install cell at a bare clone of this repository, and runs it top to bottom in quick mode. Fails if a cell
-fails, if the course was already importable, or if a package that Colab brings has changed version.
+install cell at a bare clone of this repository, and runs it top to bottom in quick mode, with a mode set in
+the first cell as a reader would set it. Then imports every module of the package. Fails if a cell fails, if
+the course was already importable, if build_tools came along, or if a package that Colab brings has changed
+version.
 """
 
 import argparse
@@ -42,8 +44,10 @@ assert importlib.util.find_spec("course_utils") is None, "course_utils was impor
 notebook = json.load(open(sys.argv[1], encoding="utf-8"))
 manager, client = start_new_kernel(kernel_name="python3")
 failed = None
+first = {"cell_type": "code", "source": "import os\nos.environ['COURSE_MODE'] = 'quick'"}
+last = {"cell_type": "code", "source": open(sys.argv[2], encoding="utf-8").read()}
 try:
-    for number, cell in enumerate(notebook["cells"]):
+    for number, cell in enumerate([first, *notebook["cells"], last]):
         if cell["cell_type"] != "code":
             continue
         said = []
@@ -64,6 +68,18 @@ finally:
     client.stop_channels()
     manager.shutdown_kernel(now=True)
 sys.exit(failed)
+"""
+
+# Runs at the end of each notebook, in its kernel.
+EVERY_MODULE = """
+import importlib, importlib.util, pkgutil, course_utils
+from course_utils.stack import STACK
+
+for _module in pkgutil.walk_packages(course_utils.__path__, "course_utils."):
+    if "_tfa" not in _module.name:  # of the other stack
+        importlib.import_module(_module.name)
+assert STACK == "keras3", STACK
+assert importlib.util.find_spec("build_tools") is None, "build_tools was installed too"
 """
 
 
@@ -129,8 +145,11 @@ def main():
 def check(notebooks, folder, address, clone, revision):
     """Run notebooks one after the other in a new environment of Colab's packages; each finds it unchanged."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    environment |= {"COURSE_MODE": "quick", "HOME": str(folder / "home")}
+    environment = {k: v for k, v in environment.items() if k != "COURSE_MODE"}
+    environment |= {"HOME": str(folder / "home")}
     (folder / "home").mkdir(parents=True)
+    every_module = folder / "every_module.py"
+    every_module.write_text(EVERY_MODULE, encoding="utf-8")
     python = folder / "environment" / "bin" / "python"
     venv.create(folder / "environment", with_pip=True)
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *COLAB)
@@ -142,7 +161,7 @@ def check(notebooks, folder, address, clone, revision):
         alone = folder / notebook.parent.name / notebook.stem / notebook.name
         alone.parent.mkdir(parents=True)
         alone.write_text(text.replace(address, clone), encoding="utf-8")
-        run(python, "-c", RUNNER, alone, cwd=alone.parent, env=environment)
+        run(python, "-c", RUNNER, alone, every_module, cwd=alone.parent, env=environment)
 
         after = versions(python)
         changed = {n: (v, after.get(n)) for n, v in before.items() if after.get(n) != v}

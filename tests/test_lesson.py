@@ -1,22 +1,20 @@
 """What a lesson starts with: mode, seed, data, progress, figures."""
 
-import gc
-import itertools
 import json
 import os
 import subprocess
 import sys
-import weakref
 from types import SimpleNamespace
 
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from course_utils import lesson as lesson_module
 from course_utils import notebook as notebook_module
-from course_utils.lesson import FAST, FAST_CONV, Lesson
+from course_utils.lesson import Lesson, Table
 
 NAME = "05_weight_normalization"
 
@@ -59,39 +57,44 @@ def images(origin="real"):
     )
 
 
-def dense_net(**settings):
-    keras.utils.set_random_seed(3)
-    layers = [keras.Input((4,)), keras.layers.Dense(8, activation="relu"), keras.layers.Dense(1)]
-    net = keras.Sequential(layers)
-    net.compile("adam", "mse", **settings)
-    return net
-
-
 def test_mode_and_seed_come_from_the_environment(monkeypatch, said):
     monkeypatch.delenv("COURSE_MODE")
     lesson = Lesson(NAME)
     assert (lesson.mode, lesson.quick, lesson.seed) == ("full", False, 42)
+    # Set after the import, as a first cell on Colab does.
     monkeypatch.setenv("COURSE_MODE", "quick")
     monkeypatch.setenv("COURSE_SEED", "7")
     lesson = Lesson(NAME)
     assert (lesson.mode, lesson.quick, lesson.seed) == ("quick", True, 7)
     assert "Quick mode" in said[-1]
     assert "seed 7" in said[-1]
+    for name in ("COURSE_MODE", "COURSE_SEED", "COURSE_FIGURES", "COURSE_RECORD"):
+        monkeypatch.setenv(name, "")
+    lesson = Lesson(NAME)
+    assert (lesson.mode, lesson.seed) == ("full", 42)
+
+
+def test_a_quick_run_builds_no_large_programs(monkeypatch, quick, said):
+    assert quick.fast == quick.fast_conv == {"steps_per_execution": 1, "jit_compile": False}
+    monkeypatch.setenv("COURSE_MODE", "full")
+    full = Lesson(NAME)
+    assert full.fast == {"steps_per_execution": 50, "jit_compile": True}
+    assert full.fast_conv == {"steps_per_execution": 50, "jit_compile": False}
 
 
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
         ("COURSE_MODE", "Full"),
-        ("COURSE_MODE", ""),
         ("COURSE_SEED", "-1"),
         ("COURSE_SEED", "4.2"),
         ("COURSE_SEED", "4294967296"),
+        ("COURSE_SEED", "²"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value(monkeypatch, said, variable, value):
     monkeypatch.setenv(variable, value)
-    with pytest.raises(ValueError, match=f"{variable} is {value!r}"):
+    with pytest.raises(ValueError, match=f"{variable} should be .* it is {value!r}"):
         Lesson(NAME)
     assert said == []
 
@@ -134,21 +137,74 @@ def test_stand_ins_are_announced(quick, said):
     assert "**Stand-in data.** These are drawn." in said[-1]
 
 
-def test_recording_reaches_the_ledger(monkeypatch, tmp_path, quick):
-    monkeypatch.setenv("COURSE_RECORD_TO", str(tmp_path / "record.json"))
+def test_what_was_measured_is_written_whole_and_as_plain_numbers(monkeypatch, tmp_path, quick):
+    monkeypatch.setenv("COURSE_RECORD", str(tmp_path))
     quick.data(images())
-    quick.record("S1.c1", val_accuracy=0.5, accuracy=0.75)
-    record = json.loads((tmp_path / "record.json").read_text())
-    assert record["measurements"] == {"S1.c1": {"val_accuracy": 0.5, "accuracy": 0.75}}
-    assert (record["lesson"], record["mode"], record["stack"]) == (NAME, "quick", quick.stack)
-    assert record["data"]["cifar10"]["origin"] == "real"
-    with pytest.raises(ValueError, match=r"S1\.c1"):
-        quick.record("S1.c1", accuracy=0.75)
+    quick.record("S1.c1", val_accuracy=np.float32(0.5), accuracy=tf.constant([0.75, 1.0]), holds=np.True_)
+    record = json.loads((tmp_path / f"{NAME}.json").read_text())
+    measured = {"val_accuracy": 0.5, "accuracy": [0.75, 1.0], "holds": True}
+    assert record.pop("measurements") == {"S1.c1": measured} == quick.measurements
+    modules = record.pop("modules")
+    assert record == {
+        "lesson": NAME,
+        "seed": 42,
+        "mode": "quick",
+        "stack": quick.stack,
+        "data": {"cifar10": {"origin": "real", "digests": {"x_train": "0"}}},
+    }
+    assert modules == sorted(set(modules))
+    assert {"course_utils.lesson", "course_utils.arguments"} <= set(modules)
+    quick.record("S1.c1", val_accuracy=0.25)
+    assert json.loads((tmp_path / f"{NAME}.json").read_text())["measurements"] == {
+        "S1.c1": {"val_accuracy": 0.25}
+    }
+
+
+def test_where_nobody_asks_for_a_record_none_is_written(monkeypatch, tmp_path, quick):
+    monkeypatch.chdir(tmp_path)
+    quick.record("S1.c1", val_accuracy=0.5)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", ["0.5", None, [], [[0.5]], [0.5, "x"], {}, [1.0, [2.0]], 1j])
+def test_a_measure_that_is_no_number_is_refused(quick, value):
+    with pytest.raises(ValueError, match=r"claim S1\.c1: accuracy should be a number"):
+        quick.record("S1.c1", accuracy=value)
+    assert quick.measurements == {}
+
+
+@pytest.mark.parametrize("value", [float("nan"), [0.5, float("inf")]])
+def test_a_measure_that_is_not_finite_is_refused(quick, value):
+    with pytest.raises(ValueError, match=r"claim S1\.c1: accuracy is not finite: .* diverge"):
+        quick.record("S1.c1", accuracy=value)
 
 
 def test_verdicts_name_every_claim_of_the_source(quick):
     text = repr(quick.verdicts("S1"))
     assert all(f"S1.c{number}" in text for number in range(1, 6))
+    with pytest.raises(ValueError, match="no verdicts on 'S7'; there are on S1, S2"):
+        quick.verdicts("S7")
+
+
+def test_times_name_every_lesson(quick):
+    assert {row[0] for row in quick.times().rows} >= {NAME, "11_deep_net_on_cifar10"}
+
+
+@pytest.mark.parametrize("damage", [None, "", "{", "\udcff"])
+def test_verdicts_that_cannot_be_read_are_named(monkeypatch, tmp_path, quick, damage):
+    place = tmp_path / "verdicts.json"
+    if damage is not None:
+        place.write_bytes(damage.encode(errors="surrogateescape"))
+    monkeypatch.setattr(lesson_module, "_VERDICTS", place)
+    with pytest.raises(ValueError, match=r"verdicts\.json cannot be read .* install course_utils again"):
+        quick.verdicts("S1")
+
+
+def test_a_table_escapes_what_html_and_markdown_would_take_for_signs():
+    table = Table(["Claim", "a<b"], [["S9|c_1", "<b> & *more*"], ["two", ""]])
+    assert "&lt;b&gt; &amp; *more*" in table._repr_html_()
+    assert "S9\\|c\\_1" in table._repr_markdown_()
+    assert repr(table).splitlines() == ["S9|c_1", "  a<b: <b> & *more*", "two"]
 
 
 def test_figures_are_saved_where_asked_and_nowhere_else(monkeypatch, tmp_path, quick):
@@ -161,117 +217,26 @@ def test_figures_are_saved_where_asked_and_nowhere_else(monkeypatch, tmp_path, q
     assert (tmp_path / "new" / "folder" / f"{NAME}-curve.png").stat().st_size > 1000
 
 
-def test_progress_says_one_line_in_the_end(monkeypatch, quick, said):
-    monkeypatch.setattr(notebook_module, "get_ipython", lambda: True)
-    x = np.zeros((4, 4), "float32")
-    dense_net().fit(x, x[:, :1], epochs=3, verbose=0, callbacks=[quick.progress("tiny net")])
-    assert said[-1].startswith("Trained *tiny net*: 3 epochs in 00:0")
-    assert any("tiny net" in text and "/3" in text for text in said[:-1])  # how far is the bar's choice
-
-
-def test_progress_outside_a_notebook_leaves_stdout_alone(monkeypatch, quick, said, capsys):
-    monkeypatch.setattr(notebook_module, "get_ipython", lambda: None)
-    before = list(said)
-    x = np.zeros((4, 4), "float32")
-    dense_net().fit(x, x[:, :1], epochs=2, verbose=0, callbacks=[quick.progress("tiny net")])
-    assert said == before
-    assert capsys.readouterr().out == ""
-
-
-def test_a_loop_of_trainings_has_one_bar_and_one_line(monkeypatch, said, capsys):
-    monkeypatch.setattr(notebook_module, "get_ipython", lambda: True)
-    assert list(notebook_module.progress_bar("abc", "letters", unit="letter")) == ["a", "b", "c"]
-    assert said[-1].startswith("Done *letters*: 3 letters in 00:0")
-    before = list(said)
-    monkeypatch.setattr(notebook_module, "get_ipython", lambda: None)
-    assert list(notebook_module.progress_bar([1], "numbers")) == [1]
-    assert said == before
-    assert capsys.readouterr().out == ""
-
-
-def test_a_loop_that_is_left_early_closes_its_bar(monkeypatch, said):
-    monkeypatch.setattr(notebook_module, "get_ipython", lambda: True)
-    for element in notebook_module.progress_bar(range(3), "numbers"):
-        if element == 1:
-            break
-    assert not any(text.startswith("Done") for text in said)  # it was not
-
-
-class _Cycle:
-    """Refers to itself, as a tf.data pipeline does: only a collection frees it."""
-
-    def __init__(self):
-        self.me = self
-
-
-@pytest.fixture
-def no_collection():
-    gc.disable()  # what is freed now was freed on purpose
-    yield
-    gc.enable()
-
-
-def test_a_training_begins_by_freeing_what_the_last_ones_left(no_collection, quick):
-    left = weakref.ref(_Cycle())
-    assert left() is not None
-    quick.progress("tiny net")
-    assert left() is None
-
-
-@pytest.mark.parametrize(("seconds", "freed"), [(1, False), (3, True)])
-def test_a_loop_frees_after_long_trainings_and_does_not_dwell_on_short_ones(
-    monkeypatch, no_collection, said, seconds, freed
-):
-    clock = itertools.count(0, seconds)
-    monkeypatch.setattr(notebook_module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    left = []
-    for _ in notebook_module.progress_bar(range(2), "numbers"):
-        left.append(weakref.ref(_Cycle()))
-    assert (left[0]() is None) == freed
-
-
-@pytest.mark.parametrize(("settings", "same"), [(FAST_CONV, True), (FAST, False)])
-def test_steps_per_execution_changes_no_bit(settings, same):
-    # As in full mode, with 70 steps: one group of fifty and a rest. XLA may reorder sums, so there only
-    # closeness is promised.
-    settings = {**settings, "steps_per_execution": 50}
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(70 * 8, 4)).astype("float32"), rng.normal(size=(70 * 8, 1)).astype("float32")
-    weights = []
-    for setting in ({"jit_compile": False}, settings):
-        net = dense_net(**setting)
-        net.fit(x, y, batch_size=8, epochs=2, verbose=0)
-        weights.append(net.get_weights())
-    for one, other in zip(*weights, strict=True):
-        if same:
-            np.testing.assert_array_equal(one, other)
-        np.testing.assert_allclose(one, other, atol=1e-4)
-
-
 def test_importing_a_lesson_keeps_tensorflow_quiet():
     # The first XLA compilation would announce itself as well.
     code = """
 import numpy
-from course_utils.lesson import FAST, Lesson, keras
+from course_utils.lesson import Lesson, keras
 from course_utils.training import shuffled
-Lesson("05_weight_normalization")
+lesson = Lesson("05_weight_normalization")
 net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-net.compile("adam", "mse", **FAST)
+net.compile("adam", "mse", **lesson.fast)
 x = numpy.ones((4, 1))
 net.fit(shuffled(x, x, 2), verbose=0)
-print(FAST["steps_per_execution"])
 """
-    for mode, steps in (("full", "50"), ("quick", "1")):
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env={**os.environ, "COURSE_MODE": mode},
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stderr == ""
-        assert done.stdout.split()[-1] == steps
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "COURSE_MODE": "full"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_native_code_said_is_shown_when_the_import_fails(capfd):
@@ -286,20 +251,3 @@ def test_what_native_code_said_is_shown_when_the_import_fails(capfd):
     with notebook_module.native_stderr_kept_back():
         os.write(2, b"chatter\n")
     assert capfd.readouterr().err == ""
-
-
-def test_tensorboard_opens_where_it_can_and_else_says_how(monkeypatch, said, capsys):
-    monkeypatch.setattr(notebook_module, "get_ipython", lambda: None)
-    notebook_module.tensorboard("my runs")
-    assert "tensorboard --logdir 'my runs'" in capsys.readouterr().out
-
-    magics = []
-    shell = SimpleNamespace(run_line_magic=lambda *arguments: magics.append(arguments))
-    monkeypatch.setattr(notebook_module, "get_ipython", lambda: shell)
-    notebook_module.tensorboard("my runs")
-    assert magics == [("load_ext", "tensorboard"), ("tensorboard", "--logdir 'my runs'")]
-
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    notebook_module.tensorboard("my runs")
-    assert len(magics) == 2
-    assert "TensorBoard is not installed here" in said[-1]

@@ -1,11 +1,13 @@
 """The repository as a whole: notebooks against lessons, badges, links, versions, docstrings."""
 
+import ast
 import doctest
 import importlib
 import pkgutil
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -13,10 +15,11 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+import build_tools
 import course_utils
 from build_tools import evidence, load_claims
-from build_tools.results import read_repeats, read_results
 from build_tools import notebooks as building
+from build_tools.results import read_repeats, read_results
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -201,7 +204,10 @@ def test_every_requirement_outside_the_stacks_is_a_lower_bound():
             assert operators == {">="}, f"{text} could force Colab to change a package"
 
 
-MODULES = [m.name for m in pkgutil.walk_packages(course_utils.__path__, "course_utils.")]
+PACKAGES = (course_utils, build_tools)
+MODULES = [
+    m.name for package in PACKAGES for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+]
 OTHER_STACK = {
     "course_utils.addons._tfa": "keras3",
     "course_utils.addons._tfa_conditional_gradient": "keras3",
@@ -223,9 +229,76 @@ def test_examples_in_docstrings_run(module, monkeypatch, tmp_path):
     assert outcome.failed == 0
 
 
+def imported(path):
+    """The names of the course's modules that a source imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.split(".")[0] in ("course_utils", "build_tools")}
+
+
+@pytest.mark.parametrize("folder", ["lessons", "course_utils"])
+def test_what_a_lesson_imports_does_not_import_what_makes_the_course(folder):
+    sources = sorted((ROOT / folder).rglob("*.py"))
+    assert sources
+    for source in sources:
+        assert not any(name.startswith("build_tools") for name in imported(source)), source
+
+
+def test_the_addons_need_nothing_of_the_course_but_its_leaves():
+    leaves = (
+        "course_utils.addons",
+        "course_utils.arguments",
+        "course_utils.keras_private",
+        "course_utils.stack",
+    )
+    for source in (ROOT / "course_utils" / "addons").glob("*.py"):
+        assert all(
+            name == "course_utils" or name.startswith(leaves) for name in imported(source) - OWN_NAMES
+        ), source
+
+
+# `from course_utils import arguments` names a leaf too.
+OWN_NAMES = {"course_utils.arguments", "course_utils.keras_private", "course_utils.stack"}
+
+
+def test_the_wheel_holds_the_package_and_nothing_else_and_every_module_of_it_imports(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    alone = tmp_path / "alone"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(alone)
+    held = {path.relative_to(alone).as_posix() for path in alone.rglob("*") if path.is_file()}
+    ours = {name for name in held if ".dist-info/" not in name}
+    tracked = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "course_utils").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert ours == tracked
+    assert not any(name.endswith("entry_points.txt") for name in held)
+    other = {name for name, stack in OTHER_STACK.items() if stack == STACK}
+    modules = [name for name in MODULES if name.startswith("course_utils.") and name not in other]
+    code = (
+        f"import importlib, sys; sys.path.insert(0, {str(alone)!r})\n"
+        f"found = [importlib.import_module(name).__file__ for name in {modules}]\n"
+        f"assert all(file.startswith({str(alone)!r}) for file in found), found\n"
+        "assert 'build_tools' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_package_loads_no_tensorflow_by_itself():
     code = (
-        "import sys, course_utils, course_utils.data, course_utils.ledger\n"
+        "import sys, course_utils.data, course_utils.plotting, course_utils.stack, course_utils.files\n"
         "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
