@@ -18,7 +18,7 @@ for name in [
     del os.environ[name]
 os.environ["COURSE_MODE"] = "quick"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# One thread a process: the tests run a process on each core, and the last bits depend on the number of threads.
+# One thread a process: the tests run a process on each core, and the last bits depend on the threads.
 os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 # A shell's background job ignores Ctrl-C, and so do its children; some tests press it.
@@ -33,7 +33,7 @@ RECORDS = Path(__file__).parent / "build" / "records" / STACK
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """Have the notebook that measures a lesson leave its record: ``repeat --quick`` compares a second run to it."""
+    """Keep what a notebook measures: ``repeat --quick`` compares a second run to it."""
     measures = item.path.suffix == ".ipynb" and "lesson.record(" in item.path.read_text(encoding="utf-8")
     os.environ["COURSE_RECORD"] = str(RECORDS) if measures else ""
 

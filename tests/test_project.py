@@ -20,6 +20,7 @@ import course_utils
 from build_tools import evidence, load_claims
 from build_tools import notebooks as building
 from build_tools.results import read_repeats, read_results
+from course_utils.stack import STACK
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -220,8 +221,7 @@ OTHER_STACK = {
 
 @pytest.mark.parametrize("module", MODULES)
 def test_examples_in_docstrings_run(module, monkeypatch, tmp_path):
-    stack = "addons" if sys.version_info < (3, 12) else "keras3"
-    if OTHER_STACK.get(module) == stack:
+    if OTHER_STACK.get(module) == STACK:
         pytest.skip(f"{module} is of the other stack")
     monkeypatch.chdir(tmp_path)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -249,20 +249,9 @@ def test_what_a_lesson_imports_does_not_import_what_makes_the_course(folder):
 
 
 def test_the_addons_need_nothing_of_the_course_but_its_leaves():
-    leaves = (
-        "course_utils.addons",
-        "course_utils.arguments",
-        "course_utils.keras_private",
-        "course_utils.stack",
-    )
+    leaves = tuple(f"course_utils.{name}" for name in ("addons", "arguments", "keras_private", "stack"))
     for source in (ROOT / "course_utils" / "addons").glob("*.py"):
-        assert all(
-            name == "course_utils" or name.startswith(leaves) for name in imported(source) - OWN_NAMES
-        ), source
-
-
-# `from course_utils import arguments` names a leaf too.
-OWN_NAMES = {"course_utils.arguments", "course_utils.keras_private", "course_utils.stack"}
+        assert all(name.startswith(leaves) for name in imported(source)), source
 
 
 def test_the_wheel_holds_the_package_and_nothing_else_and_every_module_of_it_imports(tmp_path):
