@@ -17,8 +17,9 @@ from packaging.version import Version
 
 import build_tools
 import course_utils
-from build_tools import evidence, load_claims
+from build_tools import evidence
 from build_tools import notebooks as building
+from build_tools.claims import load_claims
 from build_tools.results import read_repeats, read_results
 from course_utils.stack import STACK
 
