@@ -17,15 +17,15 @@ from course_utils.arguments import flag, refuse, whole_number
 _PALETTE = {
     "#009E73": "D",
     "#D41FD4": "v",
-    "#6B4C00": "P",
-    "#1F3A6B": "X",
-    "#000000": "*",
-    "#0072B2": "s",
     "#D55E00": "^",
+    "#0072B2": "s",
+    "#7A5200": "P",
+    "#1F3A6B": "X",
     "#595959": "o",
+    "#000000": "*",
 }
 OTHERS = tuple(_PALETTE)  # the colours in the order in which names get them that have none of their own
-_GREEN, _MAGENTA, _BROWN, _NAVY, _, _BLUE, _VERMILLION, _GREY = OTHERS
+_GREEN, _MAGENTA, _VERMILLION, _BLUE, _BROWN, _NAVY, _GREY, _ = OTHERS
 
 #: One identity each, so a method looks the same in every lesson. Normalizations and optimizers, which are not
 #: compared with one another, may share a colour.
@@ -303,7 +303,7 @@ def shared_means(shape, axes, groups=None):
            [1, 1, 1]])
     """
     rank = len(shape)
-    named = [whole_number("axes", axis) for axis in np.atleast_1d(axes)]
+    named = [whole_number("axes", axis) for axis in (axes if np.ndim(axes) else (axes,))]
     for axis in named:
         if not -rank <= axis < rank:
             refuse("axes", f"between {-rank} and {rank - 1} for shape {shape}", axes)
