@@ -4,7 +4,6 @@ On the addons stack this shows that the record is still what Addons gives; on ke
 same.
 """
 
-import doctest
 import functools
 import importlib.util
 import json
@@ -15,7 +14,6 @@ import sys
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import course_utils.addons
 from course_utils.stack import STACK
@@ -176,13 +174,3 @@ def test_another_backend_is_refused(monkeypatch):
         ImportError, match=r"its backend is 'jax'\. Set the environment variable KERAS_BACKEND="
     ):
         require()
-
-
-def test_the_examples_in_docstrings_run():
-    for name in ("conditional_gradient", "group_normalization", "weight_normalization", "_top_singular"):
-        if STACK == "addons" and name == "weight_normalization":
-            name = "_weight_normalization_addons"
-        module = importlib.import_module(f"course_utils.addons.{name}")
-        result = doctest.testmod(module, extraglobs={"np": np, "keras": keras, "tf": tf})
-        assert result.attempted, name
-        assert not result.failed, name

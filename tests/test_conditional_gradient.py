@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_utils.addons import ConditionalGradient
-from course_utils.stack import STACK
 from course_utils.addons._top_singular import top_singular_product
+from course_utils.stack import STACK
 
 schedules = keras.optimizers.schedules
 keras3 = pytest.mark.skipif(

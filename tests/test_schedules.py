@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from course_utils.schedules import Exponential, OneCycle, PiecewiseConstant, Power, WarmUp
 
 STEPS = np.arange(60)
+# Where phases and epochs begin and end, and between.
+SOME = np.array([0, 1, 4, 5, 9, 10, 11, 14, 15, 29, 49, 50, 59])
 ALL = [
     Power(0.01, decay_steps=7),
     Power(0.01, decay_steps=2, power=0.5, steps_per_epoch=5),
@@ -282,7 +284,7 @@ def test_warm_up_of_a_warm_up():
 )  # Keras' has its own digits
 def test_graph_and_eager_agree_to_the_last_digit(schedule):
     in_graph = tf.function(schedule)
-    for step in STEPS:
+    for step in SOME:
         assert float(in_graph(tf.constant(step, tf.int64))) == float(schedule(step))
 
 
@@ -294,13 +296,13 @@ def test_xla_gives_the_same_rates(schedule):
 
 @each_schedule
 def test_steps_may_come_as_an_array(schedule):
-    np.testing.assert_allclose(schedule(STEPS).numpy(), rates(schedule), rtol=2e-7)
+    np.testing.assert_allclose(schedule(SOME).numpy(), rates(schedule, SOME), rtol=2e-7)
 
 
 @each_schedule
 def test_nothing_is_kept_between_two_calls(schedule):
-    backwards = rates(schedule, STEPS[::-1])[::-1]
-    np.testing.assert_array_equal(backwards, rates(schedule))
+    backwards = rates(schedule, SOME[::-1])[::-1]
+    np.testing.assert_array_equal(backwards, rates(schedule, SOME))
 
 
 @each_schedule
@@ -318,7 +320,7 @@ def test_config_gives_the_same_schedule(schedule):
     plain = keras.optimizers.schedules.serialize(schedule)
     again = keras.optimizers.schedules.deserialize(plain)
     assert type(again) is type(schedule)
-    np.testing.assert_array_equal(rates(again), rates(schedule))
+    np.testing.assert_array_equal(rates(again, SOME), rates(schedule, SOME))
     assert again.get_config() == schedule.get_config()
 
 
@@ -396,8 +398,8 @@ def test_a_value_that_makes_no_sense_is_refused_by_name(schedule, name, good, va
         (lambda: PiecewiseConstant([5], 0.1), "`values` should be a list of 2 rates"),
         (lambda: PiecewiseConstant(np.array(5), [1.0, 0.1]), "`boundaries` should be a list"),
         (lambda: PiecewiseConstant("5", [1.0, 0.1]), "`boundaries` should be a list"),
-        (lambda: PiecewiseConstant([5, 5], [1.0, 0.1, 0.1]), r"`boundaries` should rise.*\[5, 5\]"),
-        (lambda: PiecewiseConstant([5, 3], [1.0, 0.1, 0.1]), r"`boundaries` should rise.*\[5, 3\]"),
+        (lambda: PiecewiseConstant([5, 5], [1.0, 0.1, 0.1]), r"`boundaries` should be rising.*\[5, 5\]"),
+        (lambda: PiecewiseConstant([5, 3], [1.0, 0.1, 0.1]), r"`boundaries` should be rising.*\[5, 3\]"),
         (lambda: PiecewiseConstant([0], [1.0, 0.1]), r"`boundaries\[0\]` should be .*0"),
         (lambda: PiecewiseConstant([2.5], [1.0, 0.1]), r"`boundaries\[0\]` should be .*2\.5"),
         (lambda: PiecewiseConstant([5], [1.0, -0.1]), r"`values\[1\]` should be .*-0\.1"),
@@ -428,10 +430,8 @@ def test_settings_that_contradict_each_other_are_refused(make, message):
 
 def test_numbers_of_every_library_are_taken():
     for half in (np.float32(0.5), np.array(0.5), tf.constant(0.5)):
-        assert (
-            rates(OneCycle(half, total_steps=np.int64(10), pct_start=half)).tolist()
-            == rates(OneCycle(0.5, 10, 0.5)).tolist()
-        )
+        given = OneCycle(half, total_steps=np.int64(10), pct_start=half)
+        assert given.get_config() == OneCycle(0.5, 10, 0.5).get_config()
         assert WarmUp(half, tf.constant(3)).get_config() == WarmUp(0.5, 3).get_config()
     for boundaries, values in [
         (np.array([2, 4]), np.array([3.0, 2, 1])),
