@@ -504,8 +504,9 @@ def test_recurrent_layers_have_their_recurrent_kernel_normalised():
 @keras3
 @pytest.mark.filterwarnings("error:Layer .* was passed an input with a mask")
 def test_recurrent_layers_pass_states_and_masks():
-    with pytest.warns(UserWarning, match="the paper advises against it"):
+    with pytest.warns(UserWarning, match="the paper advises against it") as warned:
         wrapper = WeightNormalization(layers.GRU(3, return_state=True, return_sequences=True))
+    assert warned[0].filename == __file__, "the warning should point at the caller's line"
     x = data(4, 6, 2)
     outputs, state = wrapper(x, initial_state=tf.ones((4, 3)))
     assert outputs.shape == (4, 6, 3)
