@@ -2,7 +2,7 @@
 
 Each returns the value as a plain Python object, or raises a ``ValueError`` that names the argument, says what
 it should be, and gives the value received. NumPy's numbers count as numbers, and so do arrays and tensors of
-shape (); ``True`` and ``False`` do not.
+shape (). ``True`` and ``False`` do not, nor do variables, which can change after the check.
 """
 
 import math
@@ -14,25 +14,32 @@ import numpy as np
 
 def refuse(name, should_be, value, remedy=""):
     """Raise the ``ValueError`` that every check ends with."""
-    raise ValueError(f"`{name}` should be {should_be}; received {value!r}." + f" {remedy}" * bool(remedy))
+    received = repr(value)
+    if len(received) > 300:
+        received = received[:297] + "..."
+    raise ValueError(f"`{name}` should be {should_be}; received {received}." + f" {remedy}" * bool(remedy))
 
 
-def whole_number(name, value, at_least=None, at_most=None):
+def whole_number(name, value, at_least=None, at_most=None, also=""):
     """Return a whole number between two bounds, both included, as an int.
+
+    `also` goes into the message: what else the caller takes.
 
     >>> whole_number("epochs", 0, at_least=1)
     Traceback (most recent call last):
     ValueError: `epochs` should be a whole number ≥ 1; received 0.
     """
     plain = _plain(value)
-    ok = isinstance(plain, numbers.Integral) and _within(plain, at_least=at_least, at_most=at_most)
-    if not ok:
-        refuse(name, "a whole number" + _bounds(at_least=at_least, at_most=at_most), value)
+    if not (isinstance(plain, numbers.Integral) and _within(plain, at_least=at_least, at_most=at_most)):
+        should_be = "a whole number" + _bounds(at_least=at_least, at_most=at_most) + also
+        refuse(name, should_be, value, _remedy(value))
     return int(plain)
 
 
-def number(name, value, above=None, at_least=None, below=None, at_most=None):
+def number(name, value, above=None, at_least=None, below=None, at_most=None, also=""):
     """Return a finite number between two bounds as a float.
+
+    `also` goes into the message: what else the caller takes.
 
     >>> number("decay_rate", "fast", above=0)
     Traceback (most recent call last):
@@ -40,8 +47,8 @@ def number(name, value, above=None, at_least=None, below=None, at_most=None):
     """
     plain = _plain(value)
     bounds = {"above": above, "at_least": at_least, "below": below, "at_most": at_most}
-    if not (isinstance(plain, numbers.Real) and math.isfinite(plain) and _within(plain, **bounds)):
-        refuse(name, "a finite number" + _bounds(**bounds), value)
+    if not (isinstance(plain, numbers.Real) and _is_finite(plain) and _within(float(plain), **bounds)):
+        refuse(name, "a finite number" + _bounds(**bounds) + also, value, _remedy(value))
     return float(plain)
 
 
@@ -57,10 +64,10 @@ def one_of(name, value, choices):
     Traceback (most recent call last):
     ValueError: `ord` should be 'fro' or 'nuclear'; received 'max'.
     """
-    if not (isinstance(value, str) and value in choices):
+    if not (isinstance(value, str) and value in tuple(choices)):
         *others, last = map(repr, choices)
         refuse(name, f"{', '.join(others)} or {last}" if others else last, value)
-    return value
+    return str(value)
 
 
 def flag(name, value):
@@ -72,23 +79,40 @@ def flag(name, value):
 
 def path(name, value):
     """Return a path, with ``~`` spelled out."""
-    if not isinstance(value, str | Path) or not str(value):
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         refuse(name, "a path", value)
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # no such user, or no HOME
+        refuse(name, "a path without ~, because there is no such home folder here", value)
 
 
 def _plain(value):
     """The number in an array or tensor of shape (); None for what is no number."""
-    if isinstance(value, bool | np.bool_):
+    if isinstance(value, bool | np.bool_ | np.timedelta64) or hasattr(value, "assign"):
         return None
     if isinstance(value, numbers.Real):
         return value
-    if getattr(value, "shape", None) == () and not isinstance(value, np.generic):
+    if getattr(value, "shape", None) == ():
         try:
-            return _plain(np.asarray(value).item())
+            plain = value.numpy() if hasattr(value, "numpy") else np.asarray(value)
+            kind = plain.dtype.kind  # V is that of bfloat16, which NumPy does not know
+            return int(plain) if kind in "iu" else float(plain) if kind in "fV" else None
         except Exception:  # a symbolic tensor has no value yet; each library says so in its own way
             return None
     return None
+
+
+def _remedy(value):
+    """What to do about a variable, which no message about a number would explain."""
+    return "A variable can change later; give its value: float(variable)." * hasattr(value, "assign")
+
+
+def _is_finite(value):
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 def _within(value, above=None, at_least=None, below=None, at_most=None):

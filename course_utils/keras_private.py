@@ -3,3 +3,67 @@
 Private names may change with any release. So they stand here and nowhere else, and
 ``tests/test_keras_private.py`` says what broke. A scheduled job of CI tries the newest releases.
 """
+
+import contextlib
+import inspect
+
+import keras
+
+# -- stateless scopes of Keras 3 -----------------------------------------------------------------------------
+# keras.StatelessScope is public; that a scope remembers the one around it is not.
+
+
+def in_stateless_scope():
+    """Whether the values of variables are those of a stateless scope, as when Keras infers shapes."""
+    with keras.StatelessScope() as probe:
+        return probe.original_scope is not None
+
+
+@contextlib.contextmanager
+def values_replaced(values):
+    """Give Keras 3 variables other values for a while; what is assigned to others is kept back.
+
+    `values` are pairs of a variable and its value. The context is a function without arguments, to be called
+    after the block: it returns the assignments that were kept back, as such pairs, and the losses that layers
+    added, which are for the caller to add.
+    """
+    with keras.StatelessScope(collect_losses=True) as scope:
+        # A scope of somebody else's around this one: its values stay in force.
+        outer = {} if scope.original_scope is None else dict(scope.original_scope.state_mapping)
+        scope.state_mapping.update(outer)
+        for variable, value in values:
+            scope.add_update((variable, value))
+        replaced = {id(variable) for variable, _ in values}
+
+        def kept_back(variables):
+            new = [(variable, scope.get_current_value(variable)) for variable in variables]
+            return [
+                (variable, value)
+                for variable, value in new
+                if value is not None and value is not outer.get(id(variable)) and id(variable) not in replaced
+            ], scope.losses
+
+        yield kept_back
+
+
+# -- the step functions of a Keras 3 model -------------------------------------------------------------------
+
+
+def renew_functions_being_traced():
+    """Have every model whose step is being traced make its functions afresh.
+
+    ``fit``, ``evaluate`` and ``predict`` look their function up before each step, so the next step is traced
+    anew. A layer does not know the models it is part of, and in a custom ``train_step`` the outermost *layer*
+    called may be a part of the model that trains. But the methods of all of them are on the Python stack
+    while a step is traced. Where none is found, nothing happens: the function traced now stays in use.
+    """
+    models, frame = {}, inspect.currentframe()
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, keras.Model):
+            models[id(caller)] = caller
+        frame = frame.f_back
+    for model in models.values():
+        for kind in ("train", "test", "predict"):
+            if getattr(model, f"{kind}_function", None) is not None:
+                getattr(model, f"make_{kind}_function")(force=True)

@@ -1,61 +1,107 @@
 """The course's figures: one colour per method through all lessons, training dashed apart from validation.
 
 Every function draws on the axes it is given (or on new ones), returns them, and leaves Matplotlib's global
-style alone. Nothing here trains or measures.
+style alone. Nothing here trains or measures, or needs TensorFlow.
 """
 
-from __future__ import annotations
+import weakref
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-# Okabe and Ito's palette: told apart by colour-blind readers too, and in grey by the markers below.
-# One identity each, so a method looks the same in every lesson. Normalizations and optimizers, which are not
-# compared with one another, may share a colour.
-_NORMALIZATIONS = {
-    "plain": ("#595959", "o"),
-    "weight normalization": ("#0072B2", "s"),
-    "weight normalization, paper's initialisation": ("#D55E00", "^"),
-    "batch normalization": ("#009E73", "D"),
-    "layer normalization": ("#CC79A7", "v"),
-    "group normalization": ("#E69F00", "P"),
-    "instance normalization": ("#56B4E9", "X"),
+from course_utils.arguments import flag, refuse, whole_number
+
+# Okabe and Ito's palette, its pale colours replaced: each has a contrast of 3 to white at least, and readers
+# with either common colour blindness tell every two apart (tests/test_plotting.py). Markers are a second cue.
+_PALETTE = {
+    "#009E73": "D",
+    "#D41FD4": "v",
+    "#D55E00": "^",
+    "#0072B2": "s",
+    "#7A5200": "P",
+    "#1F3A6B": "X",
+    "#595959": "o",
+    "#000000": "*",
 }
-_OPTIMIZERS = {
-    "SGD": ("#595959", "o"),
-    "SGD, rate found": ("#0072B2", "s"),
-    "SGD, rate found, weight decay": ("#56B4E9", "D"),
-    "conditional gradient": ("#D55E00", "^"),
-    "conditional gradient, shrinking steps": ("#E69F00", "v"),
-    "conditional gradient, nuclear norm": ("#009E73", "P"),
+OTHERS = tuple(_PALETTE)  # the colours in the order in which names get them that have none of their own
+_GREEN, _MAGENTA, _VERMILLION, _BLUE, _BROWN, _NAVY, _GREY, _ = OTHERS
+
+#: One identity each, so a method looks the same in every lesson. Normalizations and optimizers, which are not
+#: compared with one another, may share a colour.
+COLOURS = {
+    "plain": _GREY,
+    "weight normalization": _BLUE,
+    "weight normalization, paper's initialisation": _VERMILLION,
+    "batch normalization": _GREEN,
+    "layer normalization": _MAGENTA,
+    "group normalization": _BROWN,
+    "instance normalization": _NAVY,
+    "SGD": _GREY,
+    "SGD, rate found": _BLUE,
+    "SGD, rate found, weight decay": _NAVY,
+    "conditional gradient": _VERMILLION,
+    "conditional gradient, shrinking steps": _BROWN,
+    "conditional gradient, nuclear norm": _GREEN,
 }
-_METHODS = _NORMALIZATIONS | _OPTIMIZERS
-COLOURS = {method: colour for method, (colour, _) in _METHODS.items()}
-MARKERS = {method: marker for method, (_, marker) in _METHODS.items()}
-# For other names: the palette again, for in one figure the colours of the methods above rarely all occur.
-OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = {method: _PALETTE[colour] for method, colour in COLOURS.items()}
+
+_given = weakref.WeakKeyDictionary()  # for each figure, the names it has and their colours
+_without_figure = {}
 
 
-def colour(method: str) -> str:
-    """Return the method's colour: fixed for the methods the course compares, stable for any other name.
+def colour(method, ax=None):
+    """Return the colour of a name: one colour in a figure is never that of two names.
+
+    The methods that the course compares have fixed colours (`COLOURS`), unless the figure has given one of
+    them to another name before. Other names take those that the figure has not used yet, in the order in
+    which they come, and keep them in this figure.
 
     Parameters
     ----------
     method : str
         A method's name as it stands in legends, for example ``"weight normalization"``.
+    ax : matplotlib.axes.Axes, optional
+        Of the figure; Matplotlib's current figure by default.
 
     Returns
     -------
     str
         A hexadecimal colour.
 
+    Raises
+    ------
+    ValueError
+        If it is the ninth name of a figure: no more colours can be told apart.
+
     Examples
     --------
     >>> colour("plain")
     '#595959'
     """
-    return COLOURS.get(method) or OTHERS[sum(map(ord, method)) % len(OTHERS)]
+    figure = ax.figure if ax is not None else plt.gcf() if plt.get_fignums() else None
+    if figure is None and method in COLOURS:
+        return COLOURS[method]
+    given = _without_figure if figure is None else _given.setdefault(figure, {})
+    if method not in given:
+        if figure is None and len(given) == len(OTHERS):
+            given.clear()  # names that are in no figure may share a colour
+        wanted = [COLOURS[method]] if method in COLOURS else []
+        free = [one for one in (*wanted, *OTHERS) if one not in given.values()]
+        if not free:
+            should_be = f"one of the {len(given)} names that this figure has colours for: {sorted(given)}"
+            refuse("method", should_be, method, "Draw it in another figure.")
+        given[method] = free[0]
+    return given[method]
+
+
+def marker(method, ax=None):
+    """Return the marker that goes with the colour of a name.
+
+    >>> marker("plain")
+    'o'
+    """
+    return _PALETTE[colour(method, ax)]
 
 
 def learning_curves(histories, metric="accuracy", *, validation=True, training=True, ax=None):
@@ -78,28 +124,35 @@ def learning_curves(histories, metric="accuracy", *, validation=True, training=T
 
     Raises
     ------
-    KeyError
-        If a history does not hold the metric; the message lists what it holds.
+    ValueError
+        If a history does not hold the metric, or there are more names than colours.
 
     Examples
     --------
     >>> ax = learning_curves({"plain": {"loss": [2.0, 1.5], "val_loss": [2.1, 1.7]}}, "loss")
     """
-    ax = ax if ax is not None else plt.subplots()[1]
+    training, validation = flag("training", training), flag("validation", validation)
     kinds = [("", "-", "training")] * training + [("val_", "--", "validation")] * validation
+    if not kinds:
+        refuse("validation", "True where `training` is False", validation)
+    histories = {method: getattr(history, "history", history) for method, history in histories.items()}
     for method, history in histories.items():
-        history = getattr(history, "history", history)
-        for prefix, dash, kind in kinds:
+        for prefix, _, _ in kinds:
             if prefix + metric not in history:
-                raise KeyError(f"{method!r} has no {prefix + metric!r}; it has {sorted(history)}")
+                refuse("metric", f"one that {method!r} has, of {sorted(history)}", prefix + metric)
+    ax = ax if ax is not None else plt.subplots()[1]
+    for method in sorted(histories, key=lambda method: method not in COLOURS):
+        colour(method, ax)  # the fixed colours first, so that no other name takes one
+    for method, history in histories.items():
+        for prefix, dash, kind in kinds:
             values = history[prefix + metric]
             ax.plot(
                 range(1, len(values) + 1),
                 values,
                 dash,
-                color=colour(method),
-                marker=MARKERS.get(method, "D"),
-                markerfacecolor=colour(method) if kind == "training" else "white",
+                color=colour(method, ax),
+                marker=marker(method, ax),
+                markerfacecolor=colour(method, ax) if kind == "training" else "white",
                 label=method if len(kinds) == 1 else f"{method}, {kind}",
             )
     ax.set_xlabel("epoch")
@@ -141,8 +194,9 @@ def image_grid(images, labels, class_names, *, per_class=8, ax=None):
     >>> ax = image_grid(np.zeros((2, 28, 28)), [0, 1], ("zero", "one"))
     """
     images, labels = np.asarray(images), np.asarray(labels)
+    per_class = whole_number("per_class", per_class, at_least=1)
     if len(images) != len(labels):
-        raise ValueError(f"{len(images)} images, but {len(labels)} labels: there must be one for each.")
+        refuse("labels", f"as many as the {len(images)} images", len(labels))
     gap = 3
     height, width = (side + gap for side in images.shape[1:3])
     rows = len(class_names)
@@ -189,10 +243,8 @@ def schedule(learning_rate, steps, *, steps_per_epoch=None, label=None, ax=None)
 
     Raises
     ------
-    TypeError
-        If `learning_rate` cannot be called.
     ValueError
-        If `steps` or `steps_per_epoch` is below 1.
+        If `learning_rate` cannot be called, or `steps` or `steps_per_epoch` is not a whole number ≥ 1.
 
     Examples
     --------
@@ -201,12 +253,10 @@ def schedule(learning_rate, steps, *, steps_per_epoch=None, label=None, ax=None)
     ('step', 'learning rate')
     """
     if not callable(learning_rate):
-        raise TypeError(
-            f"learning_rate should be a schedule or a function of the step; got {learning_rate!r}."
-        )
-    for name, value in [("steps", steps), ("steps_per_epoch", steps_per_epoch)]:
-        if value is not None and value < 1:
-            raise ValueError(f"{name} should be at least 1; got {value}.")
+        refuse("learning_rate", "a schedule or a function of the step", learning_rate)
+    steps = whole_number("steps", steps, at_least=1)
+    if steps_per_epoch is not None:
+        steps_per_epoch = whole_number("steps_per_epoch", steps_per_epoch, at_least=1)
     asked = np.unique(np.linspace(0, steps - 1, min(steps, 1000)).round().astype(int))
     rates = [float(learning_rate(int(step))) for step in asked]
     ax = ax if ax is not None else plt.subplots()[1]
@@ -253,18 +303,19 @@ def shared_means(shape, axes, groups=None):
            [1, 1, 1]])
     """
     rank = len(shape)
-    axes = (axes,) if isinstance(axes, int) else tuple(axes)
-    for axis in axes:
+    named = [whole_number("axes", axis) for axis in (axes if np.ndim(axes) else (axes,))]
+    for axis in named:
         if not -rank <= axis < rank:
-            raise ValueError(f"axes should lie between {-rank} and {rank - 1} for shape {shape}; got {axes}.")
-    reduced = {axis % rank for axis in axes}
-    if len(reduced) < len(axes):
-        raise ValueError(f"axes should name each axis once; got {axes} for shape {shape}.")
+            refuse("axes", f"between {-rank} and {rank - 1} for shape {shape}", axes)
+    reduced = {axis % rank for axis in named}
+    if len(reduced) < len(named):
+        refuse("axes", f"each axis of shape {shape} once", axes)
     sizes = [1 if axis in reduced else size for axis, size in enumerate(shape)]
     index = [np.minimum(where, size - 1) for where, size in zip(np.indices(shape), sizes, strict=True)]
     if groups is not None:
-        if groups < 1 or shape[-1] % groups:
-            raise ValueError(f"groups should divide the last axis, of size {shape[-1]}; got {groups}.")
+        groups = whole_number("groups", groups, at_least=1)
+        if shape[-1] % groups:
+            refuse("groups", f"a divisor of the last axis, of size {shape[-1]}", groups)
         sizes[-1] = groups
         index[-1] = np.indices(shape)[-1] // (shape[-1] // groups)
     return np.ravel_multi_index(index, sizes)
@@ -307,7 +358,7 @@ def normalization_axes(shape, axes, *, groups=None, names=("N", "H×W", "C"), ax
     '6 means of 20 cells each'
     """
     if len(shape) != 3:
-        raise ValueError(f"shape should have three axes, to be drawn as a block; got {shape}.")
+        refuse("shape", "three axes, to be drawn as a block", shape)
     ids = shared_means(shape, axes, groups)
     # Greys change like the fields of a chess board, one step each time another mean begins.
     parity = sum(

@@ -14,25 +14,21 @@ used, and given to two optimizers.
 
 All schedules take a step or an array of steps; a step below 0 counts as 0. They compute in double
 precision, so the rate is that of the formula to the last digit of a 32-bit float, in graphs and outside.
-Keras has schedules of its own, and those named here are not meant to replace them: ``ExponentialDecay`` is
-`Exponential` in steps, ``InverseTimeDecay`` is `Power` with ``power=1``, ``PiecewiseConstantDecay`` is
-`PiecewiseConstant` with every boundary one step later, and ``CosineDecay`` is what to take for a
-cosine after a warm-up. Those here also count in epochs, as the callback ``LearningRateScheduler`` does, and
-refuse settings that make no sense.
+Keras' own schedules stay useful: ``ExponentialDecay`` is `Exponential` in steps, ``InverseTimeDecay`` is
+`Power` with ``power=1``, ``PiecewiseConstantDecay`` is `PiecewiseConstant` with every boundary one step
+later, and ``CosineDecay`` has a warm-up and a cosine. Those here also count in epochs, as the callback
+``LearningRateScheduler`` does, and refuse settings that make no sense: every argument that is not as its
+description says raises a ``ValueError`` that names it and gives its value.
 """
-
-from __future__ import annotations
 
 import inspect
 import math
-import numbers
 from itertools import pairwise
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from course_utils.addons._checks import checked_number
+from course_utils.arguments import flag, number, one_of, refuse, whole_number
 
 
 class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -57,22 +53,14 @@ class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return f"{type(self).__name__}({settings})"
 
 
-def _positive(name, value):
-    return checked_number(name, value, "a finite number > 0", lambda number: 0 < number < math.inf)
-
-
-def _not_negative(name, value):
-    return checked_number(name, value, "a finite number ≥ 0", lambda number: 0 <= number < math.inf)
-
-
-def _whole(name, value, least):
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise ValueError(f"`{name}` should be a whole number ≥ {least}, received: {value!r}")
-    return int(value)
-
-
 def _epoch_length(value):
-    return None if value is None else _whole("steps_per_epoch", value, least=1)
+    return None if value is None else whole_number("steps_per_epoch", value, at_least=1)
+
+
+def _listed(name, value, should_be):
+    if not isinstance(value, list | tuple) and getattr(value, "ndim", None) != 1:
+        refuse(name, should_be, value)
+    return list(value)
 
 
 @keras.saving.register_keras_serializable(package="course_utils")
@@ -94,11 +82,6 @@ class Power(_Schedule):
         Count the time t in whole epochs of so many steps: the rate then changes only between epochs.
         By default it is counted in steps.
 
-    Raises
-    ------
-    ValueError
-        If an argument is not such a number; the message names it and gives its value.
-
     Examples
     --------
     >>> schedule = Power(0.01, decay_steps=10_000)
@@ -108,9 +91,9 @@ class Power(_Schedule):
 
     def __init__(self, initial_learning_rate, decay_steps, power=1.0, steps_per_epoch=None):
         """Check the arguments."""
-        self.initial_learning_rate = _positive("initial_learning_rate", initial_learning_rate)
-        self.decay_steps = _positive("decay_steps", decay_steps)
-        self.power = _not_negative("power", power)
+        self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, above=0)
+        self.decay_steps = number("decay_steps", decay_steps, above=0)
+        self.power = number("power", power, at_least=0)
         self.steps_per_epoch = _epoch_length(steps_per_epoch)
 
     def _rate(self, step):
@@ -133,11 +116,6 @@ class Exponential(_Schedule):
         Count the time t in whole epochs of so many steps: the rate then changes only between epochs.
         By default it is counted in steps.
 
-    Raises
-    ------
-    ValueError
-        If an argument is not such a number; the message names it and gives its value.
-
     Examples
     --------
     A tenth every 20 epochs of 1,719 steps, a little lower after every epoch:
@@ -149,9 +127,9 @@ class Exponential(_Schedule):
 
     def __init__(self, initial_learning_rate, decay_steps, decay_rate=0.1, steps_per_epoch=None):
         """Check the arguments."""
-        self.initial_learning_rate = _positive("initial_learning_rate", initial_learning_rate)
-        self.decay_steps = _positive("decay_steps", decay_steps)
-        self.decay_rate = _positive("decay_rate", decay_rate)
+        self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, above=0)
+        self.decay_steps = number("decay_steps", decay_steps, above=0)
+        self.decay_rate = number("decay_rate", decay_rate, above=0)
         self.steps_per_epoch = _epoch_length(steps_per_epoch)
 
     def _rate(self, step):
@@ -175,12 +153,6 @@ class PiecewiseConstant(_Schedule):
     steps_per_epoch : int, optional
         How many steps an epoch has, if the boundaries are epochs.
 
-    Raises
-    ------
-    ValueError
-        If the boundaries do not rise, the values are not one more, or one of them is not such a number; the
-        message names it and gives its value.
-
     Examples
     --------
     0.01 in the epochs 0 to 4, 0.005 up to 14, then 0.001:
@@ -192,17 +164,16 @@ class PiecewiseConstant(_Schedule):
 
     def __init__(self, boundaries, values, steps_per_epoch=None):
         """Check the arguments."""
-        if not isinstance(boundaries, list | tuple | np.ndarray):
-            raise ValueError(f"`boundaries` should be a list of whole numbers, received: {boundaries!r}")
-        if not isinstance(values, list | tuple | np.ndarray) or len(values) != len(boundaries) + 1:
-            raise ValueError(
-                f"`values` should be a list of {len(boundaries) + 1} rates, one more than the "
-                f"{len(boundaries)} boundaries, received: {values!r}"
-            )
-        self.boundaries = [_whole(f"boundaries[{i}]", one, least=1) for i, one in enumerate(boundaries)]
+        boundaries = _listed("boundaries", boundaries, "a list of whole numbers")
+        rates = f"a list of {len(boundaries) + 1} rates, one more than boundaries"
+        if len(_listed("values", values, rates)) != len(boundaries) + 1:
+            refuse("values", rates, values)
+        self.boundaries = [
+            whole_number(f"boundaries[{i}]", one, at_least=1) for i, one in enumerate(boundaries)
+        ]
         if any(later <= earlier for earlier, later in pairwise(self.boundaries)):
-            raise ValueError(f"`boundaries` should rise, received: {self.boundaries}")
-        self.values = [_positive(f"values[{i}]", one) for i, one in enumerate(values)]
+            refuse("boundaries", "rising", self.boundaries)
+        self.values = [number(f"values[{i}]", one, above=0) for i, one in enumerate(values)]
         self.steps_per_epoch = _epoch_length(steps_per_epoch)
 
     def _rate(self, step):
@@ -225,9 +196,8 @@ class OneCycle(_Schedule):
     the rate then passes the peak without touching it.
 
     Different from PyTorch: after the last step the rate stays as it is (PyTorch fails); a way up of no length
-    starts at ``max_lr`` (PyTorch: a little way down), so a single step is made at ``max_lr``; ``pct_start``
-    above one half is refused for three phases; and the momentum does not take part, because Keras' optimizers
-    take no schedule for it.
+    starts at ``max_lr`` (PyTorch: a little way down); ``pct_start`` above one half is refused for three
+    phases; and the momentum does not take part, because Keras' optimizers take no schedule for it.
 
     Parameters
     ----------
@@ -245,11 +215,6 @@ class OneCycle(_Schedule):
         How many times lower than the *first* rate the last one is. 1 or more. (fastai divides the highest.)
     three_phase : bool, default=False
         Whether to come back to the first rate before the last descent.
-
-    Raises
-    ------
-    ValueError
-        If an argument is not as said; the message names it and gives its value.
 
     Examples
     --------
@@ -276,23 +241,14 @@ class OneCycle(_Schedule):
         three_phase=False,
     ):
         """Check the arguments."""
-        if not isinstance(three_phase, bool | np.bool_):
-            raise ValueError(f"`three_phase` should be True or False, received: {three_phase!r}")
-        if not (isinstance(anneal_strategy, str) and anneal_strategy in ("cos", "linear")):
-            raise ValueError(f"`anneal_strategy` should be 'cos' or 'linear', received: {anneal_strategy!r}")
-        largest = 0.5 if three_phase else 1
-        self.max_lr = _positive("max_lr", max_lr)
-        self.total_steps = _whole("total_steps", total_steps, least=1)
-        self.pct_start = checked_number(
-            "pct_start",
-            pct_start,
-            f"a share from 0 to {largest}" + " for three phases" * bool(three_phase),
-            lambda share: 0 <= share <= largest,
-        )
-        self.anneal_strategy = anneal_strategy
-        self.div_factor = _at_least_1("div_factor", div_factor)
-        self.final_div_factor = _at_least_1("final_div_factor", final_div_factor)
-        self.three_phase = bool(three_phase)
+        self.three_phase = flag("three_phase", three_phase)
+        self.max_lr = number("max_lr", max_lr, above=0)
+        self.total_steps = whole_number("total_steps", total_steps, at_least=1)
+        largest, three = (0.5, " for three phases") if self.three_phase else (1, "")
+        self.pct_start = number("pct_start", pct_start, at_least=0, at_most=largest, also=three)
+        self.anneal_strategy = one_of("anneal_strategy", anneal_strategy, ("cos", "linear"))
+        self.div_factor = number("div_factor", div_factor, at_least=1)
+        self.final_div_factor = number("final_div_factor", final_div_factor, at_least=1)
 
     def _phases(self):
         """For each phase, when it begins and ends, and the rates there."""
@@ -323,10 +279,6 @@ class OneCycle(_Schedule):
         return start + (stop - start) * way
 
 
-def _at_least_1(name, value):
-    return checked_number(name, value, "a finite number ≥ 1", lambda number: 1 <= number < math.inf)
-
-
 @keras.saving.register_keras_serializable(package="course_utils")
 class WarmUp(_Schedule):
     """A straight way up before any other schedule, which then begins as if it were step 0.
@@ -339,11 +291,6 @@ class WarmUp(_Schedule):
         The length of the way up. The step with this number is the first one of `learning_rate`; 0 for none.
     initial_learning_rate : float, default=0.0
         The rate of step 0. With 0, that step changes nothing.
-
-    Raises
-    ------
-    ValueError
-        If an argument is not such a number; the message names it and gives its value.
 
     Examples
     --------
@@ -360,15 +307,10 @@ class WarmUp(_Schedule):
     def __init__(self, learning_rate, warmup_steps, initial_learning_rate=0.0):
         """Check the arguments."""
         if not isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
-            learning_rate = checked_number(
-                "learning_rate",
-                learning_rate,
-                "a finite number > 0 or a LearningRateSchedule",
-                lambda rate: 0 < rate < math.inf,
-            )
+            learning_rate = number("learning_rate", learning_rate, above=0, also=" or a LearningRateSchedule")
         self.learning_rate = learning_rate
-        self.warmup_steps = _whole("warmup_steps", warmup_steps, least=0)
-        self.initial_learning_rate = _not_negative("initial_learning_rate", initial_learning_rate)
+        self.warmup_steps = whole_number("warmup_steps", warmup_steps, at_least=0)
+        self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, at_least=0)
 
     def _after(self, step):
         if isinstance(self.learning_rate, float):

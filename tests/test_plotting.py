@@ -1,5 +1,10 @@
 """Figures: what is drawn, on which axes, and that nothing global changes."""
 
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,17 +38,152 @@ def test_learning_curves_draw_on_the_axes_given_and_only_what_is_asked():
     assert [line.get_label() for line in axes[1].get_lines()] == ["a", "b"]
 
 
-def test_a_history_without_the_metric_says_what_it_has():
-    with pytest.raises(KeyError, match=r"'plain' has no 'val_loss'; it has .*'val_accuracy'"):
-        plotting.learning_curves({"plain": HISTORY}, "loss")
+def test_a_history_without_the_metric_says_what_it_has_and_draws_nothing():
+    with pytest.raises(
+        ValueError, match=r"`metric` should be one that 'plain' has, of .*'val_acc.*'val_loss'"
+    ):
+        plotting.learning_curves({"a": {"loss": [1], "val_loss": [1]}, "plain": HISTORY}, "loss")
+    assert not plt.get_fignums()
 
 
-def test_methods_of_the_course_differ_in_colour_and_marker():
-    assert plotting.MARKERS.keys() == plotting.COLOURS.keys()
-    for family in (plotting._NORMALIZATIONS, plotting._OPTIMIZERS):
-        assert len({plotting.colour(method) for method in family}) == len(family)
-        assert len({plotting.MARKERS[method] for method in family}) == len(family)
-    assert plotting.colour("a new method") == plotting.colour("a new method") in plotting.OTHERS
+def test_curves_of_neither_kind_are_refused():
+    with pytest.raises(ValueError, match="`validation` should be True where `training` is False; rec"):
+        plotting.learning_curves({"plain": HISTORY}, training=False, validation=False)
+
+
+# -- colours -------------------------------------------------------------------------------------------------
+
+# Linear red, green and blue as a reader sees them who lacks one kind of cone (Machado, Oliveira & Fernandes
+# 2009, https://doi.org/10.1109/TVCG.2009.113, severity 1).
+VISIONS = {
+    "all cones": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+}
+
+
+def linear(colour):
+    """Linear red, green and blue of a hexadecimal colour."""
+    rgb = np.array(mpl.colors.to_rgb(colour))
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def oklab(rgb):
+    """Lightness and two hues, in which equal distances look equally far (Ottosson 2020)."""
+    cones = np.array(
+        [[0.41222, 0.53633, 0.05145], [0.21190, 0.68070, 0.10740], [0.08830, 0.28172, 0.62998]]
+    ) @ np.clip(rgb, 0, 1)
+    return np.array(
+        [[0.21045, 0.79362, -0.00407], [1.97800, -2.42859, 0.45059], [0.02590, 0.78277, -0.80868]]
+    ) @ (np.cbrt(cones))
+
+
+def distance(one, other):
+    return min(
+        np.linalg.norm(oklab(np.array(m) @ linear(one)) - oklab(np.array(m) @ linear(other)))
+        for m in VISIONS.values()
+    )
+
+
+@pytest.mark.parametrize("colour", plotting.OTHERS)
+def test_every_colour_stands_out_from_white(colour):
+    luminance = linear(colour) @ [0.2126, 0.7152, 0.0722]
+    assert 1.05 / (luminance + 0.05) >= 3
+
+
+def test_colour_blind_readers_tell_the_colours_apart():
+    distances = {pair: distance(*pair) for pair in itertools.combinations(plotting.OTHERS, 2)}
+    # Okabe and Ito's own closest pair is 0.076 apart by this measure.
+    assert min(distances.values()) > 0.08, min(distances, key=distances.get)
+    assert distance("#009E73", "#CC79A7") == pytest.approx(0.076, abs=1e-3)
+
+
+def test_the_style_cycles_through_the_same_colours():
+    style = mpl.rc_params_from_file(
+        Path(plotting.__file__).with_name("course.mplstyle"), use_default_template=False
+    )
+    colours = style["axes.prop_cycle"].by_key()["color"]
+    assert set(colours) <= set(plotting.OTHERS)
+    assert len(set(colours)) == len(colours) == 7
+
+
+NORMALIZATIONS = [method for method in plotting.COLOURS if "normalization" in method or method == "plain"]
+OPTIMIZERS = [method for method in plotting.COLOURS if method not in NORMALIZATIONS]
+
+
+@pytest.mark.parametrize("family", [NORMALIZATIONS, OPTIMIZERS])
+def test_methods_of_the_course_differ_in_colour_and_marker(family):
+    assert len(family) >= 6
+    for look in (plotting.COLOURS, plotting.MARKERS):
+        assert len({look[method] for method in family}) == len(family)
+    ax = plotting.learning_curves(dict.fromkeys(family, HISTORY), validation=False)
+    assert [line.get_color() for line in ax.lines] == [plotting.COLOURS[method] for method in family]
+    assert [line.get_marker() for line in ax.lines] == [plotting.MARKERS[method] for method in family]
+
+
+def test_other_names_of_a_figure_get_colours_of_their_own_in_the_order_of_their_use():
+    names = ["momentum", "Nesterov", "RMSProp", "Adam"]
+    _, axes = plt.subplots(1, 2)
+    plotting.learning_curves(dict.fromkeys(names, HISTORY), validation=False, ax=axes[0])
+    assert [line.get_color() for line in axes[0].lines] == list(plotting.OTHERS[:4])
+    assert len({line.get_marker() for line in axes[0].lines}) == 4
+    # The other panel, in another order; and asked again.
+    plotting.learning_curves(dict.fromkeys(names[::-1], HISTORY), validation=False, ax=axes[1])
+    assert [line.get_color() for line in axes[1].lines] == list(plotting.OTHERS[3::-1])
+    assert [plotting.colour(name) for name in names] == list(plotting.OTHERS[:4])
+    # A new figure begins anew.
+    plt.subplots()
+    assert plotting.colour("Adam") == plotting.OTHERS[0]
+    assert plotting.colour("Adam", axes[0]) == plotting.OTHERS[3]
+
+
+def test_fixed_colours_are_given_before_those_of_other_names():
+    histories = dict.fromkeys(["mine", "batch normalization", "yours", "layer normalization"], HISTORY)
+    colours = [line.get_color() for line in plotting.learning_curves(histories, validation=False).lines]
+    assert [colours[1], colours[3]] == [
+        plotting.colour("batch normalization"),
+        plotting.colour("layer normalization"),
+    ]
+    assert [colours[1], colours[3]] == [plotting.COLOURS[name] for name in list(histories)[1::2]]
+    assert len(set(colours)) == 4
+
+
+def test_no_two_names_of_a_figure_share_a_colour_not_even_fixed_ones():
+    plt.subplots()
+    looks = {name: (plotting.colour(name), plotting.marker(name)) for name in ("mine", "batch normalization")}
+    looks |= {name: (plotting.colour(name), plotting.marker(name)) for name in ("plain", "SGD")}
+    assert len({colour for colour, _ in looks.values()}) == len({marker for _, marker in looks.values()}) == 4
+
+
+def test_more_names_than_colours_are_refused():
+    ax = plt.subplots()[1]
+    plotting.learning_curves(dict.fromkeys("abcdefgh", HISTORY), ax=ax)
+    with pytest.raises(
+        ValueError, match=r"`method` should be one of the 8 names .*'h'\]; received 'i'\. Draw it"
+    ):
+        plotting.colour("i")
+    assert plotting.colour("h") == plotting.OTHERS[-1]
+
+
+def test_without_a_figure_fixed_names_keep_their_colour_and_others_differ():
+    assert not plt.get_fignums()
+    colours = {name: plotting.colour(name) for name in (*"abcd", *plotting.COLOURS)}
+    assert len({colours[name] for name in "abcd"}) == 4
+    assert all(colours[name] == colour for name, colour in plotting.COLOURS.items())
+    for number in range(100):
+        assert plotting.colour(str(number)) in plotting.OTHERS
+    assert not plt.get_fignums(), "asking for a colour opened a figure"
+
+
+# -- pictures ------------------------------------------------------------------------------------------------
 
 
 def cells(ax, rows, columns, side):
@@ -63,7 +203,7 @@ def test_image_grid_shows_each_class_in_its_row():
     shown = cells(ax, 2, 2, 4)
     assert [[set(cell.flat) for cell in row] for row in shown] == [[{1}, {4}], [{0}, {2}]]
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["zero", "one"]
-    with pytest.raises(ValueError, match="5 images, but 4 labels"):
+    with pytest.raises(ValueError, match="`labels` should be as many as the 5 images; received 4"):
         plotting.image_grid(images, labels[:4], ("zero", "one"))
 
 
@@ -118,11 +258,12 @@ def test_groups_split_the_last_axis_into_neighbours():
 @pytest.mark.parametrize(
     ("shape", "axes", "groups", "message"),
     [
-        ((2, 3), 2, None, r"between -2 and 1 for shape \(2, 3\); got \(2,\)"),
+        ((2, 3), 2, None, r"`axes` should be between -2 and 1 for shape \(2, 3\); received 2\."),
         ((2, 3), (0, -3), None, r"between -2 and 1"),
-        ((2, 3, 4), (1, -2), None, r"each axis once; got \(1, -2\)"),
-        ((2, 3, 4), 1, 3, "groups should divide the last axis, of size 4; got 3"),
-        ((2, 3, 4), 1, 0, "groups should divide the last axis, of size 4; got 0"),
+        ((2, 3), (0, 1.0), None, r"`axes` should be a whole number; received .*1\.0"),
+        ((2, 3, 4), (1, -2), None, r"each axis of shape \(2, 3, 4\) once; received \(1, -2\)"),
+        ((2, 3, 4), 1, 3, "`groups` should be a divisor of the last axis, of size 4; received 3"),
+        ((2, 3, 4), 1, 0, "`groups` should be a whole number ≥ 1; received 0"),
     ],
 )
 def test_means_that_cannot_be_are_refused(shape, axes, groups, message):
@@ -159,7 +300,7 @@ def test_a_block_is_drawn_on_the_axes_given_and_needs_three_axes():
     _, axes = plt.subplots(1, 2)
     assert plotting.normalization_axes((2, 2, 2), 0, names="HWC", ax=axes[1]) is axes[1]
     assert not axes[0].patches
-    with pytest.raises(ValueError, match=r"three axes.*got \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"`shape` should be three axes.*received \(2, 3\)"):
         plotting.normalization_axes((2, 3), 0)
 
 
@@ -184,10 +325,17 @@ def test_schedules_share_axes_and_nonsense_is_refused():
     ax = plt.subplots()[1]
     assert plotting.schedule(lambda step: 1.0, 3, ax=ax) is plotting.schedule(lambda step: 2.0, 3, ax=ax)
     assert len(ax.lines) == 2
-    with pytest.raises(TypeError, match=r"learning_rate should be .*0\.01"):
-        plotting.schedule(0.01, 3, ax=ax)
-    with pytest.raises(ValueError, match="steps should be at least 1; got 0"):
-        plotting.schedule(lambda step: 1.0, 0, ax=ax)
-    with pytest.raises(ValueError, match="steps_per_epoch should be at least 1; got 0"):
-        plotting.schedule(lambda step: 1.0, 3, steps_per_epoch=0, ax=ax)
+    good = {"learning_rate": lambda step: 1.0, "steps": 3}
+    for name, bad in {"learning_rate": 0.01, "steps": 0, "steps_per_epoch": 2.5}.items():
+        with pytest.raises(ValueError, match=rf"`{name}` should be .*; received {bad}\."):
+            plotting.schedule(**{**good, name: bad}, ax=ax)
     assert len(ax.lines) == 2
+
+
+def test_neither_plotting_nor_data_loads_tensorflow_or_keras():
+    code = (
+        "import sys, course_utils.plotting, course_utils.data; "
+        "print({'tensorflow', 'keras', 'tensorflow_addons', 'course_utils.addons'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found.strip() == "set()"

@@ -211,11 +211,9 @@ MODULES = [
     m.name for package in PACKAGES for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
 ]
 OTHER_STACK = {
-    "course_utils.addons._tfa": "keras3",
-    "course_utils.addons._tfa_conditional_gradient": "keras3",
-    "course_utils.addons._tfa_normalization": "keras3",
-    "course_utils.addons.conditional_gradient": "addons",
-    "course_utils.addons.group_normalization": "addons",
+    "course_utils.addons._conditional_gradient_addons": "keras3",
+    "course_utils.addons._weight_normalization_addons": "keras3",
+    "course_utils.addons._conditional_gradient_keras3": "addons",
     "course_utils.addons.weight_normalization": "addons",
 }
 

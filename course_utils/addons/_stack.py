@@ -1,31 +1,15 @@
-"""Which of the two stacks this interpreter runs, and TensorFlow Addons without its farewell.
-
-Kept apart from ``__init__`` so that every layer of this subpackage can ask without importing the others.
-"""
-
-from __future__ import annotations
+"""TensorFlow Addons without its farewell, and a check of Keras' backend."""
 
 import warnings
-from types import ModuleType
 
 import keras
 
 
-def import_addons() -> ModuleType:
+def import_addons():
     """Import TensorFlow Addons, without the warning that it has ended.
 
-    The learner is told so in the lessons, once and with what it means; the same text in front of every
-    notebook and every worker process would only teach to skip warnings. No other warning is touched.
-
-    Returns
-    -------
-    module
-        ``tensorflow_addons``.
-
-    Raises
-    ------
-    ImportError
-        If it is not installed or does not import; the message says what to install.
+    The lessons say so, once and with what it means. The same text in front of every notebook would only teach
+    to skip warnings. No other warning is touched.
     """
     try:
         with warnings.catch_warnings():
@@ -43,15 +27,8 @@ def import_addons() -> ModuleType:
     return tensorflow_addons
 
 
-def require_tensorflow_backend() -> None:
-    """Refuse a Keras 3 that does not run on TensorFlow.
-
-    Raises
-    ------
-    ImportError
-        If the backend is another one. Keras chooses its backend when it is first imported, so nothing can be
-        repaired afterwards.
-    """
+def require_tensorflow_backend():
+    """Refuse a Keras 3 that does not run on TensorFlow; it chooses its backend once, when it is imported."""
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise ImportError(

@@ -11,15 +11,15 @@ Deliberate differences:
 - ``remove()`` refuses while there is nothing to remove, and a shared kernel is refused.
 """
 
-from __future__ import annotations
-
 import gc
-import inspect
 import warnings
 import weakref
 
 import keras
 import tensorflow as tf
+
+from course_utils import arguments, keras_private
+from course_utils.addons._checked_wrapper import CheckedWrapper
 
 _TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
@@ -28,87 +28,16 @@ _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 _wrappers = weakref.WeakSet()
 
 
-@keras.saving.register_keras_serializable(package="course_utils")
-class WeightNormalization(keras.layers.Wrapper):
-    """Writes a layer's weights as length times direction, w = g · v / ‖v‖, and trains g and v.
+class _Wrapper(keras.layers.Wrapper):
+    """Keras' wrapper, in the dtype of the layer it wraps."""
 
-    There is one g, and one norm, per output channel. v is the wrapped layer's own kernel variable, so its
-    initializer, regularizer and constraint act on v. Recurrent layers (``SimpleRNN``, ``GRU``, ``LSTM``) have
-    their recurrent kernel normalised.
-
-    The layer initialises itself with the first batch it sees, whether in ``fit``, ``evaluate``, ``predict``
-    or a call by hand, and never again, also not after loading. So let that be a real training batch: with
-    data-dependent initialisation, a single example has no spread, and g becomes huge.
-
-    Args:
-        layer: the ``keras.layers.Layer`` to wrap: ``Dense``, ``EinsumDense``, a convolution, a transposed
-            convolution, a recurrent layer, or another layer with a ``kernel`` whose last axis is its output
-            channels. It may be built and trained already.
-        data_init: how g (and the bias) begin:
-
-            - ``True`` (default, as in TensorFlow Addons): with μ and σ² the mean and variance, per channel
-              over the first batch, of the layer's outputs before the activation *under the raw kernel v*, g =
-              1/σ and bias = −μ/σ. For a recurrent layer, moments of its outputs, repeated for each gate, and
-              no bias; the paper advises against it, and a warning says so.
-            - ``"paper"``: the same with v / ‖v‖ in place of v and without the bias, as in the paper's section
-              3: the pre-activations of the first batch have mean 0 and standard deviation 1 (a layer without
-              bias keeps its mean). Not for recurrent layers.
-            - ``False``: g = ‖v‖, so the layer begins exactly as the plain one.
-        **kwargs: ``name``, ``trainable`` and the other arguments of ``keras.layers.Layer``. ``dtype`` is the
-            wrapped layer's and must not be another.
-
-    Attributes:
-        g: the lengths, a variable of shape ``(output channels,)``.
-        v: the directions, which is the wrapped layer's kernel variable.
-        initialized: a non-trainable boolean variable, true once g is settled.
-        layer: the wrapped layer.
-
-    Returns:
-        The wrapper. Called on inputs it returns what the wrapped layer returns, in the same shapes; keyword
-        arguments of the call (``mask``, ``initial_state``) are passed on.
-
-    Raises:
-        ValueError: if ``layer`` is not a layer, has no kernel of its own, or shares it with another layer; or
-            if ``data_init`` is none of the three, or ``"paper"`` for a recurrent layer. Some layers show
-            their kernel only once built, so the error may come with the first call.
-
-    Example:
-        >>> import keras
-        >>> model = keras.Sequential([
-        ...     keras.Input((8,)),
-        ...     WeightNormalization(keras.layers.Dense(4, activation="relu")),
-        ...     WeightNormalization(keras.layers.Dense(1)),
-        ... ])
-        >>> model(keras.random.normal((32, 8))).shape
-        TensorShape([32, 1])
-
-    Note:
-        ``fit``, ``evaluate`` and ``predict`` trace the very first step twice: once with the initialisation,
-        once without. In a ``tf.function`` of your own the check stays inside: right, but 20 to 40 % slower.
-        Call the model once on a batch before tracing and it is gone.
-
-        A step also makes a few passes over each kernel. Beside a convolution, which uses its kernel many
-        times, they hardly count; beside a wide dense layer and a small batch they do, most without XLA
-        (``benchmarks/weight_normalization.py`` measures both).
-
-    Reference:
-        Salimans & Kingma 2016, *Weight Normalization: A Simple Reparameterization to Accelerate Training of
-        Deep Neural Networks*, https://arxiv.org/abs/1602.07868
-    """
-
-    def __init__(self, layer, data_init=True, **kwargs):
-        """Check the arguments; the weights are made in ``build``."""
-        if not (isinstance(data_init, bool) or (isinstance(data_init, str) and data_init == "paper")):
-            raise ValueError(f"`data_init` should be True, False or 'paper', received: {data_init!r}")
+    def __init__(self, layer, data_init, **kwargs):
         if isinstance(layer, keras.layers.Layer):
-            _check_layer(layer, data_init)
+            _check_layer(layer)
             dtype = kwargs.pop("dtype", None)
             if dtype is not None and keras.dtype_policies.get(dtype) != layer.dtype_policy:
-                raise ValueError(
-                    "`dtype` should be left out: WeightNormalization computes in the dtype of the layer it "
-                    f"wraps ({layer.dtype_policy.name}). Received: dtype={dtype!r}. Set it on "
-                    f"{layer.name!r} instead."
-                )
+                should_be = f"left out: it is that of the wrapped layer ({layer.dtype_policy.name})"
+                arguments.refuse("dtype", should_be, dtype, f"Set it on {layer.name!r} instead.")
             # The weights are put together in the variables' own precision, also under a mixed policy; only
             # the wrapped layer rounds them (and the inputs) down.
             kwargs.update(dtype=layer.variable_dtype, autocast=False)
@@ -121,9 +50,88 @@ class WeightNormalization(keras.layers.Wrapper):
             warnings.warn(
                 f"data-dependent initialisation of the recurrent layer {layer.name!r}: the paper advises "
                 "against it. Use data_init=False.",
-                stacklevel=2,
+                stacklevel=3,
             )
         _wrappers.add(self)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["dtype"]  # the wrapped layer's, which is in its own configuration
+        return {**config, "data_init": self.data_init}
+
+
+@keras.saving.register_keras_serializable(package="course_utils")
+class WeightNormalization(CheckedWrapper, _Wrapper):
+    """Writes a layer's weights as length times direction, w = g · v / ‖v‖, and trains g and v.
+
+    There is one g, and one norm, per output channel. v is the wrapped layer's own kernel variable, so its
+    initializer, regularizer and constraint act on v. Recurrent layers (``SimpleRNN``, ``GRU``, ``LSTM``) have
+    their recurrent kernel normalised.
+
+    The layer initialises itself with the first batch it sees, whether in ``fit``, ``evaluate``, ``predict``
+    or a call by hand, and never again, also not after loading. So let that be a real training batch: with
+    data-dependent initialisation, a single example has no spread, and g becomes huge.
+
+    ``fit``, ``evaluate`` and ``predict`` trace the very first step twice: once with the initialisation, once
+    without. In a ``tf.function`` of your own the check stays inside: right, but 20 to 40 % slower. Call the
+    model once on a batch before tracing and it is gone. A step also makes a few passes over each kernel.
+    Beside a convolution they hardly count; beside a wide dense layer and a small batch they do
+    (``benchmarks/weight_normalization.py`` measures both).
+
+    Parameters
+    ----------
+    layer : keras.layers.Layer
+        The layer to wrap: ``Dense``, ``EinsumDense``, a convolution, a transposed convolution, a recurrent
+        layer, or another one with a ``kernel`` whose last axis is its output channels. It may be built and
+        trained already.
+    data_init : bool or "paper", default=True
+        How g (and the bias) begin:
+
+        - ``True``, as in TensorFlow Addons: with μ and σ² the mean and variance, per channel over the first
+          batch, of the layer's outputs before the activation *under the raw kernel v*, g = 1/σ and bias =
+          −μ/σ. For a recurrent layer, moments of its outputs, repeated for each gate, and no bias; the paper
+          advises against it, and a warning says so.
+        - ``"paper"``: the same with v / ‖v‖ in place of v and without the bias, as in the paper's section 3:
+          the pre-activations of the first batch have mean 0 and standard deviation 1 (a layer without bias
+          keeps its mean). Not for recurrent layers.
+        - ``False``: g = ‖v‖, so the layer begins exactly as the plain one.
+    **kwargs
+        ``name``, ``trainable`` and the other arguments of ``keras.layers.Layer``. ``dtype`` is the wrapped
+        layer's and must not be another.
+
+    Attributes
+    ----------
+    g : variable of shape (output channels,)
+        The lengths.
+    v : variable
+        The directions: the wrapped layer's kernel.
+    initialized : variable of shape (), bool
+        Whether g is settled.
+    layer : keras.layers.Layer
+        The wrapped layer.
+
+    Raises
+    ------
+    ValueError
+        If `layer` is not a layer, has no kernel of its own, or shares it with another layer; or if
+        `data_init` is none of the three, or ``"paper"`` for a recurrent layer. Some layers show their kernel
+        only once built, so the error may come with the first call.
+
+    Examples
+    --------
+    >>> model = keras.Sequential([
+    ...     keras.Input((8,)),
+    ...     WeightNormalization(keras.layers.Dense(4, activation="relu")),
+    ...     WeightNormalization(keras.layers.Dense(1)),
+    ... ])
+    >>> model(keras.random.normal((32, 8))).shape
+    TensorShape([32, 1])
+
+    References
+    ----------
+    Salimans & Kingma 2016, *Weight Normalization: A Simple Reparameterization to Accelerate Training of Deep
+    Neural Networks*, https://arxiv.org/abs/1602.07868
+    """
 
     @property
     def v(self):
@@ -131,14 +139,7 @@ class WeightNormalization(keras.layers.Wrapper):
         return _kernel_of(self.layer)
 
     def build(self, input_shape=None):
-        """Build the wrapped layer, check its kernel and create g.
-
-        Args:
-            input_shape: shape of the inputs, batch axis included.
-
-        Raises:
-            ValueError: if the layer turns out to have no kernel of its own.
-        """
+        """Build the wrapped layer, check its kernel and create g."""
         super().build(input_shape)
         self.input_spec = self.layer.input_spec
         kernel = _checked_kernel(self)
@@ -158,15 +159,7 @@ class WeightNormalization(keras.layers.Wrapper):
         )
 
     def call(self, inputs, **kwargs):
-        """Run the wrapped layer with the weights g · v / ‖v‖.
-
-        Args:
-            inputs: what the wrapped layer takes.
-            **kwargs: its other arguments, such as ``mask`` or ``initial_state``.
-
-        Returns:
-            What the wrapped layer returns.
-        """
+        """Return what the wrapped layer returns with the weights g · v / ‖v‖."""
         self._settle(inputs, kwargs)
         if _is_plain_dense(self.layer) and kwargs.keys() <= {"training"}:
             return self._call_dense(inputs)
@@ -184,28 +177,27 @@ class WeightNormalization(keras.layers.Wrapper):
         """Return the wrapped layer's output mask."""
         return self.layer.compute_mask(inputs, previous_mask)
 
-    def get_config(self):
-        """Return the configuration, from which ``from_config`` makes the same wrapper around a new layer."""
-        config = super().get_config()
-        del config["dtype"]  # the wrapped layer's, which is in its own configuration
-        return {**config, "data_init": self.data_init}
-
     def remove(self):
         """Put the weights g · v / ‖v‖ into the layer and give it back, plain.
 
         The layer is the wrapped one itself, not a copy. A wrapper still in use goes on giving the same
         outputs (v becomes the weights and g their norms), and the layer may be wrapped anew.
 
-        Returns:
+        Returns
+        -------
+        keras.layers.Layer
             The wrapped layer, whose own outputs are now those of the wrapper.
 
-        Raises:
-            ValueError: if the wrapper is not built, or waits for its first batch: there are no weights yet.
+        Raises
+        ------
+        ValueError
+            If the wrapper is not built, or waits for its first batch: there are no weights yet.
 
-        Example:
-            >>> layer = WeightNormalization(keras.layers.Dense(4), data_init=False)
-            >>> outputs = layer(keras.random.normal((2, 8)))
-            >>> plain = layer.remove()
+        Examples
+        --------
+        >>> layer = WeightNormalization(keras.layers.Dense(4), data_init=False)
+        >>> outputs = layer(keras.random.normal((2, 8)))
+        >>> plain = layer.remove()
         """
         if not self.built:
             raise ValueError(
@@ -271,34 +263,17 @@ class WeightNormalization(keras.layers.Wrapper):
     def _call_layer(self, inputs, kwargs, values, keep_updates=True):
         """Call the wrapped layer as if its variables had other values.
 
-        A stateless scope does this without touching the variables, so gradients flow through ``values``. What
-        the layer itself updates in the call (the seed of a dropout, running statistics) the scope only
-        collects; it is applied afterwards, unless the call is a mere trial.
+        So gradients flow through ``values``, and no variable changes. What the layer itself updates in the
+        call (the seed of a dropout, running statistics) is applied afterwards, unless the call is a trial.
         """
-        with keras.StatelessScope(collect_losses=True) as scope:
-            outer = (
-                scope.original_scope
-            )  # somebody else's, e.g. Keras inferring shapes: its values stay in force
-            before = {} if outer is None else dict(outer.state_mapping)
-            scope.state_mapping.update(before)
-            for variable, value in values:
-                scope.add_update((variable, value))
+        with keras_private.values_replaced(values) as kept_back:
             outputs = self.layer(inputs, **kwargs)
         if keep_updates:
-            replaced = {id(variable) for variable, _ in values}
-            for variable in self.layer.variables:
-                value = scope.get_current_value(variable)
-                if (
-                    value is not None
-                    and value is not before.get(id(variable))
-                    and id(variable) not in replaced
-                ):
-                    variable.assign(value)
-            for loss in scope.losses:
-                if outer is None:
-                    self.add_loss(loss)
-                elif outer.collect_losses:
-                    outer.add_loss(loss)
+            updates, losses = kept_back(self.layer.variables)
+            for variable, value in updates:
+                variable.assign(value)
+            for loss in losses:
+                self.add_loss(loss)
         return outputs
 
     # -- the initialisation ----------------------------------------------------------------------------------
@@ -312,7 +287,7 @@ class WeightNormalization(keras.layers.Wrapper):
         that the next step is traced again, without it. Should the first step fail, g is still not settled
         then, and all this repeats.
         """
-        eager, stateless = tf.executing_eagerly(), _in_stateless_scope()
+        eager, stateless = tf.executing_eagerly(), keras_private.in_stateless_scope()
         if eager or not stateless:
             # init_scope leaves the graph being traced, and any gradient tape.
             with tf.init_scope():
@@ -331,7 +306,7 @@ class WeightNormalization(keras.layers.Wrapper):
             target.assign(value)
         self.initialized.assign(True)
         if not stateless:
-            _renew_functions_being_traced()
+            keras_private.renew_functions_being_traced()
 
     def _initialize(self, inputs=None, kwargs=None):
         for target, value in zip(self._targets(), self._initial_values(inputs, kwargs), strict=True):
@@ -408,32 +383,6 @@ def _at_least_float32(tensor):
     return tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor
 
 
-def _in_stateless_scope():
-    # Keras has no public way to ask; but a scope remembers the one it lies in.
-    with keras.StatelessScope(initialize_variables=False) as probe:
-        return probe.original_scope is not None
-
-
-def _renew_functions_being_traced():
-    """Have every model whose step is being traced make its functions afresh.
-
-    ``fit``, ``evaluate`` and ``predict`` look their function up before each step, so the next one is traced
-    anew. A layer does not know the models it is part of, and in a custom ``train_step`` the outermost *layer*
-    called may be a part of the model that trains; but the methods of all of them are on the Python stack
-    while tracing.
-    """
-    models, frame = {}, inspect.currentframe()
-    while frame is not None:
-        caller = frame.f_locals.get("self")
-        if isinstance(caller, keras.Model):
-            models[id(caller)] = caller
-        frame = frame.f_back
-    for model in models.values():
-        for kind in ("train", "test", "predict"):
-            if getattr(model, f"{kind}_function", None) is not None:
-                getattr(model, f"make_{kind}_function")(force=True)
-
-
 # -- which layers can be wrapped -----------------------------------------------------------------------------
 
 
@@ -442,9 +391,7 @@ def _describe(layer):
 
 
 def _no_kernel(layer):
-    if isinstance(layer, keras.layers.Bidirectional):
-        remedy = "Wrap two recurrent layers, one with go_backwards=True, and concatenate their outputs."
-    elif isinstance(layer, keras.layers.Wrapper):
+    if isinstance(layer, keras.layers.Wrapper):
         inside = f"WeightNormalization({type(layer.layer).__name__}(...))"
         remedy = f"Wrap the layer inside it: {type(layer).__name__}({inside})."
     elif isinstance(layer, keras.Model):
@@ -460,8 +407,8 @@ def _no_kernel(layer):
     else:
         remedy = "Leave it as it is, and wrap layers such as Dense, a convolution or an LSTM."
     return ValueError(
-        "WeightNormalization should wrap a layer with a `kernel` variable of its own, with one slice per "
-        f"output channel. Received: {_describe(layer)}. {remedy}"
+        "`layer` should be one with a `kernel` variable of its own, with one slice per output channel; "
+        f"received {_describe(layer)}. {remedy}"
     )
 
 
@@ -473,7 +420,7 @@ def _shared(layer, with_whom):
     )
 
 
-def _check_layer(layer, data_init):
+def _check_layer(layer):
     """Refuse what can be refused before the layer is built."""
     is_rnn = isinstance(layer, keras.layers.RNN)
     # A wrapper, a depthwise convolution or a cell has a `kernel` that is not what is meant here.
@@ -483,11 +430,6 @@ def _check_layer(layer, data_init):
         raise _no_kernel(layer)
     if is_rnn and hasattr(layer.cell, "cells"):
         raise _no_kernel(layer)
-    if data_init == "paper" and is_rnn:
-        raise ValueError(
-            f"data_init='paper' is not defined for recurrent layers, received {_describe(layer)}. Use "
-            "data_init=False, as the paper advises."
-        )
     if layer.built:
         _kernel_of(layer)
     other = _other_wrapper(lambda wrapper: wrapper.layer is layer)
