@@ -180,7 +180,7 @@ def _arrays(path, name):
     if path.name == _FOLDER:
         return _cifar10(_pickles(path))
     with open(path, "rb") as file:
-        if not os.fstat(file.fileno()).st_size:
+        if not path.stat().st_size:
             raise BrokenFile(path, "it is empty")
         if path.suffix == ".npz":
             return _npz(path, name, file)
@@ -196,7 +196,7 @@ def _arrays(path, name):
 def _npz(path, name, file):
     """Read a file that NumPy saved, the headers first: a small file can unpack to more than memory holds."""
     if not zipfile.is_zipfile(file):
-        raise BrokenFile(path, "it is cut off or no .npz archive")
+        raise zipfile.BadZipFile("it is cut off or no .npz archive")  # or the disk fails
     with zipfile.ZipFile(file) as archive:
         members = {info.filename: info for info in archive.infolist()}
         if missing := [key for key in DIGESTS[name] if f"{key}.npy" not in members]:
