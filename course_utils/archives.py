@@ -461,7 +461,7 @@ def _explain(error):
     if isinstance(error, exceptions.ConnectTimeout) or caused_by(NewConnectionError, ConnectTimeoutError):
         return _UNREACHABLE, False
     if isinstance(error, ValueError | exceptions.TooManyRedirects):
-        return f"answered what makes no sense ({words})", False
+        return f"gave no valid answer, or HTTPS_PROXY is no valid address ({words})", False
     if not isinstance(error, exceptions.RequestException):  # for example, REQUESTS_CA_BUNDLE names no file
         return f"cannot be asked ({words})", False
     return "broke off the transfer", True

@@ -123,16 +123,14 @@ def _enlarge(small, stream):
 # --- pictures -----------------------------------------------------------------------------------------------
 
 # Chosen so that a small dense net, or a small ConvNet, learns most of the classes and a linear model fewer.
-_SIDE = {"fashion_mnist": 28, "cifar10": 32}
-_CHANNELS = {"fashion_mnist": 1, "cifar10": 3}
-_SHIFT = {"fashion_mnist": 4, "cifar10": 5}  # pixels, up and down, left and right
-_GRAIN = {"fashion_mnist": 90, "cifar10": 100}
-_LOW = 90
+# Pixels across, channels, how far a picture is shifted, and the grain.
+_LOOKS = {"fashion_mnist": (28, 1, 8, 220), "cifar10": (32, 3, 10, 300)}
 _GRID = 6  # a picture is this many random numbers across, with smooth transitions
+_LOWEST_CONTRAST = 30  # in 256ths
 
 
 def _pictures(stream, name):
-    side, channels, shift, grain = (table[name] for table in (_SIDE, _CHANNELS, _SHIFT, _GRAIN))
+    side, channels, shift, grain = _LOOKS[name]
     # Every window on the ten large pictures: [class, down, right, channel, row, column].
     prototypes = _smooth(stream, side + 2 * shift, 10, 1)
     if channels == 3:  # mostly light and dark, as in photographs, and some colour
@@ -147,7 +145,7 @@ def _pictures(stream, name):
             batch = slice(start, start + _BATCH)
             down, right = _below(stream, 2 * shift + 1, 2, len(labels[batch]))
             picture = windows[labels[batch], down, right]
-            contrast = _LOW + _below(stream, 256 - _LOW, len(picture), 1, 1, 1)  # in 256ths
+            contrast = _LOWEST_CONTRAST + _below(stream, 256 - _LOWEST_CONTRAST, len(picture), 1, 1, 1)
             # Two uniform numbers make a bell shape near enough to a photograph's noise.
             noise = _below(stream, grain, 2, *picture.shape).sum(0, dtype=np.int32) - (grain - 1)
             level = 0 if channels == 1 else 128  # light on black, or around grey
