@@ -342,10 +342,8 @@ def _status(name):
     if mode == "stand-in":
         return DataStatus(name, "a stand-in", None, "COURSE_DATA=stand-in asks for it")
     broken = []
-    for source, place in (("COURSE_DATA_DIR", folder), ("the Keras cache", None)):
-        if source == "COURSE_DATA_DIR" and not folder:
-            continue
-        found = find(place or cache_dir(), name, broken.append)
+    for source in ["COURSE_DATA_DIR"] * bool(folder) + ["the Keras cache"]:
+        found = find(folder if source == "COURSE_DATA_DIR" else cache_dir(), name, broken.append)
         if broken and (source == "COURSE_DATA_DIR" or not found):
             return DataStatus(name, source, False, str(broken[0]))
         if found:

@@ -176,6 +176,9 @@ class Server:
 REFUSED = "http://127.0.0.1:9"  # where no one listens, as on a machine without a network
 
 
+# Kills and races: they start processes that import half the world, so they run in CI's scheduled job only.
+slow = pytest.mark.slow
+
 make_standin = functools.cache(standins.make_standin)  # no test changes the arrays
 ARCHIVE = cifar10_archive()
 ARCHIVE_DIGEST = hashlib.sha256(ARCHIVE).hexdigest()
@@ -927,7 +930,7 @@ def start_child(url, name):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
 def test_two_processes_that_fetch_at_once_both_succeed(name, server, cache):
     (path, body) = next(
@@ -952,7 +955,7 @@ def test_two_processes_that_fetch_at_once_both_succeed(name, server, cache):
     assert not list(cache.glob("course-download-*"))
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGKILL"])
 def test_an_end_in_the_middle_leaves_the_cache_whole(signal, server, cache):
     import signal as signals
