@@ -2,18 +2,7 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
-
-
-def _two(what, found, names):
-    """Two things returned together, in a tuple, a list or an array."""
-    try:
-        pair = list(found)
-    except TypeError:
-        pair = [found]
-    if len(pair) != 2 or isinstance(found, dict | str):
-        raise Wrong(what, Words(f"two things: {names}"), found, "return both, with a comma between them")
-    return pair
+from course_utils.checks.exercise import as_array, assert_close, call_answer, exercise, expect, unpack
 
 
 @exercise
@@ -32,9 +21,9 @@ def steps_and_calls(answer):
         groups = len(range(0, len(sizes), together))
         steps, calls = epochs * len(sizes), epochs * groups
         what = f"{images} images in batches of {batch_size}, {epochs} epochs, {together} steps per call"
-        found = _two(what, call(answer, images, batch_size, epochs, together), "steps and calls")
+        found = unpack(what, call_answer(answer, images, batch_size, epochs, together), "steps", "calls")
         exact, whole = images / batch_size, images // batch_size
-        same(
+        assert_close(
             f"the steps for {what}",
             found[0],
             steps,
@@ -55,7 +44,7 @@ def steps_and_calls(answer):
                 "first the steps, then the calls": calls,
             },
         )
-        same(
+        assert_close(
             f"the calls for {what}",
             found[1],
             calls,
@@ -103,17 +92,17 @@ def standardize_splits(answer):
 def _standardized(answer, train, test, where):
     kept = train.copy(), test.copy()
     # Past `call`, which would hand out copies: whether these stay as they are is a part of the question.
-    found = call(lambda: answer(train, test), what=f"`{getattr(answer, '__name__', 'the answer')}`")
+    found = call_answer(lambda: answer(train, test), what=f"`{getattr(answer, '__name__', 'the answer')}`")
     for name, now, before in [("training", train, kept[0]), ("test", test, kept[1])]:
-        that(
+        expect(
             np.array_equal(now, before),
             f"the {name} images that you were given",
-            Words("as they were"),
-            Words("changed"),
+            "as they were",
+            "changed",
             "`-=` and `/=` work in place; write `x = x - …`",
         )
     what = f"the standardized images ({where})"
-    first, second = _two(what, found, "the training images and the test images")
+    first, second = unpack(what, found, "training images", "test images")
     train, test = (values.astype("float64") for values in kept)
 
     def by(values, images, axes=0, ddof=0, power=1.0):
@@ -122,7 +111,7 @@ def _standardized(answer, train, test, where):
 
     both = np.concatenate([train, test])
     rough = {"atol": 2e-3, "rtol": 1e-3}
-    values = numbers(f"the training images ({where})", first)
+    values = as_array(f"the training images ({where})", first)
     # Dividing by n - 1 standardizes as well.
     ddof = int(values.shape == train.shape and np.allclose(values, by(train, train, ddof=1), **rough))
     deviation = train.std(axis=0)
@@ -130,7 +119,7 @@ def _standardized(answer, train, test, where):
     cause = ""
     if values.shape == train.shape and not np.isfinite(values[:, flat]).all():
         cause = "a pixel never changes in training, and you divided by its deviation of zero"
-    same(
+    assert_close(
         f"the training images ({where})",
         first,
         by(train, train, ddof=ddof),
@@ -153,7 +142,7 @@ def _standardized(answer, train, test, where):
         },
         **rough,
     )
-    values = numbers(f"the test images ({where})", second)
+    values = as_array(f"the test images ({where})", second)
     if values.shape == test.shape and np.allclose(
         values[:, ~flat], by(test, train, ddof=ddof)[:, ~flat], **rough
     ):
@@ -163,7 +152,7 @@ def _standardized(answer, train, test, where):
                 "a small number in the denominator turns a pixel that never changed in training into a giant "
                 "as soon as it does; divide by one there"
             )
-    same(
+    assert_close(
         f"the test images ({where})",
         second,
         by(test, train, ddof=ddof),
@@ -201,10 +190,10 @@ def further_run(answer):
 
         t, root = stats.t.ppf(0.975, n - 1), np.sqrt(1 + 1 / n)
         what = f"the range after {n} runs"
-        found = [numbers(what, value) for value in _two(what, call(answer, values), "low and high")]
+        found = [as_array(what, value) for value in unpack(what, call_answer(answer, values), "low", "high")]
         expected = around(t * s * root)
         # Half a thousandth of the width: room for a quantile from a printed table.
-        same(
+        assert_close(
             what,
             found,
             expected,

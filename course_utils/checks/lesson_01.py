@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import WrongAnswer, as_array, assert_close, call_answer, exercise, expect
 
 
 @exercise
@@ -14,9 +14,9 @@ def dead_share(answer):
         h[0, h.max(axis=0) == 0] = 1.0
         h[:, rng.permutation(units)[:dead]] = 0
         share = dead / units
-        same(
+        assert_close(
             f"the share for {dead} dead units among {units}",
-            call(answer, h),
+            call_answer(answer, h),
             share,
             mistakes={
                 "you look along the wrong axis: a unit is a column": np.mean(np.all(h == 0, axis=1)),
@@ -32,9 +32,9 @@ def dead_share(answer):
         )
     # Only a zero for every image is death: a leaky unit lives on the negative side.
     leaky = -np.abs(rng.normal(size=(10, 5))) - 0.1
-    same(
+    assert_close(
         "the share of a layer with negative outputs",
-        call(answer, leaky),
+        call_answer(answer, leaky),
         0.0,
         mistakes={"a negative output passes a gradient; only zero is dead": 1.0},
     )
@@ -45,7 +45,9 @@ def dead_share(answer):
 def residual_factor(answer):
     """Send signals through residual nets of several depths with the learner's factor."""
     depths = np.array([10, 40, 150, 400])
-    factors = [float(numbers(f"the factor for {depth} layers", call(answer, int(depth)))) for depth in depths]
+    factors = [
+        float(as_array(f"the factor for {depth} layers", call_answer(answer, int(depth)))) for depth in depths
+    ]
     cause = "a factor that does not shrink with the depth only puts the explosion off"
     if np.allclose(factors, depths**-0.5, rtol=0.3):
         cause = (
@@ -57,18 +59,18 @@ def residual_factor(answer):
     for depth, factor in zip(depths, factors, strict=True):
         low, high, change = _residual(factor, depth)
         what = f"the size of the signal through {depth} layers, with f = {factor:.3g}, relative to its start"
-        that(
+        expect(
             factor > 0 and change > 0.01,
             what,
-            Words("a net that does something"),
-            Words(f"a signal changed by {change:.2%}"),
+            "a net that does something",
+            f"a signal changed by {change:.2%}",
             "the factor is so small, or negative, that the layers add nothing",
         )
-        that(
+        expect(
             high < 10 and low > 0.5,
             what,
-            Words("between 0.5 and 10 all the way"),
-            Words(f"{high:.3g} at its largest"),
+            "between 0.5 and 10 all the way",
+            f"{high:.3g} at its largest",
             cause,
         )
     return "In nets of 10, 40, 150 and 400 layers the signal kept its size."
@@ -93,12 +95,12 @@ def orthogonal(answer):
     for n_in, n_out in [(30, 30), (40, 15), (12, 50)]:
         rng = np.random.default_rng(3)
         shape = f"the matrix of shape ({n_in}, {n_out})"
-        w = numbers(shape, call(answer, n_in, n_out, rng))
+        w = as_array(shape, call_answer(answer, n_in, n_out, rng))
         if w.shape != (n_in, n_out):
             cause = "it is the other way round: transpose it" if w.shape == (n_out, n_in) else ""
             if w.shape == (min(n_in, n_out),) * 2:
                 cause = "the QR of a wide matrix is square; draw it tall, and transpose the result"
-            raise Wrong(shape, Words(f"the shape ({n_in}, {n_out})"), Words(f"{w.shape}"), cause)
+            raise WrongAnswer(shape, f"the shape ({n_in}, {n_out})", f"{w.shape}", cause)
         short = w if n_in >= n_out else w.T
         products = short.T @ short
         off = np.abs(products - np.diag(np.diag(products))).max()
@@ -111,20 +113,20 @@ def orthogonal(answer):
                 if lower
                 else (f"the {side} are independent draws, and only nearly orthogonal")
             )
-            raise Wrong(f"{shape}: the largest dot product of two {side}", 0.0, off, cause)
-        that(
+            raise WrongAnswer(f"{shape}: the largest dot product of two {side}", 0.0, off, cause)
+        expect(
             np.allclose(lengths, 1, atol=1e-4),
             f"{shape}: the lengths of the {side}",
             1.0,
             float(lengths.max()),
             "the columns are orthogonal, and then scaled",
         )
-        again = numbers(shape, call(answer, n_in, n_out, rng))
-        that(
+        again = as_array(shape, call_answer(answer, n_in, n_out, rng))
+        expect(
             not np.allclose(w, again),
             f"{shape}, drawn a second time",
-            Words("another one"),
-            Words("the same"),
+            "another one",
+            "the same",
             "you make your own generator in the function; use `rng`",
         )
     return "Square, tall and wide, drawn afresh each time: orthonormal to the last digit."

@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import (
+    WrongAnswer,
+    as_array,
+    assert_close,
+    call_answer,
+    exercise,
+    expect,
+    is_close,
+    unpack,
+)
 
 
 @exercise
@@ -27,28 +36,28 @@ def clip_together(answer):
         ("gradients that are short enough", [0.01 * gradient for gradient in long], 2.5),
         ("gradients of zero", [np.zeros((2, 3)), np.zeros(3)], 1.0),
     ]:
-        found = call(answer, gradients, limit)
-        that(
+        found = call_answer(answer, gradients, limit)
+        expect(
             not isinstance(found, dict | str) and hasattr(found, "__iter__"),
             what,
-            Words("a list of arrays"),
+            "a list of arrays",
             found,
             "return the clipped gradients, in the same order",
         )
         found = list(found)
         if len(found) != len(gradients):
             cause = "return the gradients only, in the same order, each in its own shape"
-            raise Wrong(what, Words(f"{len(gradients)} arrays"), Words(f"{len(found)} things"), cause)
-        found = [numbers(f"{what}, number {place}", value) for place, value in enumerate(found, 1)]
+            raise WrongAnswer(what, f"{len(gradients)} arrays", f"{len(found)} things", cause)
+        found = [as_array(f"{what}, number {place}", value) for place, value in enumerate(found, 1)]
         cause = ""
         for words, mistake in _CLIPPED_WRONGLY.items():
-            if _alike(found, mistake(gradients, limit)):
+            if _all_close(found, mistake(gradients, limit)):
                 cause = words
                 break
         length = np.sqrt(sum(np.sum(gradient**2) for gradient in gradients))
         factor = min(1.0, limit / length) if length else 1.0
         for place, (one, before) in enumerate(zip(found, gradients, strict=True), 1):
-            same(
+            assert_close(
                 f"{what}, number {place} of {len(found)}, for a limit of {limit}",
                 one,
                 factor * before,
@@ -57,11 +66,8 @@ def clip_together(answer):
     return "Long gradients, short ones, zeros, and some that are long only together: all clipped as one."
 
 
-def _alike(found, expected, rtol=1e-4, atol=1e-6):
-    return all(
-        one.shape == np.shape(other) and np.allclose(one.astype("float64"), other, rtol, atol, equal_nan=True)
-        for one, other in zip(found, expected, strict=True)
-    )
+def _all_close(found, expected, **tolerances):
+    return all(is_close(one, other, **tolerances) for one, other in zip(found, expected, strict=True))
 
 
 def _shortened(length, stretch=False):
@@ -230,15 +236,16 @@ def TwoLives(answer):
             ("inference after four batches", False, probe),
         ]
         found = [
-            numbers(what, call(layers[0], x, training=training, what=what)) for what, training, x in script
+            as_array(what, call_answer(layers[0], x, training=training, what=what))
+            for what, training, x in script
         ]
         expected = _Lives(4, **settings).through(script)
         cause = _mistake(found, expected, script, settings)
         for (what, *_), one, other in zip(script, found, expected, strict=True):
-            same(what, one, other, cause=cause, **_NEARLY)
-        same(
+            assert_close(what, one, other, cause=cause, **_NEARLY)
+        assert_close(
             "a second layer, fresh, beside one that has been trained",
-            call(layers[1], probe, training=False, what="a second layer"),
+            call_answer(layers[1], probe, training=False, what="a second layer"),
             _Lives(4, **settings)(probe, training=False),
             cause="two layers share one memory; it belongs to `self`",
             **_NEARLY,
@@ -252,7 +259,7 @@ def _mistake(found, expected, script, settings):
     def agreeing(outputs):
         """For how many steps from the first."""
         pairs = zip(found, outputs, strict=True)
-        agree = [_alike([one], [other], **_NEARLY) for one, other in pairs]
+        agree = [is_close(one, other, **_NEARLY) for one, other in pairs]
         return agree.index(False) if False in agree else len(agree)
 
     right = agreeing(expected)
@@ -265,11 +272,11 @@ def _mistake(found, expected, script, settings):
 
 
 def _layer(answer, units, **settings):
-    layer = call(answer, units, **settings)
-    that(
+    layer = call_answer(answer, units, **settings)
+    expect(
         callable(layer),
         "the layer",
-        Words("something to call like a function"),
+        "something to call like a function",
         layer,
         "the class needs a method `__call__`",
     )
@@ -287,13 +294,8 @@ def folded(answer):
         if units == 6:
             gamma[1], variance[2] = 0, 0
         what = f"for {inputs} inputs and {units} units"
-        found = call(answer, kernel, bias, gamma, beta, mean, variance, epsilon)
-        try:
-            pair = list(found)
-        except TypeError:
-            pair = []
-        if len(pair) != 2 or isinstance(found, dict | str):
-            raise Wrong(f"what it returns {what}", Words("two arrays: kernel and bias"), found)
+        found = call_answer(answer, kernel, bias, gamma, beta, mean, variance, epsilon)
+        pair = unpack(f"what it returns {what}", found, "kernel", "bias")
         scale = gamma / np.sqrt(variance + epsilon)
         root = np.sqrt(variance + epsilon)
         with np.errstate(all="ignore"):
@@ -313,8 +315,8 @@ def folded(answer):
                     kernel * scale[:, None]
                 )
         shift = beta - mean * scale
-        same(f"the kernel {what}", pair[0], kernel * scale, mistakes=mistakes)
-        same(
+        assert_close(f"the kernel {what}", pair[0], kernel * scale, mistakes=mistakes)
+        assert_close(
             f"the bias {what}",
             pair[1],
             bias * scale + shift,

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import WrongAnswer, as_array, assert_close, call_answer, exercise, expect
 
 
 @exercise
@@ -49,7 +49,7 @@ def values_per_mean(answer):
                 * groups,
             }
             behind *= channels // groups
-        same(what, call(answer, *arguments), behind, mistakes=mistakes)
+        assert_close(what, call_answer(answer, *arguments), behind, mistakes=mistakes)
     return "The counts agree for images, sequences and dense layers, for groups, and for a batch of one."
 
 
@@ -76,12 +76,12 @@ def group_normalize(answer):
     x[..., :2] = 5.0
     _compare_groups(answer, x, 2, -1, 1e-3, " whose first group is constant")
     mine = x.copy()
-    call(lambda: answer(mine, 2, -1, 1e-3), what="`group_normalize`")
-    that(
+    call_answer(lambda: answer(mine, 2, -1, 1e-3), what="`group_normalize`")
+    expect(
         np.array_equal(mine, x),
         "the array `x`, after your function has run",
-        Words("what it was before"),
-        Words("other values"),
+        "what it was before",
+        "other values",
         "you change the input in place, as `-=` and `/=` do",
     )
     return (
@@ -130,11 +130,11 @@ def _compare_groups(answer, x, groups, axis, epsilon, kind=""):
         last = index[-1] // (x.shape[-1] // groups)
         mistakes["the channels are on `axis`, which need not be the last"] = by(example, last)
     expected = by(example, group)
-    found = numbers(what, call(answer, x, groups, axis, epsilon))
+    found = as_array(what, call_answer(answer, x, groups, axis, epsilon))
     if found.shape != expected.shape:
         cause = "bring the channels back to where they were, and the groups into one axis"
-        raise Wrong(what, Words(f"the shape {expected.shape}"), Words(f"{found.shape}"), cause)
-    same(what, found, expected, mistakes=mistakes, rtol=1e-3, atol=1e-4)
+        raise WrongAnswer(what, f"the shape {expected.shape}", f"{found.shape}", cause)
+    assert_close(what, found, expected, mistakes=mistakes, rtol=1e-3, atol=1e-4)
 
 
 def _standardized(x, labels, epsilon, *, ddof=0, divisor=None):
@@ -164,25 +164,25 @@ def averaged_axes(answer):
     ]
     for name, shape, layer, axes in tried:
         what = f"the axes for {name}, inputs of shape {shape}"
-        found = call(answer, layer, shape)
+        found = call_answer(answer, layer, shape)
         if isinstance(found, set | frozenset):
             found = sorted(found)
-        found = numbers(what, found).ravel()
+        found = as_array(what, found).ravel()
         rank = len(shape)
         is_mask = found.dtype == bool or (rank > 2 and found.size == rank and set(found.tolist()) <= {0, 1})
-        that(
+        expect(
             not is_mask,
             what,
-            Words(f"{axes}"),
-            Words(f"{tuple(found.tolist())}"),
+            f"{axes}",
+            f"{tuple(found.tolist())}",
             "that is a yes or no for each axis; give the numbers of those with a yes",
         )
         given = {axis % rank for axis in found.tolist()}
-        that(
+        expect(
             given == set(axes),
             what,
-            Words(f"{axes}"),
-            Words(f"{tuple(found.tolist())}"),
+            f"{axes}",
+            f"{tuple(found.tolist())}",
             _why(layer, given, set(axes), rank),
         )
     return (

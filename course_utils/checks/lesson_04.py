@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import (
+    WrongAnswer,
+    as_array,
+    assert_close,
+    call_answer,
+    exercise,
+    expect,
+    unpack,
+)
 
 
 @exercise
@@ -60,15 +68,15 @@ def numerical_gradient(answer):
 def _compare_gradient(answer, kind, loss, x, expected, *, cause=""):
     expected, mine = np.asarray(expected), x.copy()
     what = f"the gradient of {kind}"
-    found = numbers(what, call(lambda: answer(loss, mine), what="`numerical_gradient`"))
+    found = as_array(what, call_answer(lambda: answer(loss, mine), what="`numerical_gradient`"))
     if found.shape != x.shape:
         why = "give each derivative its number's place in `x`"
-        raise Wrong(what, Words(f"the shape {x.shape}"), Words(f"{found.shape}"), why)
-    that(
+        raise WrongAnswer(what, f"the shape {x.shape}", f"{found.shape}", why)
+    expect(
         np.allclose(mine, x, rtol=0, atol=1e-10),
         "the array `x`, after your function has run",
-        Words("what it was before"),
-        Words("other values"),
+        "what it was before",
+        "other values",
         "put back what you changed, or work on a copy",
     )
     mistakes = {
@@ -76,7 +84,7 @@ def _compare_gradient(answer, kind, loss, x, expected, *, cause=""):
         "divide by the distance between the two points, once": expected / 2,
         "the sign is turned; it is forward minus backward": -expected,
     }
-    same(what, found, expected, mistakes=mistakes, cause=cause)
+    assert_close(what, found, expected, mistakes=mistakes, cause=cause)
 
 
 @exercise
@@ -96,15 +104,14 @@ def rms_backward(answer):
             x[1] = 0
         plural = "s" if examples > 1 else ""
         what = f"for {examples} example{plural} of {features} features{kind}, epsilon={epsilon:g}"
-        found = call(answer, dy, x, gamma, epsilon)
-        if not isinstance(found, tuple | list) or len(found) != 2:
-            raise Wrong("what `rms_backward` returns", Words("two gradients: dx, dgamma"), found)
-        dx, dgamma = (numbers(f"a gradient {what}", gradient) for gradient in found)
+        found = call_answer(answer, dy, x, gamma, epsilon)
+        found = unpack(f"what `rms_backward` returns {what}", found, "dx", "dgamma")
+        dx, dgamma = (as_array(f"a gradient {what}", gradient) for gradient in found)
         r = np.sqrt((x**2).mean(axis=1, keepdims=True) + epsilon)
         right, right_gamma = _complex_step(dy, x, gamma, epsilon)
         if dx.shape == (features,) and dgamma.shape == (examples, features) and examples > 1:
-            raise Wrong(f"the gradients {what}", Words("dx, dgamma"), Words("the two in the other order"))
-        same(f"the gradient dx {what}", dx, right, mistakes=_wrong_dx(dy, x, gamma, r))
+            raise WrongAnswer(f"the gradients {what}", "dx, dgamma", "the two in the other order")
+        assert_close(f"the gradient dx {what}", dx, right, mistakes=_wrong_dx(dy, x, gamma, r))
         x_hat = x / r
         mistakes = {
             "sum over the examples: each of them moves the loss": (dy * x_hat).mean(axis=0),
@@ -114,7 +121,7 @@ def rms_backward(answer):
             "gamma multiplies the normalized x, not x itself": (dy * x).sum(axis=0),
             "gamma is the factor whose gradient this is; it is not in it": (gamma * dy * x_hat).sum(axis=0),
         }
-        same(f"the gradient dgamma {what}", dgamma, right_gamma, mistakes=mistakes)
+        assert_close(f"the gradient dgamma {what}", dgamma, right_gamma, mistakes=mistakes)
     return (
         "Both gradients agree with derivatives by complex steps, for a batch of one and a row of zeros too."
     )
@@ -191,12 +198,11 @@ def pooled_statistics(answer):
         batches = np.split(values, np.cumsum(sizes)[:-1])
         means, variances = (np.array([f(batch, axis=0) for batch in batches]) for f in (np.mean, np.var))
         sizes = np.array(sizes)
-        found = call(answer, means, variances, sizes)
-        if not (isinstance(found, tuple | list) and len(found) == 2) and np.shape(found)[:1] != (2,):
-            raise Wrong("what `pooled_statistics` returns", Words("two arrays: mean, variance"), found)
-        mean, variance = (numbers(f"the result for {kind}", one) for one in found)
+        found = call_answer(answer, means, variances, sizes)
+        found = unpack(f"what `pooled_statistics` returns for {kind}", found, "mean", "variance")
+        mean, variance = (as_array(f"the result for {kind}", one) for one in found)
         true_mean, true_variance = values.mean(axis=0), values.var(axis=0)
-        same(
+        assert_close(
             f"the mean for {kind}",
             mean,
             true_mean,
@@ -207,7 +213,7 @@ def pooled_statistics(answer):
             },
             rtol=1e-5,
         )
-        same(
+        assert_close(
             f"the variance for {kind}",
             variance,
             true_variance,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import assert_close, call_answer, exercise, expect, unpack
 
 # Square ones first: there a wrong axis raises no error, and can be told by what it gives.
 _SHAPES = [(4, 4), (3, 3, 3, 3), (7, 3), (2, 3, 5), (3, 2, 4, 6), (6, 1), (1, 5)]
@@ -47,14 +47,16 @@ def folded_kernel(answer):
                 (cause, g[:, None] * v / across),
                 ("g belongs to the columns of v, and you multiplied its rows", g[:, None] * v / length),
             ]
-        _same(f"the kernel for v of shape {shape}", call(answer, v, g), g * v / length, mistakes)
+        assert_close(
+            f"the kernel for v of shape {shape}", call_answer(answer, v, g), g * v / length, mistakes=mistakes
+        )
         kept = v.copy()
         answer(v, g)
-        that(
+        expect(
             np.array_equal(v, kept),
             "v after the call",
-            Words("as before"),
-            Words("changed"),
+            "as before",
+            "changed",
             "you compute in the array that you were given (`/=`, `*=`), and the net may still be training it",
         )
     return "Tried on dense layers and convolutions of several shapes, with lengths of either sign."
@@ -73,7 +75,9 @@ def start_from_batch(answer):
         mean, deviation = t.mean(axis=0), t.std(axis=0)
         g, b = 1 / deviation, -mean / deviation
         layer = f"{units} units on {images} examples"
-        first, second = _two("`start_from_batch`", call(answer, v, x), "g and b")
+        first, second = unpack(
+            f"what `start_from_batch` returns for {layer}", call_answer(answer, v, x), "g", "b"
+        )
         mistakes = [
             (
                 "that is the spread of v · x, as TensorFlow Addons takes it; t has v / ‖v‖ in it",
@@ -89,7 +93,7 @@ def start_from_batch(answer):
             ("‖v‖ is the length of a column, a unit's weights", 1 / _by_rows(x, v).std(axis=0)),
             ("one number for each unit, in an array of one axis", g[None]),
         ]
-        _same(f"g of {layer}", first, g, mistakes, rtol=1e-3)
+        assert_close(f"g of {layer}", first, g, mistakes=mistakes, rtol=1e-3)
         mistakes = [
             ("the sign: b takes the mean away", -b),
             ("g multiplies the mean too, so b is to be divided by the spread as well", -mean),
@@ -99,7 +103,7 @@ def start_from_batch(answer):
             ("b has to take the mean away", np.zeros(units)),
             ("one number for each unit, in an array of one axis", b[None]),
         ]
-        _same(f"b of {layer}", second, b, mistakes, rtol=1e-3, atol=1e-4)
+        assert_close(f"b of {layer}", second, b, mistakes=mistakes, rtol=1e-3, atol=1e-4)
     return "On batches of several sizes every unit began with mean 0 and deviation 1."
 
 
@@ -118,13 +122,15 @@ def split_gradient(answer):
         length = _per_unit(v, lambda unit: np.sqrt(np.sum(unit**2)))
         dot, whole = grad_g * length, np.vdot(grad_w, v) / np.linalg.norm(v)
         where = f"for v of shape {shape}"
-        first, second = _two("`split_gradient`", call(answer, grad_w, v, g), "two gradients")
+        first, second = unpack(
+            f"what `split_gradient` returns {where}",
+            call_answer(answer, grad_w, v, g),
+            "gradient of v",
+            "gradient of g",
+        )
 
         mistakes = [
-            (
-                "the part along v is still in it; that part belongs to g",
-                g / length * grad_w,
-            ),
+            ("the part along v is still in it; that part belongs to g", g / length * grad_w),
             ("the factor g / ‖v‖ is missing", grad_w - grad_g * v / length),
             ("the factor is g / ‖v‖, and g is missing", (grad_w - grad_g * v / length) / length),
             ("the factor is g / ‖v‖, and ‖v‖ is missing", g * (grad_w - grad_g * v / length)),
@@ -163,7 +169,7 @@ def split_gradient(answer):
             along = np.sum(grad_w * v, axis=axes, keepdims=True) / short
             cause = "a filter's sums run over all axes but the last, its input channels too"
             mistakes.append((cause, g / short * (grad_w - along * v / short)))
-        _same(f"the gradient of v, {where}", first, grad_v, mistakes, atol=1e-4)
+        assert_close(f"the gradient of v, {where}", first, grad_v, mistakes=mistakes, atol=1e-4)
 
         mistakes = [
             ("v is to be divided by its length", dot),
@@ -174,7 +180,7 @@ def split_gradient(answer):
             ("g itself has no place here: w is g times the direction", g * grad_g),
             ("that is the length of the gradient, not its part along v", _lengths_of(grad_w)),
         ]
-        _same(f"the gradient of g, {where}", second, grad_g, mistakes, atol=1e-4)
+        assert_close(f"the gradient of g, {where}", second, grad_g, mistakes=mistakes, atol=1e-4)
     return (
         "Both gradients agree with the chain rule, for dense layers and convolutions, and g of either sign."
     )
@@ -207,23 +213,3 @@ def _across(t):
 
 def _by_rows(x, v):
     return x @ (v / np.linalg.norm(v, axis=1, keepdims=True))
-
-
-def _two(what, value, names):
-    """Take a pair apart."""
-    try:
-        first, second = value
-    except (TypeError, ValueError):
-        raise Wrong(what, Words(names), value, "return both, with a comma between them") from None
-    return first, second
-
-
-def _same(what, found, expected, mistakes, rtol=1e-4, atol=1e-6):
-    """As `same`, with mistakes as pairs, since several ways of going wrong may have one cause."""
-    array = numbers(what, found).astype("float64")
-    likely = ""
-    for cause, value in mistakes:
-        if array.shape == np.shape(value) and np.allclose(array, value, rtol=rtol, atol=atol):
-            likely = cause
-            break
-    same(what, found, expected, cause=likely, rtol=rtol, atol=atol)

@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import (
+    WrongAnswer,
+    as_array,
+    as_number,
+    assert_close,
+    call_answer,
+    exercise,
+    expect,
+    unpack,
+)
 
 # --- few_of_each ------------------------------------------------------------------------------------------
 
@@ -27,29 +36,23 @@ def few_of_each(answer):
 
 def _drawn(answer, labels, n_train, n_valid, rng):
     """One draw, as two arrays of positions."""
-    result = call(answer, labels, n_train, n_valid, rng)
-    try:
-        parts = dict(zip(("training", "validation"), result, strict=True))
-    except (TypeError, ValueError):
-        raise Wrong(
-            "`few_of_each`",
-            Words("two arrays of positions"),
-            result,
-            "return both, with a comma between them",
-        ) from None
+    drawn = unpack(
+        "`few_of_each`", call_answer(answer, labels, n_train, n_valid, rng), "training", "validation"
+    )
+    parts = dict(zip(("training", "validation"), drawn, strict=True))
     for which, part in parts.items():
         what = f"the positions for {which}"
-        part = numbers(what, part)
+        part = as_array(what, part)
         whole = part.ndim == 1 and part.dtype != bool and np.all(part == np.round(part))
         if not whole:
             found = "a mask of true and false" if part.dtype == bool else "something else"
-            raise Wrong(what, Words("whole numbers in an array of one axis"), Words(found))
+            raise WrongAnswer(what, "whole numbers in an array of one axis", found)
         low, high = (part.min(), part.max()) if part.size else (0, 0)
-        that(
+        expect(
             low >= 0 and high < len(labels),
             what,
-            Words(f"numbers from 0 to {len(labels) - 1}"),
-            Words(f"numbers from {low:g} to {high:g}"),
+            f"numbers from 0 to {len(labels) - 1}",
+            f"numbers from {low:g} to {high:g}",
         )
         parts[which] = part.astype(int)
     return parts["training"], parts["validation"]
@@ -69,11 +72,11 @@ def _look_at(train, valid, labels, n_train, n_valid, draws):
             cause = "so many are wanted of each class, and not in all"
         elif not cause and len(part) < each * len(classes):
             cause = "the classes need not be 0 and 1; np.unique finds what they are called"
-        that(
+        expect(
             len(part) == each * len(classes), f"the images for {which}", each * len(classes), len(part), cause
         )
         again = len(part) - len(np.unique(part))
-        that(
+        expect(
             not again,
             f"the images for {which} that are drawn more than once",
             0,
@@ -81,7 +84,7 @@ def _look_at(train, valid, labels, n_train, n_valid, draws):
             within or "you draw with replacement; an image drawn twice teaches nothing new",
         )
         for c in classes:
-            that(
+            expect(
                 np.sum(labels[part] == c) == each,
                 f"the images of class {c:g} for {which}",
                 each,
@@ -89,7 +92,7 @@ def _look_at(train, valid, labels, n_train, n_valid, draws):
                 within or "you draw from all images at once, and leave it to chance how many a class gets",
             )
     both = len(np.intersect1d(train, valid))
-    that(
+    expect(
         not both,
         "the images that are in both parts",
         0,
@@ -108,17 +111,17 @@ def _look_at_all(answer, draws, labels, n_train, n_valid):
     cause = "you make a generator of your own in the function; use `rng`"
     if of_the_first:
         cause = "you take the first ones of each class; shuffle the whole class before you cut"
-    that(not same_every_time, "150 draws", Words("different ones"), Words("the same every time"), cause)
+    expect(not same_every_time, "150 draws", "different ones", "the same every time", cause)
     for which, part in [("training", 0), ("validation", 1)]:
         never = len(labels) - len(np.unique(np.concatenate([draw[part] for draw in draws])))
         cause = cause if of_the_first else f"only a part of each class can come into the {which} set"
-        that(not never, f"the images that are never drawn for {which}, in 150 draws", 0, never, cause)
+        expect(not never, f"the images that are never drawn for {which}, in 150 draws", 0, never, cause)
     again = [_drawn(answer, labels, n_train, n_valid, np.random.default_rng(10)) for _ in range(2)]
-    that(
+    expect(
         all(np.array_equal(a, b) for a, b in zip(*again, strict=True)),
         "two draws from generators with the same seed",
-        Words("the same images"),
-        Words("different ones"),
+        "the same images",
+        "different ones",
         "the random numbers come from elsewhere than `rng`, so nobody can repeat your draw",
     )
 
@@ -139,7 +142,7 @@ def reuse_layers(answer):
         flags = [layer.trainable for layer in original.layers]
         x = rng.normal(0, 1.5, (5, *original.input_shape[1:])).astype("float32")
 
-        net = call(answer, original, n_layers, what="the new net")
+        net = call_answer(answer, original, n_layers, what="the new net")
         _look_at_the_net(net, x)
         _look_at_the_original(original, net, kept, flags)
         _look_at_what_is_trained(original, net, n_layers)
@@ -194,49 +197,51 @@ def _fill(net, rng):
 def _look_at_the_net(net, x):
     import keras
 
-    that(
+    expect(
         isinstance(net, keras.Model),
         "the new net",
-        Words("a Keras net"),
+        "a Keras net",
         net,
         "put the layers into a `keras.Sequential`" if isinstance(net, list | tuple) else "",
     )
     for batch in (x, x[:1]):
-        outputs = numbers("the outputs", call(net.__call__, batch, what="the new net, called on a batch"))
-        that(
+        outputs = as_array(
+            "the outputs", call_answer(net.__call__, batch, what="the new net, called on a batch")
+        )
+        expect(
             outputs.shape == (len(batch), 1),
             f"the outputs for {len(batch)} images",
-            Words(f"an array of shape {(len(batch), 1)}"),
-            Words(f"an array of shape {outputs.shape}"),
+            f"an array of shape {(len(batch), 1)}",
+            f"an array of shape {outputs.shape}",
             "the new net has to end in a single new unit, in place of the original's output layer",
         )
 
 
 def _look_at_the_original(original, net, kept, flags):
     """Demand that nothing which is done to the new net reaches the original."""
-    that(
+    expect(
         _equal(original.get_weights(), kept),
         "the original's weights",
-        Words("as they were"),
-        Words("others"),
+        "as they were",
+        "others",
         "you set the weights of the original; set those of its copy",
     )
     values = net.get_weights()
     net.set_weights([value + 1 for value in values])
     shared = not _equal(original.get_weights(), kept)
     net.set_weights(values)
-    that(
+    expect(
         not shared,
         "the original's weights, after those of the new net were changed",
-        Words("as they were"),
-        Words("changed as well"),
+        "as they were",
+        "changed as well",
         "both nets hold the same layers; clone the original first",
     )
-    that(
+    expect(
         [layer.trainable for layer in original.layers] == flags,
         "which of the original's layers are trainable",
-        Words("the same as before"),
-        Words("others"),
+        "the same as before",
+        "others",
         "you froze the original; freeze its copy",
     )
 
@@ -257,7 +262,7 @@ def _look_at_what_is_trained(original, net, n_layers):
         cause = "none of the reused layers is frozen"
     elif len(net.trainable_weights) == 1:
         cause = "the new unit has no bias"
-    that(
+    expect(
         found == expected,
         f"the trainable numbers after the first {n_layers} layers, which end in {sizes[n_layers]} outputs",
         expected,
@@ -288,7 +293,7 @@ def _look_at_the_outputs(teacher, original, net, n_layers, x):
             _sigmoid(sums(half_copied, n_layers))
         ),
     }
-    same(
+    assert_close(
         f"the outputs of the new net on the first {n_layers} layers",
         net(x, training=False),
         _sigmoid(right),
@@ -376,18 +381,7 @@ def _look_at_the_interval(answer, nothing, reusing, t):
         "add the mean: the interval lies around it": around(half, 0.0),
         "give the two ends": np.array([mean, half]),
     }
-    result = call(answer, nothing, reusing, t)
-    try:
-        low, high = result
-    except (TypeError, ValueError):
-        raise Wrong(
-            "`paired_interval`", Words("two ends"), result, "return low and high, with a comma between them"
-        ) from None
-    ends = np.array([float(_number("the lower end", low)), float(_number("the upper end", high))])
-    same(f"the interval from {n} draws", ends, around(half), mistakes=mistakes, atol=1e-7)
-
-
-def _number(what, value):
-    array = numbers(what, value)
-    that(array.size == 1, what, Words("one number"), Words(f"an array of shape {array.shape}"))
-    return array.item()
+    what = f"the interval from {n} draws"
+    low, high = unpack(what, call_answer(answer, nothing, reusing, t), "low", "high")
+    ends = [as_number("the lower end", low), as_number("the upper end", high)]
+    assert_close(what, ends, around(half), mistakes=mistakes, atol=1e-7)

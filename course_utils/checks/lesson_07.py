@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same
+from course_utils.checks.exercise import as_array, assert_close, call_answer, exercise, unpack
 
 
 @exercise
@@ -21,9 +21,9 @@ def stable_rate(answer):
         steepest, flattest = slopes[-1], slopes[0]
         spread = products - n * np.outer(x.mean(axis=0), x.mean(axis=0))
         around_the_mean = max(np.linalg.eigvalsh(spread)[-1], 1e-12)
-        same(
+        assert_close(
             f"the rate for {n} example{'s' * (n > 1)} of {d} inputs",
-            np.squeeze(numbers("the rate", call(answer, x))),
+            np.squeeze(as_array("the rate", call_answer(answer, x))),
             n / steepest,
             mistakes={
                 "the slope of a square has a factor of two in it": 2 * n / steepest,
@@ -84,12 +84,12 @@ def adam_step(answer):
         yours = _three(answer, *yours, g, t, 0.05)
         ours = _adam(*ours, g, t, 0.05, 0.9, 0.999)
     for name, one, other in zip(("w", "m", "s"), yours, ours, strict=True):
-        same(f"`{name}` after six steps in a row", one, other, rtol=1e-3, atol=1e-3)
+        assert_close(f"`{name}` after six steps in a row", one, other, rtol=1e-3, atol=1e-3)
 
     # A weight that has had no gradient yet.
     w, g = np.array([1.0, 2.0]), np.array([0.0, 1.5])
     new, _, _ = _three(answer, w, np.zeros(2), np.zeros(2), g, 1, 0.1)
-    same(
+    assert_close(
         "the weights after a first step in which one gradient is zero",
         new,
         [1.0, 1.9],
@@ -100,18 +100,10 @@ def adam_step(answer):
 
 
 def _three(answer, *arguments):
-    """Call the answer, and take what it gives apart into the new w, m and s."""
+    """Call the answer, and return the new w, m and s."""
     name = getattr(answer, "__name__", "the answer")
-    found = call(answer, *arguments)
-    try:
-        parts = list(found)
-    except TypeError:
-        parts = None
-    if parts is None or len(parts) != 3:
-        kind = found if parts is None or hasattr(found, "shape") else Words(f"{len(parts)} things")
-        cause = "the next step needs the memory as well: return w, m, s"
-        raise Wrong(f"what `{name}` returns", Words("three things: the new w, m and s"), kind, cause)
-    return [numbers(f"the new `{what}`", part) for what, part in zip("wms", parts, strict=True)]
+    parts = unpack(f"what `{name}` returns", call_answer(answer, *arguments), "new w", "new m", "new s")
+    return [as_array(f"the new `{what}`", part) for what, part in zip("wms", parts, strict=True)]
 
 
 def _adam(w, m, s, g, t, rate, b1, b2, **change):
@@ -130,7 +122,7 @@ def _compare(when, found, arguments):
     w, m, s, g, t, _, b1, b2 = arguments
     new_w, new_m, new_s = found
     expected, m_right, s_right = _adam(*arguments)
-    same(
+    assert_close(
         f"`m` after {when}",
         new_m,
         m_right,
@@ -145,7 +137,7 @@ def _compare(when, found, arguments):
         },
         rtol=1e-3,
     )
-    same(
+    assert_close(
         f"`s` after {when}",
         new_s,
         s_right,
@@ -162,7 +154,7 @@ def _compare(when, found, arguments):
         # A thousandth of a square, in a first step.
         atol=1e-7,
     )
-    same(
+    assert_close(
         f"the weights after {when}",
         new_w,
         expected,
@@ -230,9 +222,9 @@ def turned_gradient(answer):
 
         back = gradient(turn(w, -angle))
         degrees = np.deg2rad(angle)
-        same(
+        assert_close(
             f"the gradient at ({w[0]:.2f}, {w[1]:.2f}), for an angle of {angle:.2f}",
-            np.ravel(numbers("the gradient", call(answer, gradient, w, angle))),
+            np.ravel(as_array("the gradient", call_answer(answer, gradient, w, angle))),
             turn(back, angle),
             mistakes={
                 "you turned clockwise": turn(gradient(turn(w, angle)), -angle),

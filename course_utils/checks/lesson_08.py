@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import WrongAnswer, as_array, assert_close, call_answer, exercise, expect
 
 
 @exercise
@@ -17,11 +17,11 @@ def keras_boundaries(answer):
         numbered = np.array(epochs)
         steps, whole = -(-examples // batch_size), examples // batch_size
         what = f"for epochs {epochs}, {examples} examples and batches of {batch_size}"
-        found = numbers("the boundaries", call(answer, list(epochs), examples, batch_size))
-        that(
+        found = as_array("the boundaries", call_answer(answer, list(epochs), examples, batch_size))
+        expect(
             found.shape == numbered.shape,
             f"the boundaries {what}",
-            Words(f"a list of {len(epochs)}"),
+            f"a list of {len(epochs)}",
             found,
             "there is one boundary for each epoch in which the rate changes",
         )
@@ -49,7 +49,7 @@ def keras_boundaries(answer):
         }
         for place, epoch in enumerate(epochs):
             step = float(found[place])
-            same(
+            assert_close(
                 f"the boundary before epoch {epoch}, {what}",
                 # Keras asks whether step <= boundary, so 4.5 does what 4 does.
                 int(np.floor(step)) if np.isfinite(step) else step,
@@ -72,11 +72,11 @@ def WarmCosine(answer):
         steps = [0, 1, warmup // 2, warmup - 1, warmup, warmup + 1, middle, total - 2, total - 1, total]
         steps = np.unique([*steps, total + 1, total + warmup, 2 * total])
         what = f"`WarmCosine({peak}, {warmup}, {total})`"
-        schedule = call(answer, peak, warmup, total, what=what)
-        that(
+        schedule = call_answer(answer, peak, warmup, total, what=what)
+        expect(
             isinstance(schedule, LearningRateSchedule),
             what,
-            Words("a LearningRateSchedule"),
+            "a LearningRateSchedule",
             schedule,
             "derive the class from `keras.optimizers.schedules.LearningRateSchedule`",
         )
@@ -87,13 +87,13 @@ def WarmCosine(answer):
             place = np.argmax(off)
             what = f"the rate of {what} in step {steps[place]}"
             # Where the end is wrong as well, the steps before it may tell what else is.
-            raise Wrong(
+            raise WrongAnswer(
                 what,
                 expected[place],
                 rates[place],
                 _cause(rates, mistakes, peak, steps >= 0) or _cause(rates, mistakes, peak, steps <= total),
             )
-    _train(call(answer, 0.5, 2, 5), SGD, tf)
+    _train(call_answer(answer, 0.5, 2, 5), SGD, tf)
     return "Up, down and after the end, the rates are right, in three schedules; and one has trained a unit."
 
 
@@ -107,16 +107,16 @@ def _cause(rates, mistakes, peak, where):
 def _rate(schedule, step, tf):
     what = f"the rate in step {step}"
     try:
-        rate = call(schedule, tf.constant(step, tf.int64), what=what)
-    except Wrong as wrong:
+        rate = call_answer(schedule, tf.constant(step, tf.int64), what=what)
+    except WrongAnswer as wrong:
         if wrong.__cause__ is None:
             raise
         cause = (
             "the step is a tensor of whole numbers; `tf.cast(step, tf.float32)` makes it one to reckon with"
         )
         kinds = any(word in str(wrong) for word in ("int64", "dtype"))
-        raise Wrong(what, Words("a number"), Words(_short(wrong.__cause__)), cause if kinds else "") from None
-    return float(np.squeeze(numbers(what, rate)))
+        raise WrongAnswer(what, "a number", _short(wrong.__cause__), cause if kinds else "") from None
+    return float(np.squeeze(as_array(what, rate)))
 
 
 def _short(error):
@@ -154,9 +154,7 @@ def _warm_cosines(peak, warmup, total, steps):
         "that is a quarter of a cosine, which ends steeply; half a wave ends level": after(
             np.cos(np.pi / 2 * ended)
         ),
-        "that is a whole wave; half of one goes from the top to the bottom": after(
-            half_cosine(2 * ended),
-        ),
+        "that is a whole wave; half of one goes from the top to the bottom": after(half_cosine(2 * ended)),
         "the wave is upside down: it has to begin at the top": after(half_cosine(1 - ended)),
         "the rate is zero in step `total`, and you are there one step early": after(
             half_cosine(np.clip((steps - warmup) / (total - warmup - 1), 0, 1))
@@ -196,14 +194,14 @@ def _train(schedule, SGD, tf):
             step()
             lengths.append(before - unit.get_weights()[0].item())
     except Exception as error:
-        raise Wrong(
+        raise WrongAnswer(
             "a training with it",
-            Words("six steps"),
-            Words(f"an error ({type(error).__name__})"),
+            "six steps",
+            f"an error ({type(error).__name__})",
             "in TensorFlow's program a step has no value yet, so neither `if` nor NumPy can look at it; "
             "`tf.where` takes one of two rates, and `tf.cos` is a cosine",
         ) from error
-    same(
+    assert_close(
         "the rates of six steps of a training with `WarmCosine(0.5, 2, 5)`",
         lengths,
         [0, 0.25, 0.5, 0.375, 0.125, 0],
@@ -223,9 +221,9 @@ def batch_losses(answer):
         means = np.cumsum(losses * sizes) / seen
         count = np.arange(1, len(sizes) + 1)
         sums = means * seen
-        same(
+        assert_close(
             f"the losses of batches of {', '.join(map(str, sizes[:6]))}{', …' * (len(sizes) > 6)} examples",
-            call(answer, means, sizes),
+            call_answer(answer, means, sizes),
             losses,
             mistakes={
                 "those are the running means as they came": means,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import WrongAnswer, as_array, assert_close, call_answer, exercise, expect
 
 _BALLS = {1: "ℓ1", 2: "ℓ2", np.inf: "ℓ∞"}
 
@@ -23,37 +23,37 @@ def lowest_point(answer):
     for norm, ball in _BALLS.items():
         for (of_what, gradient), radius in zip(gradients.items(), (3.0, 0.5, 20.0, 2.0, 0.7), strict=True):
             what = f"the lowest point of the {ball} ball of radius {radius:g} {of_what}"
-            _lies_lowest(what, call(answer, gradient, radius, norm), gradient, radius, norm)
+            _lies_lowest(what, call_answer(answer, gradient, radius, norm), gradient, radius, norm)
         what = f"the point of the {ball} ball for a gradient of zeros"
-        point = numbers(what, call(answer, np.zeros((3, 2)), 2.0, norm))
-        that(point.shape == (3, 2), what, Words("the shape (3, 2)"), Words(f"the shape {point.shape}"))
+        point = as_array(what, call_answer(answer, np.zeros((3, 2)), 2.0, norm))
+        expect(point.shape == (3, 2), what, "the shape (3, 2)", f"the shape {point.shape}")
         finite = bool(np.isfinite(point).all())
-        that(finite, what, Words("any point of the ball"), Words("nan"), "zero was divided by zero")
+        expect(finite, what, "any point of the ball", "nan", "zero was divided by zero")
         size = np.linalg.norm(point.ravel(), norm)
-        that(size <= 2.0002, f"{what} of radius 2", Words("a size of at most 2"), size)
+        expect(size <= 2.0002, f"{what} of radius 2", "a size of at most 2", size)
     return (
         "In all three balls, for vectors, kernels, ties and a gradient of zeros: inside, and none lies lower."
     )
 
 
 def _lies_lowest(what, point, gradient, radius, norm):
-    point = numbers(what, point).astype("float64")
-    that(
+    point = as_array(what, point).astype("float64")
+    expect(
         point.shape == gradient.shape,
         what,
-        Words(f"the shape of the gradient, {gradient.shape}"),
-        Words(f"the shape {point.shape}"),
+        f"the shape of the gradient, {gradient.shape}",
+        f"the shape {point.shape}",
         "a point of the ball has a number for every weight",
     )
-    that(np.isfinite(point).all(), what, Words("numbers"), Words("nan or infinity"), "a division by zero")
+    expect(np.isfinite(point).all(), what, "numbers", "nan or infinity", "a division by zero")
     # The dual norm: what the linear function loses at most on its way from the origin to the surface.
     dual = {1: np.inf, 2: 2, np.inf: 1}[norm]
     lowest = -radius * np.linalg.norm(gradient.ravel(), dual)
     height, size = np.sum(gradient * point), np.linalg.norm(point.ravel(), norm)
     outside, high = size > radius * 1.0002, height > lowest + 2e-4 * abs(lowest)
     cause = _misplaced(point, gradient, radius, norm) if outside or high else ""
-    that(not outside, f"{what}: its size", Words(f"at most {radius:g}"), size, cause)
-    that(not high, f"{what}: the sum of gradient times point", lowest, height, cause)
+    expect(not outside, f"{what}: its size", f"at most {radius:g}", size, cause)
+    expect(not high, f"{what}: the sum of gradient times point", lowest, height, cause)
 
 
 def _misplaced(point, gradient, radius, norm):
@@ -108,9 +108,9 @@ def duality_gap(answer):
     _same_gap("the gap where every variable is at its lowest point", answer, lowest, gradients, radius)
     gradients[1] = np.zeros(3)
     what = "the gap of three variables, one of them without a gradient"
-    found = numbers(what, call(answer, weights, gradients, radius))
+    found = as_array(what, call_answer(answer, weights, gradients, radius))
     zero = "a gradient of zero has no direction, and was divided by its length"
-    that(np.isfinite(found).all(), what, Words("a number"), Words("nan or infinity"), zero)
+    expect(np.isfinite(found).all(), what, "a number", "nan or infinity", zero)
     _same_gap(what, answer, weights, gradients, radius)
     return (
         "Right for one and for several variables, at the lowest point itself, and beside a gradient of zero."
@@ -127,9 +127,9 @@ def _same_gap(what, answer, weights, gradients, radius):
     gaps = slopes + radius * lengths
     sizes = np.array([g.size for g in gradients])
     together = np.sqrt(np.sum(lengths**2))
-    same(
+    assert_close(
         what,
-        call(answer, weights, gradients, radius),
+        call_answer(answer, weights, gradients, radius),
         np.sum(gaps),
         mistakes={
             "it is the other way round, w − s": -np.sum(gaps),
@@ -164,15 +164,15 @@ def frank_wolfe(answer):
         ("a kernel and a target inside the ball", kernel, near, 2.0, 0.05),
     ]:
         walk = _Walk(where, steepness, target, radius, tolerance)
-        walk.check_end(call(answer, walk, start, radius, tolerance))
+        walk.check_end(call_answer(answer, walk, start, radius, tolerance))
     for where, start in [
         ("a start that is good enough", target + 1e-3 * far),
         ("a start where the gradient is zero", target),
     ]:
         walk = _Walk(where, steepness, target, radius, tolerance)
-        same(
+        assert_close(
             f"{where}: the point returned",
-            call(answer, walk, start, radius, tolerance),
+            call_answer(answer, walk, start, radius, tolerance),
             start,
             cause="you take a step before you look at the gap",
         )
@@ -208,7 +208,7 @@ class _Walk:
         if not np.isfinite(w).all():
             zero = bool(self.points) and not self.gradient(self.points[-1]).any()
             cause = "a gradient of zero has no direction; look at the gap before you divide" if zero else ""
-            raise Wrong(what, Words("numbers"), Words("nan or infinity"), cause)
+            raise WrongAnswer(what, "numbers", "nan or infinity", cause)
         # Some ask twice at one point, once for the gap and once for the step.
         if not self.points or not np.array_equal(w, self.points[-1]):
             self.points.append(w)
@@ -221,38 +221,38 @@ class _Walk:
                 if good
                 else "the steps shrink, but not as 2 / (t + 2)"
             )
-            raise Wrong(
+            raise WrongAnswer(
                 f"{self.where}, tolerance {self.tolerance:g}: how often you ask for the gradient",
-                Words("a few hundred times at most"),
-                Words(f"more than {self.limit} times"),
+                "a few hundred times at most",
+                f"more than {self.limit} times",
                 cause,
             )
         return self.gradient(w)
 
     def shaped(self, what, w):
-        w = np.array(numbers(what, w), "float64")
+        w = np.array(as_array(what, w), "float64")
         shape = self.target.shape
-        that(w.shape == shape, what, Words(f"the shape {shape}, as the start has"), Words(f"{w.shape}"))
+        expect(w.shape == shape, what, f"the shape {shape}, as the start has", f"{w.shape}")
         return w
 
     def check_inside(self, what, w):
         size = np.linalg.norm(w)
         if size > self.radius * 1.001:
-            raise Wrong(f"{what}: its length", Words(f"at most {self.radius:g}"), size, self.about_steps())
+            raise WrongAnswer(f"{what}: its length", f"at most {self.radius:g}", size, self.about_steps())
 
     def check_end(self, w):
         """Demand of the point returned that it is good enough, and of the steps that they may go on."""
         what = f"{self.where}: the point returned"
         w = self.shaped(what, w)
-        that(np.isfinite(w).all(), what, Words("numbers"), Words("nan or infinity"), "a division by zero")
+        expect(np.isfinite(w).all(), what, "numbers", "nan or infinity", "a division by zero")
         self.check_inside(what, w)
         gap, about_steps = self.gap(w), self.about_steps()
         if gap > self.tolerance * 1.001:
             cause = about_steps or self.about_end(w)
-            raise Wrong(f"{what}: its gap", Words(f"at most {self.tolerance:g}"), gap, cause)
+            raise WrongAnswer(f"{what}: its gap", f"at most {self.tolerance:g}", gap, cause)
         # Steps that do not shrink may pass close by the target once. They would not stay there.
         what = f"{self.where}: the steps"
-        that(not about_steps, what, Words("shares of the way to s that shrink"), Words("others"), about_steps)
+        expect(not about_steps, what, "shares of the way to s that shrink", "others", about_steps)
 
     def about_end(self, w):
         """Give the likely cause if the walk ends too early or too late."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, call, exercise, numbers, same, that
+from course_utils.checks.exercise import as_array, assert_close, call_answer, exercise, expect
 
 
 @exercise
@@ -16,15 +16,15 @@ def capped_units(answer):
         "a dense kernel with one unit": rng.normal(size=(6, 1)) * 5,
     }
     for (what, kernel), limit in zip(kernels.items(), (1.2, 0.7, 1.5, 2.0), strict=True):
-        _is_capped(what, call(answer, kernel, limit), kernel, limit)
+        _is_capped(what, call_answer(answer, kernel, limit), kernel, limit)
     kernel = rng.normal(size=(3, 2)) * 0.1
     short = "a kernel whose units are all short enough"
     lengthened = {"you bring short units up to the limit too": 2 * kernel / np.linalg.norm(kernel, axis=0)}
-    same(short, call(answer, kernel, 2.0), kernel, mistakes=lengthened)
+    assert_close(short, call_answer(answer, kernel, 2.0), kernel, mistakes=lengthened)
     kernel = rng.normal(size=(3, 2)) * [[0.0, 4.0]]
     what = "a kernel with a unit of zeros"
-    found = numbers(what, call(answer, kernel, 1.0))
-    that(np.isfinite(found).all(), what, Words("numbers"), Words("nan"), "you divide by a length of zero")
+    found = as_array(what, call_answer(answer, kernel, 1.0))
+    expect(np.isfinite(found).all(), what, "numbers", "nan", "you divide by a length of zero")
     _is_capped(what, found, kernel, 1.0)
     return (
         "Dense and convolutional kernels: long units are cut to the limit, short ones and zeros left alone."
@@ -45,7 +45,7 @@ def _is_capped(what, found, kernel, limit):
             "a filter is what is left if the last axis is fixed; you add up along the last": cut(-1),
             "a filter has channels too; you add up along height and width only": cut((0, 1)),
         }
-    same(
+    assert_close(
         what,
         found,
         cut(inputs),
@@ -80,10 +80,10 @@ def alpha_affine(answer):
         variance = square - mean**2
         a = variance**-0.5
         what = f"a and b for a rate of {rate:g} and a low value of {low:.4g}"
-        found = numbers(what, call(answer, rate, low))
-        that(found.shape == (2,), what, Words("two numbers"), Words(_kind(found)))
+        found = as_array(what, call_answer(answer, rate, low))
+        expect(found.shape == (2,), what, "two numbers", _kind(found))
         swapped = (rate + keep * low**2 - (keep * low) ** 2) or 1.0
-        same(
+        assert_close(
             what,
             found,
             [a, -a * mean],
@@ -107,10 +107,7 @@ def alpha_affine(answer):
                     1 / keep,
                     -mean / keep,
                 ],
-                "1 / (1 − rate) is ordinary dropout's factor, and b is missing": [
-                    1 / keep,
-                    0,
-                ],
+                "1 / (1 − rate) is ordinary dropout's factor, and b is missing": [1 / keep, 0],
                 "a multiplies; you give the deviation, by which to divide": [1 / a, -mean],
                 "it is b, a; return a first": [-a * mean, a],
                 "mean and deviation are right, but every value changes its sign; a is positive": [
@@ -136,16 +133,16 @@ def mutual_information(answer):
     for samples, images, classes in [(20, 7, 4), (3, 12, 10), (6, 6, 6), (50, 1, 3)]:
         p = rng.dirichlet(np.full(classes, 0.5), size=(samples, images)) * 0.98 + 0.02 / classes
         what = f"the mutual information of {samples} answers to {images} image{'s' * (images > 1)}"
-        _same_information(what, call(answer, p), p)
+        _same_information(what, call_answer(answer, p), p)
     agreed = np.broadcast_to(rng.dirichlet(np.ones(4), size=5), (8, 5, 4))
-    _same_information("the mutual information where all nets agree", call(answer, agreed), agreed)
+    _same_information("the mutual information where all nets agree", call_answer(answer, agreed), agreed)
     certain = np.eye(4)[rng.integers(0, 4, size=(9, 5))]
     what = "the mutual information of nets that are certain, each of its own class"
-    found = numbers(what, call(answer, certain))
+    found = as_array(what, call_answer(answer, certain))
     cause = "0 · log 0 counts as 0, but NumPy makes nan of it"
-    that(np.isfinite(found).all(), what, Words("numbers"), Words("nan or infinity"), cause)
+    expect(np.isfinite(found).all(), what, "numbers", "nan or infinity", cause)
     _same_information(what, found, certain)
-    _same_information("the mutual information of a single answer", call(answer, p[:1]), p[:1])
+    _same_information("the mutual information of a single answer", call_answer(answer, p[:1]), p[:1])
     return "Nets that agree, that contradict each other, that are certain, and one net alone: all right."
 
 
@@ -156,7 +153,7 @@ def _entropy(p):
 def _same_information(what, found, p):
     total, own = _entropy(p.mean(axis=0)), _entropy(p).mean(axis=0)
     votes = np.eye(p.shape[-1])[p.argmax(axis=-1)]
-    same(
+    assert_close(
         what,
         found,
         total - own,

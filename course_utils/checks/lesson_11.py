@@ -5,7 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import (
+    WrongAnswer,
+    as_array,
+    assert_close,
+    call_answer,
+    exercise,
+    expect,
+    unpack,
+)
 
 # What the activations compute, in plain NumPy: what a net puts out is compared with what it should put out.
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -21,7 +29,7 @@ _ACTIVATIONS = {
 @exercise
 def deep_net(answer):
     """Compare the net's output with that of twenty ELU layers, and its weights with He's distribution."""
-    net = _model("deep_net", call(answer))
+    net = _model("deep_net", call_answer(answer))
     kernels = _kernels(net)
     _he_or_lecun(kernels, 2.0, "He")
     _compare(net, "ELU")
@@ -31,7 +39,7 @@ def deep_net(answer):
 @exercise
 def normalized_net(answer):
     """Give every normalization statistics of its own, and compare the output."""
-    net = _model("normalized_net", call(answer))
+    net = _model("normalized_net", call_answer(answer))
     _he_or_lecun(_kernels(net), 2.0, "He")
     layers = _layers_of(net, "BatchNormalization")
     sizes = [layer.gamma.shape[0] if layer.gamma is not None else None for layer in layers]
@@ -42,8 +50,8 @@ def normalized_net(answer):
         cause = "one hidden layer has none; is the last loop one round short?"
     elif len(layers) == 22:
         cause = "the output layer gets one too; it needs none before its softmax"
-    that(len(layers) == 21, "the number of batch normalizations", 21, len(layers), cause)
-    that(
+    expect(len(layers) == 21, "the number of batch normalizations", 21, len(layers), cause)
+    expect(
         sizes[0] == 3072,
         "the inputs that the first batch normalization normalizes",
         3072,
@@ -69,25 +77,20 @@ def standardized(answer):
     )
     for x in (x_train, x_valid, x_test):
         x[:, 2, 3, 1] = 7.0
-    result = call(answer, x_train, x_valid, x_test)
-    that(
-        isinstance(result, tuple | list) and len(result) == 3,
-        "what `standardized` returns",
-        Words("three arrays"),
-        result if not isinstance(result, tuple | list) else Words(f"{len(result)}"),
-    )
+    result = call_answer(answer, x_train, x_valid, x_test)
+    result = unpack("what `standardized` returns", result, "training", "validation", "test images")
     sets = {"training": x_train, "validation": x_valid, "test": x_test}
     everything = np.concatenate(list(sets.values()))
     for (name, x), found in zip(sets.items(), result, strict=True):
         what = f"the {name} images"
-        found = numbers(what, found)
+        found = as_array(what, found)
         if found.shape == x.shape:
             # What becomes of the input that never varies: 0 where its mean is taken away.
             still = found[:, 2, 3, 1]
             cause = "you divide by a standard deviation of zero where an input never varies"
-            that(np.isfinite(still).all(), f"{what}, an input that never varies", 0, still[0], cause)
+            expect(np.isfinite(still).all(), f"{what}, an input that never varies", 0, still[0], cause)
         mean, deviation = x_train.mean(axis=0), x_train.std(axis=0)
-        same(
+        assert_close(
             what,
             found,
             (x - mean) / _nonzero(deviation),
@@ -114,11 +117,11 @@ def standardized(answer):
             rtol=1e-3,
             atol=2e-3,
         )
-        that(
+        expect(
             found.dtype == np.float32,
             f"the kind of number in {what}",
-            Words("float32"),
-            Words(str(found.dtype)),
+            "float32",
+            str(found.dtype),
             "TensorFlow computes in float32, and float64 takes twice the memory",
         )
     return "Three fresh sets, all by the mean and deviation of the first; an input that never varies is 0."
@@ -127,32 +130,34 @@ def standardized(answer):
 @exercise
 def selu_net(answer):
     """Compare the output without dropout; then look which dropout stands where."""
-    net = _model("selu_net", call(answer))
+    net = _model("selu_net", call_answer(answer))
     _he_or_lecun(_kernels(net), 1.0, "LeCun")
     _compare(net, "SELU")
     for rate in (0.1, 0.3):
-        net = _model("selu_net", call(answer, dropout_rate=rate))
+        net = _model("selu_net", call_answer(answer, dropout_rate=rate))
         _kernels(net)
         _compare(net, "SELU")
         layers = _flat(net)
         drops = [layer for layer in layers if "Dropout" in type(layer).__name__ and layer.rate]
         what = f"with a dropout rate of {rate}, the dropout layers"
-        that(bool(drops), what, 1, 0, "`dropout_rate` is not used")
+        expect(bool(drops), what, 1, 0, "`dropout_rate` is not used")
         kind = type(drops[0]).__name__
         cause = "ordinary dropout changes the variance that SELU keeps; see lesson 10"
-        that("Alpha" in kind, what, Words("alpha dropout"), Words(f"`{kind}`"), cause)
+        expect("Alpha" in kind, what, "alpha dropout", f"`{kind}`", cause)
         cause = "only the last hidden layer's outputs are to be dropped"
-        that(len(drops) == 1, what, 1, len(drops), cause)
+        expect(len(drops) == 1, what, 1, len(drops), cause)
         dense = [layer for layer in layers if type(layer).__name__ == "Dense"]
         between = layers.index(dense[-2]) < layers.index(drops[0]) < layers.index(dense[-1])
-        place = Words("between the last hidden layer and the output")
-        that(between, what, place, Words("elsewhere"), "it stands before the wrong layer")
+        place = "between the last hidden layer and the output"
+        expect(between, what, place, "elsewhere", "it stands before the wrong layer")
         cause = (
             "that is the share that is kept; Keras asks for the share that is dropped"
             if np.isclose(drops[0].rate, 1 - rate)
             else "the rate stands fixed in the function; use `dropout_rate`"
         )
-        that(np.isclose(drops[0].rate, rate), "the share that is dropped", rate, float(drops[0].rate), cause)
+        expect(
+            np.isclose(drops[0].rate, rate), "the share that is dropped", rate, float(drops[0].rate), cause
+        )
     return "LeCun's weights, SELU's output, and alpha dropout of the rate asked for, before the output only."
 
 
@@ -173,35 +178,33 @@ def mc_probabilities(answer):
     off = _softmax(x @ kernel + bias)
 
     before = [w.copy() for w in net.get_weights()]
-    found = numbers("the mean probabilities", call(answer, net, x, n_samples=60))
+    found = as_array("the mean probabilities", call_answer(answer, net, x, n_samples=60))
     what = "the mean probabilities of 60 samples for 5 images and 3 classes"
     if found.shape == (60, 5, 3):
-        raise Wrong(
-            what, Words("an array of shape (5, 3)"), Words("one of shape (60, 5, 3)"), "no mean is taken"
-        )
+        raise WrongAnswer(what, "an array of shape (5, 3)", "one of shape (60, 5, 3)", "no mean is taken")
     if found.shape == (60, 3):
         cause = "the mean is taken over the images; samples come first"
-        raise Wrong(what, Words("an array of shape (5, 3)"), Words("one of shape (60, 3)"), cause)
+        raise WrongAnswer(what, "an array of shape (5, 3)", "one of shape (60, 3)", cause)
     if found.shape == (5,):
         cause = "those are classes; ask for probabilities, and choose a class afterwards"
-        raise Wrong(what, Words("an array of shape (5, 3)"), Words("one of shape (5,)"), cause)
-    that(found.shape == (5, 3), what, Words("an array of shape (5, 3)"), Words(f"one of shape {found.shape}"))
+        raise WrongAnswer(what, "an array of shape (5, 3)", "one of shape (5,)", cause)
+    expect(found.shape == (5, 3), what, "an array of shape (5, 3)", f"one of shape {found.shape}")
     total = found.sum(axis=1).mean()
     cause = "the samples are added up; divide by their number" if np.isclose(total, 60, rtol=0.01) else ""
-    that(np.isclose(total, 1, atol=1e-3), "the sum of an image's probabilities", 1.0, float(total), cause)
+    expect(np.isclose(total, 1, atol=1e-3), "the sum of an image's probabilities", 1.0, float(total), cause)
     votes = np.eye(3)[found.argmax(axis=1)]
     cause = "each sample votes for a class, and the votes are averaged; average probabilities"
     counted = np.allclose(found * 60, np.round(found * 60), atol=1e-3)
-    that(not (np.allclose(found, votes) or counted), what, exact[0], found[0], cause)
+    expect(not (np.allclose(found, votes) or counted), what, exact[0], found[0], cause)
     cause = "dropout is off; predict() and a plain call switch it off"
-    that(not np.allclose(found, off, atol=1e-5), what, exact[0], found[0], cause)
-    two = [numbers(what, call(answer, net, x, n_samples=2)) for _ in range(4)]
+    expect(not np.allclose(found, off, atol=1e-5), what, exact[0], found[0], cause)
+    two = [as_array(what, call_answer(answer, net, x, n_samples=2)) for _ in range(4)]
     cause = "each call draws the same masks; do not fix a seed in the function"
-    that(
+    expect(
         not all(np.allclose(two[0], other) for other in two[1:]),
         "four means of two samples",
-        Words("different ones"),
-        Words("the same one four times"),
+        "different ones",
+        "the same one four times",
         cause,
     )
     # Two samples have one of 136 means for each image; a mean of more is hardly ever one of them.
@@ -209,10 +212,10 @@ def mc_probabilities(answer):
     pairs = (single[:, None] + single[None]) / 2
     hit = np.isclose(pairs, two[0], atol=1e-4).all(axis=-1).any(axis=(0, 1)).all()
     cause = "`n_samples` is not used, or one prediction too many is made"
-    that(hit, "the mean of two samples", Words("that of two predictions"), Words("another"), cause)
-    that(np.allclose(found, exact, atol=0.15), what, exact[0], found[0])
+    expect(hit, "the mean of two samples", "that of two predictions", "another", cause)
+    expect(np.allclose(found, exact, atol=0.15), what, exact[0], found[0])
     unchanged = all(np.array_equal(u, v) for u, v in zip(before, net.get_weights(), strict=True))
-    that(unchanged, "the net afterwards", Words("as it was"), Words("changed"), "the net is trained again")
+    expect(unchanged, "the net afterwards", "as it was", "changed", "the net is trained again")
     return "Near the exact mean over all masks, one prediction for each sample, and the net as it was."
 
 
@@ -229,12 +232,12 @@ def run_callbacks(answer):
     with tempfile.TemporaryDirectory() as place:
         for name in ("first", "second"):
             folder = Path(place) / name
-            chosen = call(answer, folder)
-            that(
+            chosen = call_answer(answer, folder)
+            expect(
                 isinstance(chosen, list | tuple)
                 and all(isinstance(one, keras.callbacks.Callback) for one in chosen),
                 "what `run_callbacks` returns",
-                Words("a list of Keras callbacks"),
+                "a list of Keras callbacks",
                 chosen,
             )
         # Trained with the second list: what belongs to a folder must not end up in another.
@@ -247,19 +250,13 @@ def run_callbacks(answer):
         elif epochs > best:
             cause = f"the patience is {epochs - best}"
         what = f"the epochs trained, where the validation loss is lowest after {best}"
-        that(epochs == best + 20, what, best + 20, epochs, cause)
+        expect(epochs == best + 20, what, best + 20, epochs, cause)
 
         kept = folder / "best.keras"
         cause = "no callback writes it, or it goes to another place than the folder given"
         if any(path.name == "best.keras" for path in Path(place).rglob("*")):
             cause = "it goes to the folder of another run"
-        that(
-            kept.exists(),
-            "the file best.keras in the run's folder",
-            Words("a model"),
-            Words("none"),
-            cause,
-        )
+        expect(kept.exists(), "the file best.keras in the run's folder", "a model", "none", cause)
         net = _small_net()
         net.load_weights(kept)
         epoch = int(net.get_weights()[0][0, 0])
@@ -268,21 +265,21 @@ def run_callbacks(answer):
             most_accurate: "the best is chosen by validation accuracy, not by validation loss",
             1: "the highest validation loss counts as best; it is `mode='min'`",
         }.get(epoch, "")
-        that(epoch == best, "the epoch whose model is kept", best, epoch, cause)
+        expect(epoch == best, "the epoch whose model is kept", best, epoch, cause)
         logs = list(folder.rglob("events.out.tfevents*"))
-        that(
+        expect(
             bool(logs),
             "TensorBoard's logs",
-            Words("in the run's folder"),
-            Words("not there"),
+            "in the run's folder",
+            "not there",
             "there is no TensorBoard callback, or it writes to a folder that all runs share",
         )
         inside = all((folder / "logs") in path.parents for path in logs)
-        that(
+        expect(
             inside,
             "TensorBoard's logs",
-            Words("in the subfolder logs"),
-            Words("elsewhere in the folder"),
+            "in the subfolder logs",
+            "elsewhere in the folder",
             "`log_dir` lacks the subfolder",
         )
     return (
@@ -328,8 +325,8 @@ def one_cycle_rate(answer):
     for total, top in [(10_000, 0.05), (20_000, 3.0)]:
         steps = np.array([0, 0.1, 0.225, 0.3, 0.44, 0.46, 0.6, 0.675, 0.8, 0.89, 0.92, 0.95, 0.99]) * total
         # A step more or less, as conventions differ, moves no rate by a thousandth of the top.
-        found = [call(answer, int(step), total, top, what="`one_cycle_rate`") for step in steps]
-        found = numbers("the rates", [numbers("a rate", rate) for rate in found]).reshape(len(steps))
+        found = [call_answer(answer, int(step), total, top, what="`one_cycle_rate`") for step in steps]
+        found = as_array("the rates", [as_array("a rate", rate) for rate in found]).reshape(len(steps))
 
         def by(shares, rates, steps=steps, total=total, top=top):
             return np.interp(steps / total, shares, np.multiply(rates, top))
@@ -359,10 +356,12 @@ def one_cycle_rate(answer):
                 (cause for cause, rates in mistakes.items() if np.allclose(found, rates, atol=1.5e-3 * top)),
                 "",
             )
-            raise Wrong(f"the rate at step {step:.0f} of {total}, with a top of {top:g}", right, rate, cause)
-        last = float(numbers("the last rate", call(answer, total - 1, total, top)))
+            raise WrongAnswer(
+                f"the rate at step {step:.0f} of {total}, with a top of {top:g}", right, rate, cause
+            )
+        last = float(as_array("the last rate", call_answer(answer, total - 1, total, top)))
         cause = "the last line ends at a thousandth of the tenth"
-        that(
+        expect(
             0 <= last <= 4e-4 * top,
             f"the rate at the last step of {total}, with a top of {top:g}",
             top / 10_000,
@@ -379,21 +378,15 @@ def _model(name, net):
     """The answer's net, if it is one that takes images."""
     import keras
 
-    that(isinstance(net, keras.Model), f"what `{name}` returns", Words("a Keras model"), net)
+    expect(isinstance(net, keras.Model), f"what `{name}` returns", "a Keras model", net)
     cause = "it has no weights yet: begin with `keras.Input((32, 32, 3))`"
-    that(
-        net.built and bool(net.get_weights()),
-        "the net",
-        Words("one that is built"),
-        Words("one that is not"),
-        cause,
-    )
+    expect(net.built and bool(net.get_weights()), "the net", "one that is built", "one that is not", cause)
     cause = "the input's shape is that of one image"
-    that(
+    expect(
         tuple(net.input_shape) == (None, 32, 32, 3),
         "the shape of its input",
-        Words("(None, 32, 32, 3)"),
-        Words(str(net.input_shape)),
+        "(None, 32, 32, 3)",
+        str(net.input_shape),
         cause,
     )
     return net
@@ -404,15 +397,15 @@ def _kernels(net):
     kernels = [w for w in net.get_weights() if w.ndim == 2]
     first = kernels[0].shape[0] if kernels else 0
     cause = "the images are not flattened" if first == 3 else ""
-    that(first == 3072, "the inputs of the first dense layer", 3072, first, cause)
+    expect(first == 3072, "the inputs of the first dense layer", 3072, first, cause)
     cause = {
         20: "there are nineteen hidden layers; the output layer comes on top of twenty",
         22: "there is one hidden layer too many",
     }.get(len(kernels), "")
-    that(len(kernels) == 21, "the number of dense layers, the output's included", 21, len(kernels), cause)
+    expect(len(kernels) == 21, "the number of dense layers, the output's included", 21, len(kernels), cause)
     shapes = [w.shape[1] for w in kernels]
-    that(shapes[-1] == 10, "the units of the output layer", 10, shapes[-1])
-    that(set(shapes[:-1]) == {100}, "the units of the hidden layers", 100, min(shapes[:-1]))
+    expect(shapes[-1] == 10, "the units of the output layer", 10, shapes[-1])
+    expect(set(shapes[:-1]) == {100}, "the units of the hidden layers", 100, min(shapes[:-1]))
     return kernels
 
 
@@ -431,12 +424,10 @@ def _he_or_lecun(kernels, scale, name):
     elif scale == 1 and np.isclose(narrow.std(), 1, rtol=0.03):
         cause = "that is Glorot's, which Keras takes unless told otherwise"
     what = f"the spread of the hidden layers' weights, in units of {name}'s"
-    that(abs(spread - 1) < 0.02, what, 1.0, spread, cause)
+    expect(abs(spread - 1) < 0.02, what, 1.0, spread, cause)
     cause = f"that is `{name.lower().replace('é', 'e')}_uniform`; the card asks for the normal one"
     top = float(np.abs(unit).max())
-    that(
-        top > 1.9, f"the largest of these weights, in units of {name}'s spread", Words("above 2"), top, cause
-    )
+    expect(top > 1.9, f"the largest of these weights, in units of {name}'s spread", "above 2", top, cause)
 
 
 def _flat(net):
@@ -494,7 +485,7 @@ def _compare(net, activation, normalized=()):
     }
     if normalized:
         mistakes["the normalization comes after the ELU; it is to come before"] = expected(f, after=True)
-    same("the net's output for fresh images", found, right, mistakes=mistakes, rtol=2e-3, atol=2e-4)
+    assert_close("the net's output for fresh images", found, right, mistakes=mistakes, rtol=2e-3, atol=2e-4)
 
 
 def _telling_output(net, last, x):
