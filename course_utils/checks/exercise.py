@@ -215,7 +215,8 @@ def unpack(what, found, *names):
     if values is None:
         raise WrongAnswer(what, expected, format_value(found), cause)
     if len(values) != len(names):
-        raise WrongAnswer(what, expected, f"{len(values)} value{'s' * (len(values) != 1)}", cause)
+        values = found if hasattr(found, "shape") else f"{len(values)} value{'s' * (len(values) != 1)}"
+        raise WrongAnswer(what, expected, values, cause)
     return values
 
 
@@ -248,13 +249,13 @@ def expect(condition, what, expected, found, cause=""):
 def assert_close(what, found, expected, *, mistakes=(), cause="", rtol=1e-4, atol=1e-6):
     """Raise `WrongAnswer` unless shape and values agree within the tolerances.
 
-    `mistakes` maps likely causes to the values that they lead to (a dict, or pairs); `cause` is given where none
-    of them fits. The default tolerances suit single precision.
+    `mistakes` (a dict, or pairs) has likely causes and the values that they lead to; `cause` is for all other
+    values. The default tolerances suit single precision.
 
-    >>> assert_close("the variance", 4.0, 2.0, mistakes={"you divided by n - 1": 4.0})
+    >>> assert_close("half", 4.0, 2.0, mistakes={"you doubled": 4.0})
     Traceback (most recent call last):
     ...
-    course_utils.checks.exercise.WrongAnswer: the variance: expected 2, found 4. Likely cause: you divided by n - 1.
+    course_utils.checks.exercise.WrongAnswer: half: expected 2, found 4. Likely cause: you doubled.
     """
     expected, array = np.asarray(expected), as_array(what, found)
 

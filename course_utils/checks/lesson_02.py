@@ -9,6 +9,7 @@ from course_utils.checks.exercise import (
     call_answer,
     exercise,
     expect,
+    format_value,
     is_close,
     unpack,
 )
@@ -28,7 +29,7 @@ def clip_together(answer):
             1.0,
         ),
         (
-            "gradients of which all but one are zero",
+            "gradients that are all zero except one",
             [np.zeros(3), np.array([-3.0, 4.0]), np.zeros((2, 2))],
             1.0,
         ),
@@ -41,7 +42,7 @@ def clip_together(answer):
             not isinstance(found, dict | str) and hasattr(found, "__iter__"),
             what,
             "a list of arrays",
-            found,
+            format_value(found),
             "return the clipped gradients, in the same order",
         )
         found = list(found)
@@ -94,33 +95,33 @@ def _count(gradients):
 
 # In this order: the first that fits is named.
 _CLIPPED_WRONGLY = {
-    "each gradient is clipped by a norm of its own; they share one": lambda gradients, limit: [
+    "you clipped each gradient by its own norm; use one norm for all": lambda gradients, limit: [
         gradient * min(1, limit / norm) if norm else gradient
         for gradient, norm in zip(gradients, _norms(gradients), strict=True)
     ],
-    "each component is cut by itself, which turns the gradient; shorten all by one factor": lambda g, limit: [
+    "you clipped each component, which changes the direction; multiply all by one factor": lambda g, limit: [
         np.clip(gradient, -limit, limit) for gradient in g
     ],
-    "gradients that are short enough stay as they are; never stretch": _shortened(
+    "you lengthened gradients that are short enough; return those unchanged": _shortened(
         lambda gradients: np.sqrt(_squares(gradients)), stretch=True
     ),
-    "that is the sum of the norms; under one root stands the sum of all squares": _shortened(
+    "you added the norms; take one root of the sum of all squares": _shortened(
         lambda gradients: _norms(gradients).sum()
     ),
-    "the root of the sum of squares is missing": _shortened(_squares),
-    "the length is not that of the largest component": _shortened(
+    "you used the sum of squares without its square root": _shortened(_squares),
+    "you used the largest component as the length; use the norm": _shortened(
         lambda gradients: max(np.abs(gradient).max() for gradient in gradients)
     ),
-    "the norm of the longest gradient is not the norm of all": _shortened(
+    "you used the norm of the longest gradient; use the norm of all of them together": _shortened(
         lambda gradients: _norms(gradients).max()
     ),
-    "a norm takes the sum of the squares, not their mean": _shortened(
+    "you took the mean of the squares; a norm takes their sum": _shortened(
         lambda gradients: np.sqrt(_squares(gradients) / _count(gradients))
     ),
-    "divided by the norm, but not multiplied by the limit": lambda gradients, limit: [
+    "you divided by the norm but did not multiply by the limit": lambda gradients, limit: [
         gradient / np.sqrt(_squares(gradients)) for gradient in gradients
     ],
-    "too long gradients come back as they were": lambda gradients, limit: gradients,
+    "you returned gradients that are too long unchanged": lambda gradients, limit: gradients,
 }
 
 
@@ -188,26 +189,26 @@ class _Lives:
 _NEARLY = {"rtol": 1e-3, "atol": 1e-4}
 
 _MISTAKES = {
-    "across": "each unit has a mean of its own, over the examples of the batch (`axis=0`)",
-    "all": "one mean for the whole batch; each unit has its own (`axis=0`)",
-    "one life": "in inference too you use the batch's own mean and variance; use the memory",
-    "the other way": "the two modes are exchanged: the batch is for training, the memory for later",
-    "memory in training": "in training you use the memory, just moved; use the batch's mean and variance",
-    "memory before": "in training you use the memory; use the batch's mean and variance",
-    "starts at zero": "the running variance starts at one, not at zero",
-    "no root": "you divide by the variance; divide by its root",
-    "outside": "ε stands under the root, beside the variance",
+    "across": "you took the mean of each example; take the mean of each unit over the batch (`axis=0`)",
+    "all": "you used one mean for the whole batch; each unit has its own (`axis=0`)",
+    "one life": "you used the batch's statistics in inference; use the running ones",
+    "the other way": "you exchanged the modes: the batch's statistics are for training",
+    "memory in training": "you used the running statistics, just updated, in training; use the batch's mean and variance",
+    "memory before": "you used the running statistics in training; use the batch's mean and variance",
+    "starts at zero": "your running variance starts at 0; it should start at 1",
+    "no root": "you divided by the variance; divide by its square root",
+    "outside": "you added ε to the root; add it to the variance, under the root",
     "no epsilon": "ε is missing",
-    "sample": "the batch's variance divides by n, not by n - 1",
-    "sample in memory": "that is PyTorch's memory, divided by n - 1; Keras keeps the batch's own variance",
-    "swapped": "the momentum belongs to the old value; the batch gets the rest, `1 - momentum`",
-    "inference moves": "a look in inference moves the memory; only training may",
-    "never moves": "the memory never moves; in training it takes a part of each batch's mean and variance",
-    "last": "the memory is that of the last batch; it should move there by a small part of the way",
-    "first replaces": "the first batch replaces the start; it too moves the memory by a part of the way only",
-    "deviation in memory": "the memory keeps the variance, not its root",
-    "around the memory": "the variance is taken around the batch's own mean, not around the running mean",
-    "forgets to multiply": "the memory grows without end: multiply its old value by the momentum",
+    "sample": "you divided by n - 1 in the batch's variance; divide by n",
+    "sample in memory": "your running variance divides by n - 1, as in PyTorch; Keras divides by n",
+    "swapped": "you exchanged the weights: the old value gets `momentum`, the batch gets `1 - momentum`",
+    "inference moves": "you updated the running statistics in inference; update them in training only",
+    "never moves": "you never update the running statistics; do so in every training call",
+    "last": "your running statistics are those of the last batch; mix them with the old ones by `momentum`",
+    "first replaces": "your first batch replaces the start values; mix it in by `momentum` like all others",
+    "deviation in memory": "you keep a running standard deviation; keep a running variance",
+    "around the memory": "you took the variance around the running mean; take it around the batch's own mean",
+    "forgets to multiply": "your running statistics grow without limit: multiply the old value by `momentum`",
 }
 
 
@@ -247,7 +248,7 @@ def TwoLives(answer):
             "a second layer, fresh, beside one that has been trained",
             call_answer(layers[1], probe, training=False, what="a second layer"),
             _Lives(4, **settings)(probe, training=False),
-            cause="two layers share one memory; it belongs to `self`",
+            cause="two layers share their running statistics; store them in `self`",
             **_NEARLY,
         )
     return "In training and in inference, in turns, with batches of 1, 3, 8 and 20: both lives are right."
@@ -276,8 +277,8 @@ def _layer(answer, units, **settings):
     expect(
         callable(layer),
         "the layer",
-        "something to call like a function",
-        layer,
+        "an object that can be called like a function",
+        format_value(layer),
         "the class needs a method `__call__`",
     )
     return layer
@@ -295,25 +296,23 @@ def folded(answer):
             gamma[1], variance[2] = 0, 0
         what = f"for {inputs} inputs and {units} units"
         found = call_answer(answer, kernel, bias, gamma, beta, mean, variance, epsilon)
-        pair = unpack(f"what it returns {what}", found, "kernel", "bias")
+        pair = unpack(f"what `folded` returns {what}", found, "kernel", "bias")
         scale = gamma / np.sqrt(variance + epsilon)
         root = np.sqrt(variance + epsilon)
         with np.errstate(all="ignore"):
             mistakes = {
-                "the kernel came back as it was": kernel,
-                "you divided by the variance, not by its root": kernel * gamma / (variance + epsilon),
+                "you returned the kernel unchanged": kernel,
+                "you divided by the variance; divide by its root here": kernel * gamma / (variance + epsilon),
                 "ε is missing under the root": kernel * gamma / np.sqrt(variance),
-                "ε stands under the root, beside the variance": kernel
+                "you added ε to the root; add it to the variance, under the root": kernel
                 * gamma
                 / (np.sqrt(variance) + epsilon),
                 "γ is missing": kernel / root,
-                "you multiplied by the standard deviation": kernel * gamma * root,
-                "β does not act on the kernel": kernel * scale + beta,
+                "you multiplied by the standard deviation; divide by it": kernel * gamma * root,
+                "you added β to the kernel; it belongs to the bias only": kernel * scale + beta,
             }
             if inputs == units:
-                mistakes["a unit is a column of the kernel, and you scaled the rows"] = (
-                    kernel * scale[:, None]
-                )
+                mistakes["you scaled the rows of the kernel; a unit is a column"] = kernel * scale[:, None]
         shift = beta - mean * scale
         assert_close(f"the kernel {what}", pair[0], kernel * scale, mistakes=mistakes)
         assert_close(
@@ -321,16 +320,16 @@ def folded(answer):
             pair[1],
             bias * scale + shift,
             mistakes={
-                "the old bias is scaled too; you added it as it was": bias + shift,
-                "the old bias is lost": shift,
-                "the running mean is missing": bias * scale + beta,
-                "the running mean is subtracted, not added": (bias + mean) * scale + beta,
-                "the running mean is scaled like the sums that it is subtracted from": (
+                "you added the old bias without scaling it": bias + shift,
+                "you left out the old bias": shift,
+                "you left out the running mean": bias * scale + beta,
+                "you added the running mean; subtract it": (bias + mean) * scale + beta,
+                "you did not scale the running mean; subtract it before you scale": (
                     bias * scale + beta - mean
                 ),
                 "β is missing": (bias - mean) * scale,
-                "β comes last; it is not scaled": (bias - mean + beta) * scale,
-                "the bias came back as it was": bias,
+                "you scaled β; add it after scaling": (bias - mean + beta) * scale,
+                "you returned the bias unchanged": bias,
             },
         )
     return "One Dense layer in place of two, for layers wide and narrow, a γ of zero and a variance of zero."

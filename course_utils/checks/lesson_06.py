@@ -10,6 +10,7 @@ from course_utils.checks.exercise import (
     call_answer,
     exercise,
     expect,
+    format_value,
     unpack,
 )
 
@@ -18,7 +19,7 @@ from course_utils.checks.exercise import (
 
 @exercise
 def few_of_each(answer):
-    """Draw many times from few labels, and look whether the draws are even, apart, and draws."""
+    """Draw many times from few labels, and look whether the draws are even, disjoint and random."""
     shuffle = np.random.default_rng(8).permutation
     for labels, n_train, n_valid in [
         (shuffle(np.repeat([5, 6], [30, 12])), 4, 3),
@@ -65,13 +66,15 @@ def _look_at(train, valid, labels, n_train, n_valid, draws):
     # Positions within a class never reach the size of the largest; among all they do, in so many draws.
     within = ""
     if 0 < highest < counts.max():
-        within = "those are positions within each class; np.flatnonzero(labels == c) gives them among all"
+        within = (
+            "you returned positions within a class; `np.flatnonzero(labels == c)` gives positions in `labels`"
+        )
     for which, part, each in [("training", train, n_train), ("validation", valid, n_valid)]:
         cause = within
         if not cause and len(part) == each:
-            cause = "so many are wanted of each class, and not in all"
+            cause = "you drew this many in all; draw this many of each class"
         elif not cause and len(part) < each * len(classes):
-            cause = "the classes need not be 0 and 1; np.unique finds what they are called"
+            cause = "you assumed that the classes are 0 and 1; `np.unique(labels)` gives them"
         expect(
             len(part) == each * len(classes), f"the images for {which}", each * len(classes), len(part), cause
         )
@@ -81,7 +84,7 @@ def _look_at(train, valid, labels, n_train, n_valid, draws):
             f"the images for {which} that are drawn more than once",
             0,
             again,
-            within or "you draw with replacement; an image drawn twice teaches nothing new",
+            within or "you drew with replacement; draw each image once at most",
         )
         for c in classes:
             expect(
@@ -89,7 +92,7 @@ def _look_at(train, valid, labels, n_train, n_valid, draws):
                 f"the images of class {c:g} for {which}",
                 each,
                 int(np.sum(labels[part] == c)),
-                within or "you draw from all images at once, and leave it to chance how many a class gets",
+                within or "you drew from all images at once; draw from each class separately",
             )
     both = len(np.intersect1d(train, valid))
     expect(
@@ -97,7 +100,7 @@ def _look_at(train, valid, labels, n_train, n_valid, draws):
         "the images that are in both parts",
         0,
         both,
-        "you draw the two parts without regard to each other; draw once, and cut",
+        "you drew the two parts independently; draw once, then split the result",
     )
 
 
@@ -108,13 +111,13 @@ def _look_at_all(answer, draws, labels, n_train, n_valid):
     sets = [tuple(np.sort(part) for part in draw) for draw in draws]
     same_every_time = all(np.array_equal(a, b) for draw in sets for a, b in zip(draw, sets[0], strict=True))
     of_the_first = all(np.isin(np.concatenate(draw), np.concatenate(first)).all() for draw in draws)
-    cause = "you make a generator of your own in the function; use `rng`"
+    cause = "you created a generator inside the function; use `rng`"
     if of_the_first:
-        cause = "you take the first ones of each class; shuffle the whole class before you cut"
+        cause = "you took the first images of each class; shuffle the whole class first"
     expect(not same_every_time, "150 draws", "different ones", "the same every time", cause)
     for which, part in [("training", 0), ("validation", 1)]:
         never = len(labels) - len(np.unique(np.concatenate([draw[part] for draw in draws])))
-        cause = cause if of_the_first else f"only a part of each class can come into the {which} set"
+        cause = cause if of_the_first else f"you draw the {which} set from a part of each class only"
         expect(not never, f"the images that are never drawn for {which}, in 150 draws", 0, never, cause)
     again = [_drawn(answer, labels, n_train, n_valid, np.random.default_rng(10)) for _ in range(2)]
     expect(
@@ -122,7 +125,7 @@ def _look_at_all(answer, draws, labels, n_train, n_valid):
         "two draws from generators with the same seed",
         "the same images",
         "different ones",
-        "the random numbers come from elsewhere than `rng`, so nobody can repeat your draw",
+        "your random numbers do not come from `rng`, so the draw cannot be repeated",
     )
 
 
@@ -200,8 +203,8 @@ def _look_at_the_net(net, x):
     expect(
         isinstance(net, keras.Model),
         "the new net",
-        "a Keras net",
-        net,
+        "a Keras model",
+        format_value(net),
         "put the layers into a `keras.Sequential`" if isinstance(net, list | tuple) else "",
     )
     for batch in (x, x[:1]):
@@ -213,7 +216,7 @@ def _look_at_the_net(net, x):
             f"the outputs for {len(batch)} images",
             f"an array of shape {(len(batch), 1)}",
             f"an array of shape {outputs.shape}",
-            "the new net has to end in a single new unit, in place of the original's output layer",
+            "the new net should end in one new unit instead of the original's output layer",
         )
 
 
@@ -222,9 +225,9 @@ def _look_at_the_original(original, net, kept, flags):
     expect(
         _equal(original.get_weights(), kept),
         "the original's weights",
-        "as they were",
+        "unchanged",
         "others",
-        "you set the weights of the original; set those of its copy",
+        "you set the weights of the original; set those of a copy",
     )
     values = net.get_weights()
     net.set_weights([value + 1 for value in values])
@@ -232,17 +235,17 @@ def _look_at_the_original(original, net, kept, flags):
     net.set_weights(values)
     expect(
         not shared,
-        "the original's weights, after those of the new net were changed",
-        "as they were",
-        "changed as well",
-        "both nets hold the same layers; clone the original first",
+        "the original's weights, after a change of the new net's weights",
+        "unchanged",
+        "changed too",
+        "both nets contain the same layers; clone the original first",
     )
     expect(
         [layer.trainable for layer in original.layers] == flags,
         "which of the original's layers are trainable",
         "the same as before",
         "others",
-        "you froze the original; freeze its copy",
+        "you froze the original; freeze a copy",
     )
 
 
@@ -255,16 +258,16 @@ def _look_at_what_is_trained(original, net, n_layers):
     if not found:
         cause = "the new unit is frozen as well"
     elif found == sizes[n_layers + 1] + 1:
-        cause = "you keep one layer too many"
+        cause = "you kept one layer too many"
     elif found == sizes[n_layers - 1] + 1:
-        cause = "you keep one layer too few"
+        cause = "you kept one layer too few"
     elif found >= _trainable(original.layers[:n_layers]) + expected:
         cause = "none of the reused layers is frozen"
     elif len(net.trainable_weights) == 1:
         cause = "the new unit has no bias"
     expect(
         found == expected,
-        f"the trainable numbers after the first {n_layers} layers, which end in {sizes[n_layers]} outputs",
+        f"the number of trainable parameters with {n_layers} layers ({sizes[n_layers]} outputs) reused",
         expected,
         found,
         cause,
@@ -288,8 +291,8 @@ def _look_at_the_outputs(teacher, original, net, n_layers, x):
         weight.assign(np.full(weight.shape, float("variance" in _name(weight)), dtype="float32"))
     right = sums(original, n_layers)
     mistakes = {
-        "the new unit has no sigmoid": right,
-        "what is not trained has to be copied too, as batch normalization's running mean and variance": (
+        "the new unit has no sigmoid activation": right,
+        "you copied trainable weights only; copy batch normalization's running mean and variance too": (
             _sigmoid(sums(half_copied, n_layers))
         ),
     }
@@ -298,7 +301,7 @@ def _look_at_the_outputs(teacher, original, net, n_layers, x):
         net(x, training=False),
         _sigmoid(right),
         mistakes=mistakes,
-        cause="the reused layers have not got the original's weights: a clone has the structure only",
+        cause="the reused layers do not have the original's weights: a clone copies the architecture only",
         rtol=1e-3,
     )
 
@@ -362,24 +365,24 @@ def _look_at_the_interval(answer, nothing, reusing, t):
     apart = np.sqrt(nothing.var(ddof=1) + reusing.var(ddof=1))
     sizes = np.abs(difference)
     mistakes = {
-        "the draws' own differences are left in it; take the spread of the differences": around(
+        "you combined the two deviations; take the standard deviation of the differences": around(
             t * apart / np.sqrt(n)
         ),
-        "the spread of a few draws is estimated with n - 1: ddof=1": around(
+        "you divided by n in the standard deviation; for a sample, divide by n - 1 (`ddof=1`)": around(
             t * difference.std() / np.sqrt(n)
         ),
-        "that is the spread of one draw; a mean of n has a √n-th of it": around(t * spread),
-        "divide by the root of n, not by n": around(t * spread / n),
-        "you took the variance; its root is the spread": around(t * spread**2 / np.sqrt(n)),
-        "t is missing": around(spread / np.sqrt(n)),
-        "1.96 is for very many draws; use t": around(1.96 * spread / np.sqrt(n)),
-        "the sign: a gain is where reusing has the smaller error": around(half, -mean),
-        "you took the sizes of the differences; a loss counts against a gain": around(
+        "you used the deviation of one draw; for a mean of n draws, divide it by √n": around(t * spread),
+        "you divided by n; divide by √n": around(t * spread / n),
+        "you used the variance; use the standard deviation, its root": around(t * spread**2 / np.sqrt(n)),
+        "the factor t is missing": around(spread / np.sqrt(n)),
+        "you used 1.96, which is for very many draws; use t": around(1.96 * spread / np.sqrt(n)),
+        "the sign is wrong: a gain is positive where reusing has the smaller error": around(half, -mean),
+        "you took absolute differences; keep their signs": around(
             t * sizes.std(ddof=1) / np.sqrt(n), sizes.mean()
         ),
-        "the lower end comes first": around(half)[::-1],
-        "add the mean: the interval lies around it": around(half, 0.0),
-        "give the two ends": np.array([mean, half]),
+        "the order is wrong: return the lower end first": around(half)[::-1],
+        "the interval is around 0; add the mean difference": around(half, 0.0),
+        "you returned the mean and half the width; return the two ends": np.array([mean, half]),
     }
     what = f"the interval from {n} draws"
     low, high = unpack(what, call_answer(answer, nothing, reusing, t), "low", "high")

@@ -26,27 +26,28 @@ def stable_rate(answer):
             np.squeeze(as_array("the rate", call_answer(answer, x))),
             n / steepest,
             mistakes={
-                "the slope of a square has a factor of two in it": 2 * n / steepest,
-                "the steepest direction then arrives in one step; it is stable up to twice that": n
+                "the factor 2 of the square's derivative is missing": 2 * n / steepest,
+                "that rate reaches the minimum in one step; twice that rate is still stable": n
                 / steepest
                 / 2,
-                "Keras takes the mean over the examples; you took the sum": 1 / steepest,
-                "you took the sum over the examples, and left out the factor of two of the square": 2
+                "you took the sum over the examples; Keras takes the mean": 1 / steepest,
+                "you took the sum over the examples, and left out the factor 2 of the square's derivative": 2
                 / steepest,
-                "the mean is over the examples, not over the inputs": d / steepest,
-                "you took the flattest direction; the steepest one runs away first": n / max(flattest, 1e-12),
-                "you looked along the axes only; the steepest direction may lie between them": (
+                "you took the mean over the inputs; take it over the examples": d / steepest,
+                "you used the smallest eigenvalue; the largest one sets the limit": n / max(flattest, 1e-12),
+                "you looked at the diagonal only; the steepest direction may lie between the axes": (
                     n / np.diag(products).max()
                 ),
-                "you added up the slopes of all directions; only the steepest one counts": n / slopes.sum(),
-                "a singular value of the inputs has to be squared": n / np.sqrt(steepest),
-                "you took the mean away, as `np.cov` does; this unit has no bias and sees it": n
+                "you used the trace, the sum over all directions; only the largest eigenvalue counts": n
+                / slopes.sum(),
+                "you used a singular value of the inputs; square it": n / np.sqrt(steepest),
+                "you subtracted the mean, as `np.cov` does; the loss does not, for this unit has no bias": n
                 / around_the_mean,
-                "`np.cov` takes the mean away and divides by n - 1; the loss does neither": (
+                "`np.cov` subtracts the mean and divides by n - 1; the loss does neither": (
                     (n - 1) / around_the_mean
                 ),
-                "that is how steep it is; the steeper, the shorter the step has to be": steepest / n,
-                "that is the largest curvature; the rate is two divided by it": 2 * steepest / n,
+                "you returned half the curvature; the limit is 2 divided by the curvature": steepest / n,
+                "you returned the largest curvature; the limit is 2 divided by it": 2 * steepest / n,
             },
             cause="a step along the steepest direction multiplies its error by 1 - rate * curvature",
             # Whoever finds it by trying does not find the last digits.
@@ -93,7 +94,7 @@ def adam_step(answer):
         "the weights after a first step in which one gradient is zero",
         new,
         [1.0, 1.9],
-        mistakes={"0 divided by 0: add ε to the root": [np.nan, 1.9]},
+        mistakes={"you divided 0 by 0: add ε to the root": [np.nan, 1.9]},
         rtol=1e-3,
     )
     return "First and later steps, six in a row, other settings, and a gradient of zero: each is Adam's."
@@ -127,12 +128,13 @@ def _compare(when, found, arguments):
         new_m,
         m_right,
         mistakes={
-            "you return the corrected m; the memory is the one before the division": m_right / (1 - b1**t),
-            "the new gradient comes in with 1 - beta_1": b1 * m + g,
-            "you return the memory as it was": m,
-            "m follows the gradient, s its square": b1 * m + (1 - b1) * g**2,
-            "beta_1 is for m and beta_2 for s; you have them the other way round": b2 * m + (1 - b2) * g,
-            "beta_1 weighs what is remembered, and 1 - beta_1 what is new": (1 - b1) * m + b1 * g,
+            "you returned the corrected m; return m before the correction": m_right / (1 - b1**t),
+            "the factor 1 - beta_1 of the new gradient is missing": b1 * m + g,
+            "you returned m unchanged": m,
+            "you used the squared gradient for m; m averages the gradient": b1 * m + (1 - b1) * g**2,
+            "you exchanged the two: beta_1 is for m, beta_2 for s": b2 * m + (1 - b2) * g,
+            "you exchanged the weights: beta_1 is for the old m, 1 - beta_1 for the gradient": (1 - b1) * m
+            + b1 * g,
             "you wrote 0.9 into the function; use beta_1": 0.9 * m + 0.1 * g,
         },
         rtol=1e-3,
@@ -142,12 +144,12 @@ def _compare(when, found, arguments):
         new_s,
         s_right,
         mistakes={
-            "you return the corrected s; the memory is the one before the division": s_right / (1 - b2**t),
-            "s remembers the square of the gradient": b2 * s + (1 - b2) * g,
-            "s remembers the square of the gradient, not its size": b2 * s + (1 - b2) * np.abs(g),
-            "s follows the gradient's square, not the square of m": b2 * s + (1 - b2) * m_right**2,
-            "the new square comes in with 1 - beta_2": b2 * s + g**2,
-            "you return s as it was": s,
+            "you returned the corrected s; return s before the correction": s_right / (1 - b2**t),
+            "you used the gradient itself; s averages its square": b2 * s + (1 - b2) * g,
+            "you used the absolute gradient; s averages its square": b2 * s + (1 - b2) * np.abs(g),
+            "you used the square of m; s averages the square of the gradient": b2 * s + (1 - b2) * m_right**2,
+            "the factor 1 - beta_2 of the new square is missing": b2 * s + g**2,
+            "you returned s unchanged": s,
             "you wrote 0.999 into the function; use beta_2": 0.999 * s + 0.001 * g**2,
         },
         rtol=1e-3,
@@ -161,35 +163,35 @@ def _compare(when, found, arguments):
         mistakes={
             cause: _adam(*arguments, **change)[0]
             for cause, change in {
-                "neither m nor s is corrected for its start": {"c1": 1, "c2": 1},
-                "m is corrected for its start, s is not": {"c2": 1},
-                "s is corrected for its start, m is not": {"c1": 1},
+                "you did not correct m and s for their start at zero": {"c1": 1, "c2": 1},
+                "you corrected m but not s for its start at zero": {"c2": 1},
+                "you corrected s but not m for its start at zero": {"c1": 1},
                 "you left out the square root of s": {"power": 1},
-                "the correction is 1 - beta to the power of t, and not beta to the power of t": {
+                "you divided by beta ** t; divide by 1 - beta ** t": {
                     "c1": b1**t,
                     "c2": b2**t,
                 },
-                "the correction has t as its exponent; you took one less, though t counts from 1": {
+                "you used t - 1 as the exponent; t counts from 1 already": {
                     "c1": 1 - b1 ** (t - 1),
                     "c2": 1 - b2 ** (t - 1),
                 },
-                "the correction has t as its exponent; you took one more": {
+                "you used t + 1 as the exponent; use t": {
                     "c1": 1 - b1 ** (t + 1),
                     "c2": 1 - b2 ** (t + 1),
                 },
-                "the correction has t as its exponent; you left it out": {"c1": 1 - b1, "c2": 1 - b2},
-                "you multiply by the correction; divide by it": {
+                "you left out the exponent t in 1 - beta ** t": {"c1": 1 - b1, "c2": 1 - b2},
+                "you multiplied by the correction; divide by it": {
                     "c1": 1 / (1 - b1**t),
                     "c2": 1 / (1 - b2**t),
                 },
-                "you walk uphill: the step is subtracted": {"sign": -1},
-                "you divide the gradient itself; the step goes along m": {"m_used": g, "c1": 1},
-                "the step is made with the m from before this gradient": {"m_used": m},
-                "the step is made with the s from before this gradient": {"s_used": s},
-                "the step is made with the memory from before this gradient": {"m_used": m, "s_used": s},
+                "you added the step; subtract it": {"sign": -1},
+                "you used the gradient in the step; use m": {"m_used": g, "c1": 1},
+                "you used the old m in the step; use the new one": {"m_used": m},
+                "you used the old s in the step; use the new one": {"s_used": s},
+                "you used the old m and s in the step; use the new ones": {"m_used": m, "s_used": s},
             }.items()
         }
-        | {"w comes back unchanged": w},
+        | {"you returned w unchanged": w},
         rtol=1e-3,
         # Room for any small ε, under the root or beside it.
         atol=1e-3,
@@ -227,20 +229,20 @@ def turned_gradient(answer):
             np.ravel(as_array("the gradient", call_answer(answer, gradient, w, angle))),
             turn(back, angle),
             mistakes={
-                "you turned clockwise": turn(gradient(turn(w, angle)), -angle),
-                "you asked at the right place; what you got has to be turned as well, forward": back,
-                "you asked for the gradient at the old place; turn the weights back first": turn(
+                "you rotated clockwise; a positive angle is counterclockwise": turn(
+                    gradient(turn(w, angle)), -angle
+                ),
+                "you did not rotate the gradient; rotate it by the angle": back,
+                "you took the gradient at the rotated weights; rotate them back first": turn(
                     gradient(w), angle
                 ),
-                "you asked at a place turned forward; it has to be turned back": turn(
-                    gradient(turn(w, angle)), angle
+                "you rotated the weights forward; rotate them back": turn(gradient(turn(w, angle)), angle),
+                "you rotated both back; rotate the weights back and the gradient forward": turn(back, -angle),
+                "you rotated the weights forward and the gradient not at all": gradient(turn(w, angle)),
+                "you converted the angle; it is in radians already": turn(
+                    gradient(turn(w, -degrees)), degrees
                 ),
-                "the weights are turned back, and the gradient forward; you turned both back": turn(
-                    back, -angle
-                ),
-                "you turned the weights forward, and the gradient not at all": gradient(turn(w, angle)),
-                "the angle is in radians already": turn(gradient(turn(w, -degrees)), degrees),
-                "that is the gradient of the loss before it was turned": gradient(w),
+                "you returned the gradient of the loss before rotation": gradient(w),
             },
         )
     return "A crooked slope and the ravine, turned either way: each gradient is that of the turned loss."

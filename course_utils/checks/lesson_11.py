@@ -1,5 +1,6 @@
 """Checks of lesson 11: a deep net on CIFAR-10, in seven parts."""
 
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import numpy as np
 from course_utils.checks.exercise import (
     WrongAnswer,
     as_array,
+    as_number,
     assert_close,
     call_answer,
     exercise,
     expect,
+    format_value,
     unpack,
 )
 
@@ -32,7 +35,8 @@ def deep_net(answer):
     net = _model("deep_net", call_answer(answer))
     kernels = _kernels(net)
     _he_or_lecun(kernels, 2.0, "He")
-    _compare(net, "ELU")
+    with _weights_restored(net):
+        _compare(net, "ELU")
     return "Twenty layers with He's weights; on fresh images they put out what twenty ELU layers should."
 
 
@@ -45,23 +49,24 @@ def normalized_net(answer):
     sizes = [layer.gamma.shape[0] if layer.gamma is not None else None for layer in layers]
     cause = ""
     if len(layers) == 20 and sizes[0] == 100:
-        cause = "the inputs are to be normalized as well, right after Flatten"
+        cause = "the inputs are not normalized; add a normalization right after Flatten"
     elif len(layers) == 20:
-        cause = "one hidden layer has none; is the last loop one round short?"
+        cause = "one hidden layer has no normalization; does your loop run once too few?"
     elif len(layers) == 22:
-        cause = "the output layer gets one too; it needs none before its softmax"
+        cause = "the output layer has one too; it needs none"
     expect(len(layers) == 21, "the number of batch normalizations", 21, len(layers), cause)
     expect(
         sizes[0] == 3072,
         "the inputs that the first batch normalization normalizes",
         3072,
         sizes[0],
-        "it stands before Flatten, where it sees three colours instead of 3,072 inputs",
+        "the first normalization is before Flatten, where it normalizes three colours",
     )
     rng = np.random.default_rng(3)
-    for layer in layers:
-        layer.set_weights([rng.uniform(0.5, 1.5, w.shape) if w.shape[0] else w for w in layer.get_weights()])
-    _compare(net, "ELU", normalized=layers)
+    with _weights_restored(net):
+        for layer in layers:
+            layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+        _compare(net, "ELU", normalized=layers)
     return "Twenty-one batch normalizations; with statistics of our own they act before each ELU."
 
 
@@ -87,7 +92,7 @@ def standardized(answer):
         if found.shape == x.shape:
             # What becomes of the input that never varies: 0 where its mean is taken away.
             still = found[:, 2, 3, 1]
-            cause = "you divide by a standard deviation of zero where an input never varies"
+            cause = "you divided by 0: an input that never varies has a standard deviation of 0"
             expect(np.isfinite(still).all(), f"{what}, an input that never varies", 0, still[0], cause)
         mean, deviation = x_train.mean(axis=0), x_train.std(axis=0)
         assert_close(
@@ -95,21 +100,20 @@ def standardized(answer):
             found,
             (x - mean) / _nonzero(deviation),
             mistakes={
-                "each set is scaled by its own mean; all are to be scaled by that of the training images": (
+                "you used each set's own mean and deviation; use those of the training images": (
                     x - x.mean(axis=0)
                 )
                 / _nonzero(x.std(axis=0)),
-                "mean and deviation are taken over all images; those of the training images only": (
+                "you took mean and deviation over all images; use the training images only": (
                     x - everything.mean(axis=0)
                 )
                 / _nonzero(everything.std(axis=0)),
-                "one mean for all inputs; each input has its own, so `axis=0`": (x - x_train.mean())
+                "you used one mean for all inputs; each input has its own (`axis=0`)": (x - x_train.mean())
                 / x_train.std(),
-                "you divide by the variance; its root is the standard deviation": (x - mean)
-                / _nonzero(deviation**2),
-                "the means are gone, and the spread is as before": x - mean,
-                "pixels are divided by 255 instead": x / 255,
-                "one mean for each colour; each of the 3,072 inputs has its own": (
+                "you divided by the variance; divide by its root": (x - mean) / _nonzero(deviation**2),
+                "you subtracted the mean but did not divide by the standard deviation": x - mean,
+                "you divided by 255; subtract the mean and divide by the standard deviation": x / 255,
+                "you used one mean for each colour; each of the 3,072 inputs has its own": (
                     x - x_train.mean(axis=(0, 1, 2))
                 )
                 / x_train.std(axis=(0, 1, 2)),
@@ -119,7 +123,7 @@ def standardized(answer):
         )
         expect(
             found.dtype == np.float32,
-            f"the kind of number in {what}",
+            f"the dtype of {what}",
             "float32",
             str(found.dtype),
             "TensorFlow computes in float32, and float64 takes twice the memory",
@@ -132,32 +136,32 @@ def selu_net(answer):
     """Compare the output without dropout; then look which dropout stands where."""
     net = _model("selu_net", call_answer(answer))
     _he_or_lecun(_kernels(net), 1.0, "LeCun")
-    _compare(net, "SELU")
-    for rate in (0.1, 0.3):
-        net = _model("selu_net", call_answer(answer, dropout_rate=rate))
-        _kernels(net)
+    with _weights_restored(net):
         _compare(net, "SELU")
-        layers = _flat(net)
-        drops = [layer for layer in layers if "Dropout" in type(layer).__name__ and layer.rate]
-        what = f"with a dropout rate of {rate}, the dropout layers"
-        expect(bool(drops), what, 1, 0, "`dropout_rate` is not used")
-        kind = type(drops[0]).__name__
-        cause = "ordinary dropout changes the variance that SELU keeps; see lesson 10"
-        expect("Alpha" in kind, what, "alpha dropout", f"`{kind}`", cause)
-        cause = "only the last hidden layer's outputs are to be dropped"
-        expect(len(drops) == 1, what, 1, len(drops), cause)
-        dense = [layer for layer in layers if type(layer).__name__ == "Dense"]
-        between = layers.index(dense[-2]) < layers.index(drops[0]) < layers.index(dense[-1])
-        place = "between the last hidden layer and the output"
-        expect(between, what, place, "elsewhere", "it stands before the wrong layer")
-        cause = (
-            "that is the share that is kept; Keras asks for the share that is dropped"
-            if np.isclose(drops[0].rate, 1 - rate)
-            else "the rate stands fixed in the function; use `dropout_rate`"
-        )
-        expect(
-            np.isclose(drops[0].rate, rate), "the share that is dropped", rate, float(drops[0].rate), cause
-        )
+    rate = 0.23  # nobody writes this rate into a function
+    net = _model("selu_net", call_answer(answer, dropout_rate=rate))
+    _kernels(net)
+    with _weights_restored(net):
+        _compare(net, "SELU")
+    layers = _flat(net)
+    drops = [layer for layer in layers if "Dropout" in type(layer).__name__ and layer.rate]
+    what = f"with a dropout rate of {rate}, the dropout layers"
+    expect(bool(drops), what, 1, 0, "`dropout_rate` is not used")
+    kind = type(drops[0]).__name__
+    cause = "ordinary dropout changes the variance that SELU keeps; see lesson 10"
+    expect("Alpha" in kind, what, "alpha dropout", f"`{kind}`", cause)
+    cause = "you have several dropout layers; only the last hidden layer needs one"
+    expect(len(drops) == 1, what, 1, len(drops), cause)
+    dense = [layer for layer in layers if type(layer).__name__ == "Dense"]
+    between = layers.index(dense[-2]) < layers.index(drops[0]) < layers.index(dense[-1])
+    place = "between the last hidden layer and the output"
+    expect(between, what, place, "elsewhere", "the dropout layer is in the wrong place")
+    cause = (
+        "you passed the share that is kept; Keras takes the share that is dropped"
+        if np.isclose(drops[0].rate, 1 - rate)
+        else "you wrote a fixed rate into the function; use `dropout_rate`"
+    )
+    expect(np.isclose(drops[0].rate, rate), "the share that is dropped", rate, float(drops[0].rate), cause)
     return "LeCun's weights, SELU's output, and alpha dropout of the rate asked for, before the output only."
 
 
@@ -181,25 +185,30 @@ def mc_probabilities(answer):
     found = as_array("the mean probabilities", call_answer(answer, net, x, n_samples=60))
     what = "the mean probabilities of 60 samples for 5 images and 3 classes"
     if found.shape == (60, 5, 3):
-        raise WrongAnswer(what, "an array of shape (5, 3)", "one of shape (60, 5, 3)", "no mean is taken")
+        raise WrongAnswer(
+            what,
+            "an array of shape (5, 3)",
+            "one of shape (60, 5, 3)",
+            "you did not take the mean over the samples",
+        )
     if found.shape == (60, 3):
-        cause = "the mean is taken over the images; samples come first"
+        cause = "you took the mean over the images; take it over the samples, axis 0"
         raise WrongAnswer(what, "an array of shape (5, 3)", "one of shape (60, 3)", cause)
     if found.shape == (5,):
-        cause = "those are classes; ask for probabilities, and choose a class afterwards"
+        cause = "you returned classes; return probabilities"
         raise WrongAnswer(what, "an array of shape (5, 3)", "one of shape (5,)", cause)
     expect(found.shape == (5, 3), what, "an array of shape (5, 3)", f"one of shape {found.shape}")
     total = found.sum(axis=1).mean()
-    cause = "the samples are added up; divide by their number" if np.isclose(total, 60, rtol=0.01) else ""
+    cause = "you added up the samples; divide by their number" if np.isclose(total, 60, rtol=0.01) else ""
     expect(np.isclose(total, 1, atol=1e-3), "the sum of an image's probabilities", 1.0, float(total), cause)
     votes = np.eye(3)[found.argmax(axis=1)]
     cause = "each sample votes for a class, and the votes are averaged; average probabilities"
     counted = np.allclose(found * 60, np.round(found * 60), atol=1e-3)
     expect(not (np.allclose(found, votes) or counted), what, exact[0], found[0], cause)
-    cause = "dropout is off; predict() and a plain call switch it off"
+    cause = "dropout was off, as in predict() and a plain call; pass `training=True`"
     expect(not np.allclose(found, off, atol=1e-5), what, exact[0], found[0], cause)
     two = [as_array(what, call_answer(answer, net, x, n_samples=2)) for _ in range(4)]
-    cause = "each call draws the same masks; do not fix a seed in the function"
+    cause = "each call draws the same masks; do not set a seed in the function"
     expect(
         not all(np.allclose(two[0], other) for other in two[1:]),
         "four means of two samples",
@@ -211,11 +220,11 @@ def mc_probabilities(answer):
     single = np.array([_softmax(2 * mask * x @ kernel + bias) for mask in masks])
     pairs = (single[:, None] + single[None]) / 2
     hit = np.isclose(pairs, two[0], atol=1e-4).all(axis=-1).any(axis=(0, 1)).all()
-    cause = "`n_samples` is not used, or one prediction too many is made"
+    cause = "you did not use `n_samples`, or made one prediction too many"
     expect(hit, "the mean of two samples", "that of two predictions", "another", cause)
     expect(np.allclose(found, exact, atol=0.15), what, exact[0], found[0])
     unchanged = all(np.array_equal(u, v) for u, v in zip(before, net.get_weights(), strict=True))
-    expect(unchanged, "the net afterwards", "as it was", "changed", "the net is trained again")
+    expect(unchanged, "the net afterwards", "as it was", "changed", "your function trained the net")
     return "Near the exact mean over all masks, one prediction for each sample, and the net as it was."
 
 
@@ -238,32 +247,32 @@ def run_callbacks(answer):
                 and all(isinstance(one, keras.callbacks.Callback) for one in chosen),
                 "what `run_callbacks` returns",
                 "a list of Keras callbacks",
-                chosen,
+                format_value(chosen),
             )
         # Trained with the second list: what belongs to a folder must not end up in another.
         epochs = _prescribed_training(chosen, val_loss, most_accurate)
         cause = ""
         if epochs == length:
-            cause = "nothing stops it, or what is watched is the training loss, which always falls"
+            cause = "no callback stops the training, or it monitors the training loss, which always falls"
         elif epochs == most_accurate + 20:
-            cause = "the validation accuracy is watched; the card asks for the validation loss"
+            cause = "you monitor the validation accuracy; monitor the validation loss"
         elif epochs > best:
             cause = f"the patience is {epochs - best}"
         what = f"the epochs trained, where the validation loss is lowest after {best}"
         expect(epochs == best + 20, what, best + 20, epochs, cause)
 
         kept = folder / "best.keras"
-        cause = "no callback writes it, or it goes to another place than the folder given"
+        cause = "no callback saves it, or not in the folder given"
         if any(path.name == "best.keras" for path in Path(place).rglob("*")):
-            cause = "it goes to the folder of another run"
+            cause = "it is saved in the folder of another run"
         expect(kept.exists(), "the file best.keras in the run's folder", "a model", "none", cause)
         net = _small_net()
         net.load_weights(kept)
         epoch = int(net.get_weights()[0][0, 0])
         cause = {
-            epochs: "every epoch overwrites it; save only the best",
-            most_accurate: "the best is chosen by validation accuracy, not by validation loss",
-            1: "the highest validation loss counts as best; it is `mode='min'`",
+            epochs: "every epoch overwrites it; use `save_best_only=True`",
+            most_accurate: "you chose the best by validation accuracy; choose it by validation loss",
+            1: "you kept the model with the highest validation loss; use `mode='min'`",
         }.get(epoch, "")
         expect(epoch == best, "the epoch whose model is kept", best, epoch, cause)
         logs = list(folder.rglob("events.out.tfevents*"))
@@ -272,7 +281,7 @@ def run_callbacks(answer):
             "TensorBoard's logs",
             "in the run's folder",
             "not there",
-            "there is no TensorBoard callback, or it writes to a folder that all runs share",
+            "there is no TensorBoard callback, or all runs share its folder",
         )
         inside = all((folder / "logs") in path.parents for path in logs)
         expect(
@@ -280,7 +289,7 @@ def run_callbacks(answer):
             "TensorBoard's logs",
             "in the subfolder logs",
             "elsewhere in the folder",
-            "`log_dir` lacks the subfolder",
+            "`log_dir` should be the subfolder `logs`",
         )
     return (
         "Stopped twenty epochs after the best one, kept that one's model, and logged into the run's folder."
@@ -337,17 +346,25 @@ def one_cycle_rate(answer):
             if abs(rate - right) <= 1.5e-3 * top:
                 continue
             mistakes = {
-                "it starts from 0; a tenth of the top is the start": by([0, 0.45, 0.9, 1], [0, 1, 0.1, 1e-4]),
-                "it starts at a 25th, PyTorch's default; a tenth is asked for": by(
+                "you start from 0; start from a tenth of the maximum": by(
+                    [0, 0.45, 0.9, 1], [0, 1, 0.1, 1e-4]
+                ),
+                "you start at a 25th of the maximum, PyTorch's default; start at a tenth": by(
                     [0, 0.45, 0.9, 1], [0.04, 1, 0.04, 0.04e-3]
                 ),
                 "the last phase is missing": by([0, 0.45, 0.9, 1], [0.1, 1, 0.1, 0.1]),
-                "the rise takes half of all steps": by([0, 0.5, 0.9, 1], [0.1, 1, 0.1, 1e-4]),
-                "the descent lasts to the end": by([0, 0.45, 1], [0.1, 1, 1e-4]),
-                "it falls to 0 before the last phase": by([0, 0.45, 0.9, 1], [0.1, 1, 0, 0]),
-                "the rise follows a cosine; a straight line is asked for": cosine,
-                "it starts at the top": by([0, 0.45, 0.9, 1], [1, 0.1, 1, 1e-4]),
-                "the result is a share of the top; multiply by `max_lr`": by(
+                "your rise takes half of all steps; it should take 45%": by(
+                    [0, 0.5, 0.9, 1], [0.1, 1, 0.1, 1e-4]
+                ),
+                "your descent lasts until the end; it should end at 90% of the steps": by(
+                    [0, 0.45, 1], [0.1, 1, 1e-4]
+                ),
+                "the rate falls to 0 before the last phase; it should fall to a tenth of the maximum": by(
+                    [0, 0.45, 0.9, 1], [0.1, 1, 0, 0]
+                ),
+                "your rise follows a cosine; use a straight line": cosine,
+                "you start at the maximum; start at a tenth of it": by([0, 0.45, 0.9, 1], [1, 0.1, 1, 1e-4]),
+                "you returned a share of the maximum; multiply by `max_lr`": by(
                     [0, 0.45, 0.9, 1], [0.1, 1, 0.1, 1e-4]
                 )
                 / top,
@@ -357,13 +374,13 @@ def one_cycle_rate(answer):
                 "",
             )
             raise WrongAnswer(
-                f"the rate at step {step:.0f} of {total}, with a top of {top:g}", right, rate, cause
+                f"the rate at step {step:.0f} of {total}, with a maximum of {top:g}", right, rate, cause
             )
-        last = float(as_array("the last rate", call_answer(answer, total - 1, total, top)))
-        cause = "the last line ends at a thousandth of the tenth"
+        last = as_number("the last rate", call_answer(answer, total - 1, total, top))
+        cause = "the last phase should end at a thousandth of its start"
         expect(
             0 <= last <= 4e-4 * top,
-            f"the rate at the last step of {total}, with a top of {top:g}",
+            f"the rate at the last step of {total}, with a maximum of {top:g}",
             top / 10_000,
             last,
             cause,
@@ -378,10 +395,10 @@ def _model(name, net):
     """The answer's net, if it is one that takes images."""
     import keras
 
-    expect(isinstance(net, keras.Model), f"what `{name}` returns", "a Keras model", net)
+    expect(isinstance(net, keras.Model), f"what `{name}` returns", "a Keras model", format_value(net))
     cause = "it has no weights yet: begin with `keras.Input((32, 32, 3))`"
     expect(net.built and bool(net.get_weights()), "the net", "one that is built", "one that is not", cause)
-    cause = "the input's shape is that of one image"
+    cause = "the input should have the shape of one image"
     expect(
         tuple(net.input_shape) == (None, 32, 32, 3),
         "the shape of its input",
@@ -399,8 +416,8 @@ def _kernels(net):
     cause = "the images are not flattened" if first == 3 else ""
     expect(first == 3072, "the inputs of the first dense layer", 3072, first, cause)
     cause = {
-        20: "there are nineteen hidden layers; the output layer comes on top of twenty",
-        22: "there is one hidden layer too many",
+        20: "you have 19 hidden layers; the output layer is added to 20",
+        22: "you have 21 hidden layers; 20 are asked for",
     }.get(len(kernels), "")
     expect(len(kernels) == 21, "the number of dense layers, the output's included", 21, len(kernels), cause)
     shapes = [w.shape[1] for w in kernels]
@@ -418,14 +435,16 @@ def _he_or_lecun(kernels, scale, name):
     spread = float(unit.std())
     cause = ""
     if scale == 2 and np.isclose(narrow.std(), np.sqrt(0.5), rtol=0.03):
-        cause = "that is Glorot's or LeCun's, half of He's variance; Glorot's is what Keras takes unless told"
+        cause = (
+            "you have Glorot's or LeCun's initialization, half of He's variance; Keras' default is Glorot's"
+        )
     elif scale == 1 and np.isclose(spread, np.sqrt(2), rtol=0.03):
-        cause = "that is He's, made for ReLU; SELU wants LeCun's"
+        cause = "you have He's initialization, which is for ReLU; SELU needs LeCun's"
     elif scale == 1 and np.isclose(narrow.std(), 1, rtol=0.03):
-        cause = "that is Glorot's, which Keras takes unless told otherwise"
+        cause = "you have Glorot's initialization, Keras' default; SELU needs LeCun's"
     what = f"the spread of the hidden layers' weights, in units of {name}'s"
     expect(abs(spread - 1) < 0.02, what, 1.0, spread, cause)
-    cause = f"that is `{name.lower().replace('é', 'e')}_uniform`; the card asks for the normal one"
+    cause = f"that is `{name.lower().replace('é', 'e')}_uniform`; use the normal one"
     top = float(np.abs(unit).max())
     expect(top > 1.9, f"the largest of these weights, in units of {name}'s spread", "above 2", top, cause)
 
@@ -442,13 +461,26 @@ def _layers_of(net, kind):
     return [layer for layer in _flat(net) if type(layer).__name__ == kind]
 
 
+@contextlib.contextmanager
+def _weights_restored(net):
+    """Restore the weights: the learner's function may return the same net every time."""
+    before = net.get_weights()
+    try:
+        yield
+    finally:
+        net.set_weights(before)
+
+
 def _compare(net, activation, normalized=()):
     """Compare its output on fresh images with what it should be, computed here from its own weights."""
     rng = np.random.default_rng(7)
     x = rng.uniform(0, 1, (6, 32, 32, 3)).astype("float32")
     dense = _layers_of(net, "Dense")
-    found = _telling_output(net, dense[-1], x)
-    weights = [[np.asarray(w, "float64") for w in layer.get_weights()] for layer in dense]
+
+    def read():
+        return [[np.asarray(w, "float64") for w in layer.get_weights()] for layer in dense]
+
+    weights = read()
 
     def norm(layer, z):
         gamma, beta, mean, variance = (np.asarray(w, "float64") for w in layer.get_weights())
@@ -471,39 +503,44 @@ def _compare(net, activation, normalized=()):
         return h if scores else _softmax(h)
 
     f = _ACTIVATIONS[activation]
+    found = _informative_output(net, dense[-1], x, expected(f, scores=True))
+    weights = read()
     right = expected(f)
     mistakes = {
-        f"the hidden layers use {other}, and the card says {activation}": expected(g)
+        f"the hidden layers use {other}; use {activation}": expected(g)
         for other, g in _ACTIVATIONS.items()
         if other != activation
     }
     mistakes |= {
         "the softmax is missing": expected(f, scores=True),
-        "the output uses sigmoid; ten classes that exclude each other want softmax": 1
+        "the output uses sigmoid; use softmax for ten exclusive classes": 1
         / (1 + np.exp(-expected(f, scores=True))),
-        "the pixels are scaled inside the net; it is to take them as they are": expected(f, x=x / 255),
+        "the net scales the pixels; it should use them unscaled": expected(f, x=x / 255),
     }
     if normalized:
-        mistakes["the normalization comes after the ELU; it is to come before"] = expected(f, after=True)
+        mistakes["the normalization comes after the ELU; put it before"] = expected(f, after=True)
     assert_close("the net's output for fresh images", found, right, mistakes=mistakes, rtol=2e-3, atol=2e-4)
 
 
-def _telling_output(net, last, x):
-    """Give its output, with the output layer scaled until the classes differ but none has it all.
+def _informative_output(net, last, x, scores):
+    """Compute the output, with the output layer scaled until the classes differ but none has probability 1.
 
-    An untrained net of twenty layers may be so sure of itself that a wrong net puts out the same zeros and
-    ones as the right one.
+    Otherwise a wrong net of twenty untrained layers may output the same zeros and ones as a right one.
+    `scores` are those of the right net: they give a first guess of the scale.
     """
-    found = np.asarray(net(x, training=False), dtype="float64")
+
+    def scaled(factor):
+        last.set_weights([factor * w for w in last.get_weights()])
+        return np.asarray(net(x, training=False), dtype="float64")
+
+    found = scaled(2 / max(np.ptp(scores, axis=-1).max(), 1e-30))
     for _ in range(30):
         if found.max() > 0.9:
-            factor = 0.5
+            found = scaled(0.5)
         elif np.ptp(found) < 0.05:
-            factor = 2
+            found = scaled(2)
         else:
             break
-        last.set_weights([factor * w for w in last.get_weights()])
-        found = np.asarray(net(x, training=False), dtype="float64")
     return found
 
 
