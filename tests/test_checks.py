@@ -155,7 +155,7 @@ def test_a_check_restores_the_seeds_and_settings_of_keras_tensorflow_numpy_and_m
     import tensorflow as tf
 
     def draws():
-        """Draw from every global generator: Python's, NumPy's, TensorFlow's, and Keras' for weights and masks."""
+        """Draw from the generators of Python, NumPy, TensorFlow and Keras."""
         dense, dropout = keras.layers.Dense(3), keras.layers.Dropout(0.5)
         dense.build((None, 2))
         masks = np.asarray(dropout(np.ones((1, 50), "float32"), training=True))
@@ -196,9 +196,8 @@ def raises(error):
     ("value", "found"),
     [
         ("0.3", "`0.3`"),
-        (0.3 + 1j, "a complex"),
+        (0.3 + 1j, "(0.3+1j)"),
         ([1, [2]], "a list"),
-        (np.array([None]), "an ndarray"),
         ({"a": 1}, "a dict"),
         (object(), "an object"),
         (np.datetime64("2026-01-01"), "a datetime64"),

@@ -335,7 +335,7 @@ def one_cycle_rate(answer):
         steps = np.array([0, 0.1, 0.225, 0.3, 0.44, 0.46, 0.6, 0.675, 0.8, 0.89, 0.92, 0.95, 0.99]) * total
         # A step more or less, as conventions differ, moves no rate by a thousandth of the top.
         found = [call_answer(answer, int(step), total, top, what="`one_cycle_rate`") for step in steps]
-        found = as_array("the rates", [as_array("a rate", rate) for rate in found]).reshape(len(steps))
+        found = np.array([as_number("a rate", rate) for rate in found])
 
         def by(shares, rates, steps=steps, total=total, top=top):
             return np.interp(steps / total, shares, np.multiply(rates, top))
