@@ -7,7 +7,7 @@ from course_utils.checks.exercise import as_array, assert_close, call_answer, ex
 
 @exercise
 def steps_and_calls(answer):
-    """Count trainings whose batches and groups come out even, and others whose do not."""
+    """Try sizes that divide evenly, and sizes that do not."""
     for images, batch_size, epochs, together in [
         (640, 32, 2, 10),
         (100, 8, 3, 5),
@@ -69,7 +69,7 @@ def steps_and_calls(answer):
 
 @exercise
 def standardize_splits(answer):
-    """Try sets with pixels that never change in training, test sets that differ, and a single test image."""
+    """Try constant pixels, test sets with other statistics, and a single test image."""
     rng = np.random.default_rng(2)
     for n_train, n_test, side in [(40, 25, (3, 5)), (60, 1, (4, 4)), (12, 30, (2, 7))]:
         train = rng.integers(0, 200, (n_train, *side)).astype("uint8")

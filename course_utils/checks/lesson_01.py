@@ -103,7 +103,7 @@ def _residual(factor, depth, units=100):
 
 @exercise
 def orthogonal(answer):
-    """Demand orthonormal columns or rows, and that the draws are draws."""
+    """Check that columns or rows are orthonormal, and that each call draws a new matrix."""
     for n_in, n_out in [(30, 30), (40, 15), (12, 50)]:
         rng = np.random.default_rng(3)
         shape = f"the matrix of shape ({n_in}, {n_out})"

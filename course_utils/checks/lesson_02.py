@@ -214,7 +214,7 @@ _MISTAKES = {
 
 @exercise
 def TwoLives(answer):
-    """Lead the layer through both modes in turns, with batches of several sizes."""
+    """Call the layer in both modes alternately, with batches of several sizes."""
     rng = np.random.default_rng(5)
     # A unit that hardly varies, so that ε matters; one that does not vary at all.
     spread, place = np.array([2.0, 0.05, 0.0, 7.0]), np.array([3.0, -1.0, 2.0, 0.0])
@@ -258,7 +258,7 @@ def _mistake(found, expected, script, settings):
     """The mistake that explains most of what was found, and more than no mistake does."""
 
     def agreeing(outputs):
-        """For how many steps from the first."""
+        """Count the steps that agree, from the first."""
         pairs = zip(found, outputs, strict=True)
         agree = [is_close(one, other, **_NEARLY) for one, other in pairs]
         return agree.index(False) if False in agree else len(agree)
@@ -286,7 +286,7 @@ def _layer(answer, units, **settings):
 
 @exercise
 def folded(answer):
-    """Fold layers of several shapes, with every number awkward once."""
+    """Fold layers of several shapes, with a γ and a variance of zero among them."""
     rng = np.random.default_rng(6)
     for inputs, units, epsilon in [(4, 4, 0.001), (5, 3, 0.1), (1, 6, 0.001), (7, 1, 0.01)]:
         kernel, bias = rng.normal(size=(inputs, units)), rng.normal(size=units)

@@ -91,7 +91,7 @@ def group_normalize(answer):
 
 
 def _compare_groups(answer, x, groups, axis, epsilon, kind=""):
-    """Demand the right values, and know those of the usual mistakes."""
+    """Compare with the right values, and with those of the usual mistakes."""
     what = f"inputs of shape {x.shape}{kind}, {groups} groups, axis={axis}, epsilon={epsilon:g}"
     index = np.indices(x.shape)
     example, channel, count = index[0], index[axis], x.shape[axis]
@@ -152,7 +152,7 @@ def _standardized(x, labels, epsilon, *, ddof=0, divisor=None):
 
 @exercise
 def averaged_axes(answer):
-    """Hand over layers that keep what they average over to themselves, and note how they are poked."""
+    """Pass layers that hide their axes, and record how the learner calls them."""
     image = (3, 4, 5, 6)
     tried = [
         ("batch normalization", image, _Layer((0, 1, 2)), (0, 1, 2)),
@@ -217,7 +217,7 @@ def _why(layer, given, axes, rank):
 
 
 class _Layer:
-    """A normalization of which one sees nothing from outside; it notes what it is given."""
+    """A normalization layer that hides its axes and records its inputs."""
 
     def __init__(self, axes, *, groups=None, scale=1.0, centred=True):
         self.axes, self.groups, self.scale, self.centred = axes, groups, scale, centred

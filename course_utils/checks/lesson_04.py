@@ -89,7 +89,7 @@ def _compare_gradient(answer, kind, loss, x, expected, *, cause=""):
 
 @exercise
 def rms_backward(answer):
-    """Compare with derivatives by complex steps, which have no rounding to hide behind."""
+    """Compare with complex-step derivatives, which are exact to the last digits."""
     rng = np.random.default_rng(5)
     for examples, features, epsilon, kind in [
         (4, 6, 1e-6, ""),
@@ -142,7 +142,7 @@ def _complex_step(dy, x, gamma, epsilon, h=1e-30):
 
 
 def _wrong_dx(dy, x, gamma, r):
-    """What the usual mistakes give, by their causes."""
+    """Map likely causes to the values that they lead to."""
     x_hat, back = x / r, gamma * dy
 
     def mean(values, axis=1):
@@ -224,7 +224,7 @@ def pooled_statistics(answer):
 
 
 def _wrong_pools(means, variances, sizes):
-    """What the usual mistakes give, by their causes."""
+    """Map likely causes to the values that they lead to."""
     n, share = sizes.sum(), (sizes / sizes.sum())[:, None]
     within, mean = (share * variances).sum(axis=0), (share * means).sum(axis=0)
     between = (share * (means - mean) ** 2).sum(axis=0)

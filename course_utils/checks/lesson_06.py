@@ -19,7 +19,7 @@ from course_utils.checks.exercise import (
 
 @exercise
 def few_of_each(answer):
-    """Draw many times from few labels, and look whether the draws are even, disjoint and random."""
+    """Draw many times from few labels, and check that the draws are even, disjoint and random."""
     shuffle = np.random.default_rng(8).permutation
     for labels, n_train, n_valid in [
         (shuffle(np.repeat([5, 6], [30, 12])), 4, 3),
@@ -60,7 +60,7 @@ def _drawn(answer, labels, n_train, n_valid, rng):
 
 
 def _look_at(train, valid, labels, n_train, n_valid, draws):
-    """Demand an even draw whose two parts have nothing in common."""
+    """Check that a draw is even, and that its two parts are disjoint."""
     classes, counts = np.unique(labels, return_counts=True)
     highest = max(max(part.max(initial=0) for part in draw) for draw in draws)
     # Positions within a class never reach the size of the largest; among all they do, in so many draws.
@@ -105,7 +105,7 @@ def _look_at(train, valid, labels, n_train, n_valid, draws):
 
 
 def _look_at_all(answer, draws, labels, n_train, n_valid):
-    """Demand that every image can be drawn, for either part, by the generator that is given."""
+    """Check that every image can be drawn for each part, with the generator that is given."""
     each = n_train + n_valid
     first = [np.flatnonzero(labels == c)[:each] for c in np.unique(labels)]
     sets = [tuple(np.sort(part) for part in draw) for draw in draws]
@@ -187,7 +187,7 @@ def _convolutional():
 
 
 def _fill(net, rng):
-    """Give weights from a generator of our own, so that Keras' random numbers stay where they were."""
+    """Set random weights without using Keras' random numbers."""
     weights = []
     for shape in [weight.shape for weight in net.get_weights()]:
         if len(shape) == 1:
@@ -221,7 +221,7 @@ def _look_at_the_net(net, x):
 
 
 def _look_at_the_original(original, net, kept, flags):
-    """Demand that nothing which is done to the new net reaches the original."""
+    """Check that changing the new net does not change the original."""
     expect(
         _equal(original.get_weights(), kept),
         "the original's weights",
@@ -250,7 +250,7 @@ def _look_at_the_original(original, net, kept, flags):
 
 
 def _look_at_what_is_trained(original, net, n_layers):
-    """Demand that the new unit is trained, and nothing else."""
+    """Check that only the new unit is trainable."""
     sizes = [_features(original, n) for n in range(len(original.layers) + 1)]
     expected = sizes[n_layers] + 1
     found = sum(int(np.prod(weight.shape)) for weight in net.trainable_weights)
@@ -275,7 +275,7 @@ def _look_at_what_is_trained(original, net, n_layers):
 
 
 def _look_at_the_outputs(teacher, original, net, n_layers, x):
-    """Demand the original's features under the new sigmoid."""
+    """Check that the new unit works on the original's features."""
     kernel = np.linspace(-1, 1, _features(original, n_layers))[:, None] / 2
     bias = np.array([0.3])
     for weight in net.trainable_weights:

@@ -108,7 +108,7 @@ def _three(answer, *arguments):
 
 
 def _adam(w, m, s, g, t, rate, b1, b2, **change):
-    """Adam, or with changes what a mistake makes of it. Written over arrays that are never changed."""
+    """One step of Adam; `change` replaces a part of it by a mistake."""
     m_new = change.get("m_new", b1 * m + (1 - b1) * g)
     s_new = change.get("s_new", b2 * s + (1 - b2) * g**2)
     with np.errstate(all="ignore"):
@@ -119,7 +119,7 @@ def _adam(w, m, s, g, t, rate, b1, b2, **change):
 
 
 def _compare(when, found, arguments):
-    """Compare a step's memory, then its weights, with Adam's and with what mistakes make of it."""
+    """Compare m, s and the weights with Adam's, and with those of the usual mistakes."""
     w, m, s, g, t, _, b1, b2 = arguments
     new_w, new_m, new_s = found
     expected, m_right, s_right = _adam(*arguments)
@@ -200,7 +200,7 @@ def _compare(when, found, arguments):
 
 @exercise
 def turned_gradient(answer):
-    """Turn a slope that depends on the place in a crooked way, and the lesson's ravine, by several angles."""
+    """Rotate a nonlinear gradient, and the lesson's ravine, by several angles."""
 
     def crooked(w):
         a, b = np.ravel(np.asarray(w, dtype="float64"))

@@ -132,7 +132,7 @@ def _short(error):
 
 
 def _warm_cosines(peak, warmup, total, steps):
-    """The right rates, and what mistakes make of them."""
+    """The right rates, and those of the usual mistakes."""
     rising = steps < warmup
     way = (steps - warmup) / (total - warmup)
     ended = np.clip(way, 0, 1)
@@ -179,7 +179,7 @@ def _warm_cosines(peak, warmup, total, steps):
 
 
 def _train(schedule, SGD, tf):
-    """Take steps of length rate inside TensorFlow's program, as `fit` does, and look at their lengths."""
+    """Train inside a tf.function, as `fit` does, and compare the lengths of the steps."""
     import keras
 
     # Zeros, not random numbers: these would come out of the notebook's own stream.

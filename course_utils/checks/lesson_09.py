@@ -152,7 +152,7 @@ def _same_gap(what, answer, weights, gradients, radius):
 
 @exercise
 def frank_wolfe(answer):
-    """Watch every point at which the learner's walk asks for a gradient, and look at where it ends."""
+    """Record every point at which the learner evaluates the gradient, and check them and the result."""
     rng = np.random.default_rng(999)
     plane = np.array([1.0, 3.0]), np.array([-0.3, -0.85])
     kernel = rng.uniform(0.5, 3, (3, 4)), _of_length(rng.normal(size=(3, 4)), 1.8)
@@ -182,7 +182,7 @@ def frank_wolfe(answer):
 
 
 class _Walk:
-    """The gradient of a bowl; it keeps the points that it was asked at, and says what is wrong with them."""
+    """The gradient of a quadratic; it records and checks the points at which it is evaluated."""
 
     limit = 2000
 
@@ -241,7 +241,7 @@ class _Walk:
             raise WrongAnswer(f"{what}: its norm", f"at most {self.radius:g}", size, self.about_steps())
 
     def check_end(self, w):
-        """Demand of the point returned that it is good enough, and of the steps that they may go on."""
+        """Check that the gap is small at the point returned, and that the step sizes shrink."""
         what = f"{self.where}: the point returned"
         w = self.shaped(what, w)
         expect(np.isfinite(w).all(), what, "numbers", "nan or infinity", "a division by zero")
@@ -295,7 +295,7 @@ class _Walk:
 
 
 def _share(moved, whole):
-    """How much of the way was gone, and how far beside it, as a share of what was gone."""
+    """Split a step: its share of the way to s, and its relative distance from that line."""
     share = np.sum(moved * whole) / np.sum(whole**2)
     beside = np.linalg.norm(moved - share * whole)
     return share, beside / max(np.linalg.norm(moved), 1e-4 * np.linalg.norm(whole))

@@ -71,7 +71,7 @@ def _is_capped(what, found, kernel, limit):
 
 @exercise
 def alpha_affine(answer):
-    """Compute mean and deviation of what the learner's two numbers make, for several rates and values."""
+    """Compare a and b with those that restore mean 0 and deviation 1, for several rates and low values."""
     selu = -1.7580993408473766
     for rate, low in [(0.2, selu), (0.5, selu), (0.1, -1.0), (0.75, 2.5), (0.3, 0.0), (0.0, selu)]:
         keep = 1 - rate
@@ -128,7 +128,7 @@ def _kind(found):
 
 @exercise
 def mutual_information(answer):
-    """Ask about nets that agree, contradict each other, or do some of both."""
+    """Try nets that agree, nets that contradict each other, and mixtures."""
     rng = np.random.default_rng(1010)
     for samples, images, classes in [(20, 7, 4), (3, 12, 10), (6, 6, 6), (50, 1, 3)]:
         p = rng.dirichlet(np.full(classes, 0.5), size=(samples, images)) * 0.98 + 0.02 / classes

@@ -167,7 +167,7 @@ def selu_net(answer):
 
 @exercise
 def mc_probabilities(answer):
-    """Ask a net of four dropped inputs, whose sixteen masks can all be counted."""
+    """Use a net with dropout on four inputs: its mean over all 16 masks is known."""
     import keras
 
     rng = np.random.default_rng(2)
@@ -230,7 +230,7 @@ def mc_probabilities(answer):
 
 @exercise
 def run_callbacks(answer):
-    """Train a small net whose losses are prescribed, and look when it stops and what is kept."""
+    """Call the callbacks with given losses, and check when training stops and what is saved."""
     import keras
 
     # The validation loss is lowest after the sixth epoch, the validation accuracy highest after the ninth,
@@ -305,7 +305,7 @@ def _small_net():
 
 
 def _prescribed_training(callbacks, val_loss, most_accurate):
-    """Lead callbacks through epochs in which each weight is the epoch's number; say how many there were."""
+    """Call the callbacks for epochs whose weights are the epoch's number; return the number of epochs."""
     net = _small_net()
     net.stop_training = False
     for callback in callbacks:
@@ -330,7 +330,7 @@ def _prescribed_training(callbacks, val_loss, most_accurate):
 
 @exercise
 def one_cycle_rate(answer):
-    """Ask for the rate at many steps of cycles of several lengths and heights."""
+    """Compare the rate at many steps, for cycles of several lengths and maxima."""
     for total, top in [(10_000, 0.05), (20_000, 3.0)]:
         steps = np.array([0, 0.1, 0.225, 0.3, 0.44, 0.46, 0.6, 0.675, 0.8, 0.89, 0.92, 0.95, 0.99]) * total
         # A step more or less, as conventions differ, moves no rate by a thousandth of the top.
@@ -410,7 +410,7 @@ def _model(name, net):
 
 
 def _kernels(net):
-    """The kernels of its dense layers, if they are twenty of 100 and one of 10."""
+    """Return the kernels of the dense layers; there should be twenty of 100 units and one of 10."""
     kernels = [w for w in net.get_weights() if w.ndim == 2]
     first = kernels[0].shape[0] if kernels else 0
     cause = "the images are not flattened" if first == 3 else ""
@@ -427,7 +427,7 @@ def _kernels(net):
 
 
 def _he_or_lecun(kernels, scale, name):
-    """Demand the spread that an initialization gives, and its normal distribution."""
+    """Check that the weights have the initialization's standard deviation and are normally distributed."""
     hidden = kernels[:-1]
     # Each weight in units of what it should spread: all layers together are 500,000 draws.
     unit = np.concatenate([(w * np.sqrt(w.shape[0] / scale)).ravel() for w in hidden])
@@ -450,7 +450,7 @@ def _he_or_lecun(kernels, scale, name):
 
 
 def _flat(net):
-    """Its layers, those of nets within nets included, in order."""
+    """Return all layers in order, including those of nested nets."""
     found = []
     for layer in net.layers:
         found += _flat(layer) if hasattr(layer, "layers") else [layer]
