@@ -4,11 +4,11 @@
 >>> check("dead_share", {})
 Still open. `dead_share` is not filled in yet: write it in the cell above, run that cell, then this one.
 
-In a notebook, ``check("dead_share")`` takes the learner's `dead_share` and calls it with test inputs of its own.
-The message says whether the answer is right; if not, what was expected, what was found, and the likely cause.
-Every solution that does what the exercise asks is right: checks compare results, never code.
+In a notebook, ``check("dead_share")`` calls the learner's `dead_share` with test inputs of its own.
+The message says whether the answer is right; if not, what was expected, what was found, and the likely
+cause. Checks compare results, never code: every solution that does what the exercise asks is right.
 
-``lesson_NN.py`` holds the checks of lesson NN, one function each, written with `course_utils.checks.exercise`.
+``lesson_NN.py`` holds the checks of lesson NN, one function each, written with the helpers in `exercise`.
 """
 
 import importlib
