@@ -192,7 +192,7 @@ class TheOtherWay(Mistaken):
         return self.normalized(x, x.mean(axis=0), x.var(axis=0))
 
 
-@wrong("TwoLives", says="you used the running statistics")
+@wrong("TwoLives", says="you used the updated running statistics")
 class MemoryInTraining(Mistaken):
     def __call__(self, x, training):
         if training:
