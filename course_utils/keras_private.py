@@ -8,6 +8,9 @@ import contextlib
 import inspect
 
 import keras
+from tensorflow.python.eager import context
+
+from course_utils.stack import STACK
 
 # -- stateless scopes of Keras 3 -----------------------------------------------------------------------------
 # keras.StatelessScope is public; that a scope remembers the one around it is not.
@@ -67,3 +70,59 @@ def renew_functions_being_traced():
         for kind in ("train", "test", "predict"):
             if getattr(model, f"{kind}_function", None) is not None:
                 getattr(model, f"make_{kind}_function")(force=True)
+
+
+# -- global random state and settings ------------------------------------------------------------------------
+# The public set_random_seed sets the seeds; nothing public reads them or puts them back.
+
+
+@contextlib.contextmanager
+def global_state_restored():
+    """Restore the global seeds of TensorFlow and Keras, and Keras' float type and dtype policy."""
+    eager = context.context()
+    tf_seed, tf_rng = eager._seed, getattr(eager, "_rng", None)  # no _rng until a seed is set
+    tf_rng_state = tf_rng and tf_rng.getstate()
+    keras_seeds = _keras_seeds()
+    floatx, policy = keras.backend.floatx(), keras.mixed_precision.global_policy()
+    try:
+        yield
+    finally:
+        keras.backend.set_floatx(floatx)
+        keras.mixed_precision.set_global_policy(policy)
+        _set_keras_seeds(*keras_seeds)
+        if eager._seed != tf_seed or (tf_rng and tf_rng.getstate() != tf_rng_state):
+            eager._seed = tf_seed
+            if tf_rng:
+                eager._rng = tf_rng
+                tf_rng.setstate(tf_rng_state)
+            eager.clear_kernel_cache()  # kernels keep the random state of their operations
+
+
+def _keras_seeds():
+    """Read Keras' global random generator, with a copy of its state."""
+    if STACK == "addons":
+        from keras.src import backend
+
+        generator = getattr(backend._SEED_GENERATOR, "generator", None)
+        return generator, generator and generator.getstate()
+    from keras.src.backend.common import global_state
+
+    generator = global_state.get_global_attribute("global_seed_generator")
+    state = None if generator is None else generator.state.numpy()
+    return generator, state, global_state.get_global_attribute("global_random_seed")
+
+
+def _set_keras_seeds(generator, state, *seed):
+    if STACK == "addons":
+        from keras.src import backend
+
+        backend._SEED_GENERATOR.generator = generator
+        if generator:
+            generator.setstate(state)
+        return
+    from keras.src.backend.common import global_state
+
+    global_state.set_global_attribute("global_seed_generator", generator)
+    global_state.set_global_attribute("global_random_seed", *seed)
+    if generator is not None:
+        generator.state.assign(state)

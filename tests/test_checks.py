@@ -10,10 +10,20 @@ import answers
 import numpy as np
 import pytest
 
-from build_tools.execute import select
 from build_tools import notebooks as building
+from build_tools.execute import select
 from course_utils.checks import EXERCISES, check, open_answer
-from course_utils.checks.exercise import Wrong, call, describe, is_blank, numbers, same, that
+from course_utils.checks.exercise import (
+    WrongAnswer,
+    as_array,
+    as_number,
+    assert_close,
+    call_answer,
+    expect,
+    format_value,
+    is_unfilled,
+    unpack,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = select(root=ROOT)
@@ -96,14 +106,17 @@ def test_solutions_never_stand_in_the_learners_notebook(lesson):
     assert not learners & set(solved)
 
 
-@pytest.mark.parametrize("scale", [1e-4, 1, 1e4])
 @pytest.mark.parametrize("after", [False, True])
-def test_a_net_that_is_sure_of_everything_or_of_nothing_is_told_apart_all_the_same(scale, after):
+def test_the_scale_of_the_output_layer_does_not_matter_and_a_shared_net_is_restored(after):
     net = answers.lesson_11.normalized(after=after)
-    net.layers[-1].set_weights([scale * w for w in net.layers[-1].get_weights()])
-    answer = check("normalized_net", {"normalized_net": lambda: net})
-    assert answer.passed != after, answer
-    assert ("the normalization comes after the ELU" in answer.text) == after
+    last = net.layers[-1].get_weights()
+    for scale in (1e-4, 1e4):
+        net.layers[-1].set_weights([scale * w for w in last])
+        before = net.get_weights()
+        answer = check("normalized_net", {"normalized_net": lambda: net})
+        assert answer.passed != after, answer
+        assert ("the normalization comes after the ELU" in answer.text) == after
+        assert all(np.array_equal(a, b) for a, b in zip(before, net.get_weights(), strict=True))
 
 
 # --- what they are written with -----------------------------------------------------------------------------
@@ -134,6 +147,93 @@ def test_a_check_leaves_random_generators_and_arguments_alone():
     np.random.seed(1)  # noqa: NPY002
     assert check("dead_share", {"dead_share": restless}).passed
     assert (random.random(), np.random.rand()) == expected  # noqa: NPY002
+
+
+def test_a_check_restores_the_seeds_and_settings_of_keras_tensorflow_numpy_and_matplotlib():
+    import keras
+    import matplotlib as mpl
+    import tensorflow as tf
+
+    def draws():
+        """Draw from the generators of Python, NumPy, TensorFlow and Keras."""
+        dense, dropout = keras.layers.Dense(3), keras.layers.Dropout(0.5)
+        dense.build((None, 2))
+        masks = np.asarray(dropout(np.ones((1, 50), "float32"), training=True))
+        numbers = [random.random(), np.random.rand(), tf.random.uniform(()).numpy()]  # noqa: NPY002
+        return [*numbers, *np.ravel(dense.get_weights()[0]), *masks.ravel()]
+
+    def restless(activations):
+        keras.utils.set_random_seed(5)
+        draws()
+        keras.backend.set_floatx("float16")
+        keras.mixed_precision.set_global_policy("mixed_bfloat16")
+        np.seterr(all="raise")
+        mpl.rcParams["lines.linewidth"] = 77
+        return np.mean(np.all(activations == 0, axis=0))
+
+    def settings():
+        policy = keras.mixed_precision.global_policy().name
+        return keras.backend.floatx(), policy, np.geterr(), mpl.rcParams["lines.linewidth"]
+
+    keras.utils.set_random_seed(1)
+    draws()
+    expected, kept = draws(), settings()
+    keras.utils.set_random_seed(1)
+    draws()
+    assert check("dead_share", {"dead_share": restless}).passed
+    assert settings() == kept
+    np.testing.assert_array_equal(draws(), expected)
+
+
+def raises(error):
+    def answer(*args, **kwargs):
+        raise error
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("0.3", "`0.3`"),
+        (0.3 + 1j, "(0.3+1j)"),
+        ([1, [2]], "a list"),
+        ({"a": 1}, "a dict"),
+        (object(), "an object"),
+        (np.datetime64("2026-01-01"), "a datetime64"),
+    ],
+)
+def test_what_is_no_number_is_refused_in_words(value, found):
+    answer = check("dead_share", {"dead_share": lambda h: value})
+    assert f"expected numbers, found {found}" in answer.text
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), RecursionError("deep"), MemoryError(), StopIteration()])
+def test_whatever_an_answer_raises_is_a_wrong_answer(error):
+    answer = check("dead_share", {"dead_share": raises(error)})
+    assert answer.state == "wrong"
+    assert f"found {type(error).__name__}" in answer.text
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_no_check_fails_on_results_of_every_kind(name):
+    import tensorflow as tf
+
+    results = [
+        float("nan"),
+        np.float32(2),
+        tf.constant([1.0]),
+        np.zeros((2, 2, 2)),
+        [[1], [2, 3]],
+        [],
+        "0.5",
+        {},
+        iter([]),
+    ]
+    for result in [*results, (1, 2), (None, None), ("a", "b"), [np.zeros(3)] * 3, 1j, object(), range(3)]:
+        answer = check(name, {name: lambda *args, result=result, **kwargs: result})
+        assert answer.state == "wrong", (result, answer)
+        assert "failed with" not in answer.text, (result, answer)
 
 
 def test_warnings_of_an_answer_stay_out_of_the_notebook(recwarn):
@@ -172,7 +272,7 @@ def test_an_error_in_an_answer_becomes_a_sentence():
         raise KeyError("a\nb")
 
     text = check("dead_share", {"dead_share": fails}).text
-    assert text == r"`fails`: expected an answer, found KeyError: 'a\nb'."
+    assert text == r"`fails`: expected a result, found KeyError: 'a\nb'."
     assert "failed with" not in text
 
 
@@ -197,43 +297,60 @@ def test_half_filled_answers_are_open():
         share = ...
         return share
 
-    assert is_blank(Layer)
-    assert not is_blank(half)
+    assert is_unfilled(Layer)
+    assert not is_unfilled(half)
     assert check("dead_share", {"dead_share": half}).state == "open"
     assert check("dead_share", {"dead_share": lambda h: h.fill}).state == "wrong"
 
 
 def test_nothing_returned_is_a_missing_return():
-    with pytest.raises(Wrong, match=r"found nothing \(`None`\)\. Likely cause: a `return` is missing"):
-        call(lambda x: None, 1)
+    with pytest.raises(WrongAnswer, match=r"found nothing \(`None`\)\. Likely cause: a `return` is missing"):
+        call_answer(lambda x: None, 1)
 
 
 def test_numbers_are_compared_with_their_shapes_places_and_mistakes():
-    same("it", [1.0, 2.0 + 1e-7], [1, 2])
-    same("it", True, 1)
-    with pytest.raises(Wrong, match=r"it: expected an array of shape \(2,\), found one number \(1\)"):
-        same("it", 1.0, [1.0, 1.0])
+    assert_close("it", [1.0, 2.0 + 1e-7], [1, 2])
+    assert_close("it", True, 1)
+    with pytest.raises(WrongAnswer, match=r"it: expected an array of shape \(2,\), found one number \(1\)"):
+        assert_close("it", 1.0, [1.0, 1.0])
     wrong = np.arange(12.0).reshape(3, 4)
-    with pytest.raises(Wrong, match=r"it, at \[1, 2\]: expected 6, found 7\."):
-        same("it", np.where(wrong == 6, 7, wrong), wrong)
-    with pytest.raises(Wrong, match=r"it, at \[0, 1\] \(and 10 more of 12\): .* Likely cause: doubled\."):
-        same("it", 2 * wrong, wrong, mistakes={"halved": wrong / 2, "doubled": 2 * wrong})
-    with pytest.raises(Wrong, match="a division by zero"):
-        same("it", [np.nan, 1], [1, 1])
-    with pytest.raises(Wrong, match="transposed"):
-        same("it", wrong.T, wrong, mistakes={"transposed": wrong.T})
-    with pytest.raises(Wrong, match="expected numbers, found a dict"):
-        numbers("it", {})
-    with pytest.raises(Wrong, match="expected numbers, found `abc`"):
-        numbers("it", "abc")
-    with pytest.raises(Wrong, match=r"the depth: expected 20, found 19\. Likely cause: off by one"):
-        that(False, "the depth", 20, 19, "off by one")
+    with pytest.raises(WrongAnswer, match=r"it, at \[1, 2\]: expected 6, found 7\."):
+        assert_close("it", np.where(wrong == 6, 7, wrong), wrong)
+    with pytest.raises(
+        WrongAnswer, match=r"it, at \[0, 1\] \(and 10 more of 12\): .* Likely cause: doubled\."
+    ):
+        assert_close("it", 2 * wrong, wrong, mistakes={"halved": wrong / 2, "doubled": 2 * wrong})
+    with pytest.raises(WrongAnswer, match="a division by zero"):
+        assert_close("it", [np.nan, 1], [1, 1])
+    with pytest.raises(WrongAnswer, match="transposed"):
+        assert_close("it", wrong.T, wrong, mistakes={"transposed": wrong.T})
+    with pytest.raises(WrongAnswer, match="expected numbers, found a dict"):
+        as_array("it", {})
+    with pytest.raises(WrongAnswer, match="expected numbers, found `abc`"):
+        as_array("it", "abc")
+    with pytest.raises(WrongAnswer, match=r"the depth: expected 20, found 19\. Likely cause: off by one"):
+        expect(False, "the depth", 20, 19, "off by one")
+
+
+def test_values_are_split_and_single_numbers_taken():
+    assert unpack("it", np.array([1, 2]), "a", "b") == [1, 2]
+    assert as_number("it", np.float32(0.5)) == as_number("it", [0.5]) == 0.5
+    with pytest.raises(
+        WrongAnswer, match=r"it: expected 2 values \(a, b\), found 3 values\. .* in this order"
+    ):
+        unpack("it", (1, 2, 3), "a", "b")
+    with pytest.raises(WrongAnswer, match=r"expected 2 values \(a, b\), found an array of shape \(4, 6\)"):
+        unpack("it", np.zeros((4, 6)), "a", "b")
+    with pytest.raises(WrongAnswer, match="found a dict"):
+        unpack("it", {"a": 1, "b": 2}, "a", "b")
+    with pytest.raises(WrongAnswer, match=r"expected one number, found an array of shape \(2,\)"):
+        as_number("it", [1, 2])
 
 
 def test_values_are_put_into_words():
-    assert describe(np.float32(0.1)) == "0.1"
-    assert describe(np.array([1, 2])) == "[1, 2]"
-    assert describe(np.zeros((3, 4))) == "an array of shape (3, 4)"
-    assert describe(describe) == "`describe`"
-    assert describe(np.True_) == "True"
-    assert describe(OSError()) == "an OSError"
+    assert format_value(np.float32(0.1)) == "0.1"
+    assert format_value(np.array([1, 2])) == "[1, 2]"
+    assert format_value(np.zeros((3, 4))) == "an array of shape (3, 4)"
+    assert format_value(format_value) == "`format_value`"
+    assert format_value(np.True_) == "True"
+    assert format_value(OSError()) == "an OSError"

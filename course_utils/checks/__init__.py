@@ -1,15 +1,14 @@
-"""Checks for the exercises: they run at once and answer in a sentence.
+"""Checks for the exercises: they run in seconds and answer in a sentence.
 
 >>> from course_utils.checks import check
 >>> check("dead_share", {})
 Still open. `dead_share` is not filled in yet: write it in the cell above, run that cell, then this one.
 
-In a notebook ``check("dead_share")`` finds what the learner called ``dead_share``, tries it on inputs that
-stand nowhere in the notebook, and says whether it is right; if not, what was expected, what was found, and
-what the likely cause is. Any solution that behaves as the card asks is right; none of ours is looked at.
+In a notebook, ``check("dead_share")`` calls the learner's `dead_share` with test inputs of its own.
+The message says whether the answer is right; if not, what was expected, what was found, and the likely
+cause. Checks compare results, never code: every solution that does what the exercise asks is right.
 
-The checks of lesson NN stand in ``lesson_NN.py``, a function each. `course_utils.checks.exercise` has what
-they are written with.
+``lesson_NN.py`` holds the checks of lesson NN, one function each, written with the helpers in `exercise`.
 """
 
 import importlib
@@ -17,7 +16,7 @@ import pkgutil
 
 from course_utils.checks.exercise import EXERCISES, Answer, check, open_answer
 
-# Each lesson's checks enter EXERCISES as their module is loaded.
+# Importing a lesson's module registers its checks. None of them imports TensorFlow: all take 0.1 s together.
 for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
     importlib.import_module(_module.name)
 

@@ -1,4 +1,4 @@
-"""What checks are written with: run a learner's answer, compare what it gives, and say so in a sentence."""
+"""What checks are written with: call a learner's answer, compare the result, and explain a difference."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Every check by the name that the learner gives the answer; see `exercise`.
+#: All checks, each under the name of the learner's answer; `exercise` adds them.
 EXERCISES = {}
 
-_WORDS = {"right": "Right.", "wrong": "Not yet.", "open": "Still open."}
+_STATES = {"right": "Right.", "wrong": "Not yet.", "open": "Still open."}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a check says.
+    """The result of a check. Jupyter shows it as a sentence.
 
     Attributes
     ----------
     state : {"right", "wrong", "open"}
-        "open" while nothing is filled in.
+        "open" while the exercise is not filled in.
     text : str
-        The sentence, in Markdown.
+        The message, in Markdown.
+    passed : bool
+        Whether the state is "right".
 
     Examples
     --------
@@ -45,65 +47,37 @@ class Answer:
         return self.state == "right"
 
     def __repr__(self):
-        """Give the sentence without Markdown's signs."""
-        return f"{_WORDS[self.state]} {self.text}"
+        """Give the message as plain text."""
+        return f"{_STATES[self.state]} {self.text}"
 
     def _repr_markdown_(self):
-        return f"**{_WORDS[self.state]}** {self.text}"
+        return f"**{_STATES[self.state]}** {self.text}"
 
 
-class Wrong(Exception):
-    """Raised in a check: what is wrong, with what was expected and found, and the likely cause.
+class WrongAnswer(Exception):
+    """Raised by a check. The message has one form: what was looked at, expected, found, likely cause.
 
-    Parameters
-    ----------
-    what : str
-        What was looked at, in the learner's words.
-    expected, found : object
-        Values, or descriptions of them.
-    cause : str, optional
-        What a learner who gets this probably did.
-
-    Examples
-    --------
-    >>> str(Wrong("the mean", 0.5, 1.0, "you forgot to divide"))
-    'the mean: expected 0.5, found 1. Likely cause: you forgot to divide.'
+    >>> str(WrongAnswer("the mean", 0.5, 1.0, "you did not divide by n"))
+    'the mean: expected 0.5, found 1. Likely cause: you did not divide by n.'
     """
 
     def __init__(self, what, expected, found, cause=""):
-        """Put the sentence together."""
-        self.cause = cause
-        text = f"{what}: expected {describe(expected)}, found {describe(found)}."
+        """Write the message. Strings are used as they are, other values go through `format_value`."""
+        expected, found = (v if isinstance(v, str) else format_value(v) for v in (expected, found))
+        text = f"{what}: expected {expected}, found {found}."
         super().__init__(f"{text} Likely cause: {cause}." if cause else text)
 
 
-class Open(Exception):
-    """Raised in a check when the learner has not filled in a part that is needed."""
+class NotFilledIn(Exception):
+    """Raised by a check when the answer still contains `...`."""
 
 
 def exercise(function):
-    """Register a check under its function's name, which is also the name of the learner's answer.
+    """Register a check. It takes the learner's answer, and returns a message or raises `WrongAnswer`.
 
-    Parameters
-    ----------
-    function : callable
-        Takes the answer; raises `Wrong`, or returns the sentence that says what has been tried.
-
-    Returns
-    -------
-    callable
-        The same function.
-
-    Raises
-    ------
-    ValueError
-        If two checks have one name.
-
-    Examples
-    --------
     >>> @exercise
     ... def half(answer):
-    ...     same("half of 6", call(answer, 6), 3, mistakes={"you doubled": 12})
+    ...     assert_close("half of 6", call_answer(answer, 6), 3, mistakes={"you doubled": 12})
     ...     return "Half of 6 is 3."
     >>> check("half", {"half": lambda x: 2 * x})
     Not yet. Half of 6: expected 3, found 12. Likely cause: you doubled.
@@ -116,66 +90,57 @@ def exercise(function):
 
 
 def check(name, namespace=None):
-    """Check the learner's answer to an exercise.
+    """Check your answer to an exercise.
+
+    The check calls your function with its own test inputs. It compares results, never code, so every correct
+    solution passes. Random seeds and settings of NumPy, TensorFlow, Keras and Matplotlib stay as they were.
 
     Parameters
     ----------
     name : str
-        The name of the answer: a function, class or value of the notebook.
+        The name of your function, class or value, as the exercise gives it.
     namespace : dict, optional
-        Where to look it up; by default among the notebook's own variables.
+        Where to look the name up. Default: the variables of the notebook.
 
     Returns
     -------
     Answer
-        Jupyter shows its sentence. ``check(...).passed`` says it to a program.
+        Whether the answer is right; if not, what was expected, what was found, and the likely cause.
 
     Raises
     ------
     ValueError
-        If there is no such exercise.
+        If there is no exercise with this name.
 
     Examples
     --------
     >>> check("dead_share", {}).state
     'open'
+    >>> check("dead_share", {"dead_share": lambda h: (h == 0).all(axis=0).mean()}).passed
+    True
     """
     if name not in EXERCISES:
         near = difflib.get_close_matches(str(name), EXERCISES, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(sorted(EXERCISES))}"
         raise ValueError(f"no exercise is called {name!r}{hint}")
     namespace = _notebook_variables() if namespace is None else namespace
-    if name not in namespace or is_blank(namespace[name]):
+    if name not in namespace or is_unfilled(namespace[name]):
         return open_answer(name)
     try:
-        with _untouched_surroundings():
+        with _global_state_restored():
             return Answer("right", EXERCISES[name](namespace[name]))
-    except Open:
+    except NotFilledIn:
         return open_answer(name)
-    except Wrong as wrong:
+    except WrongAnswer as wrong:
         text = str(wrong)
         return Answer("wrong", text[0].upper() + text[1:])
-    except Exception as error:
-        # Not a bug of the check until proven: an answer of a kind that no check can foresee.
-        return Answer("wrong", f"Using `{name}` failed with {_error(error)}.")
+    except (Exception, SystemExit) as error:
+        # The answer returned something that no check foresees.
+        return Answer("wrong", f"Using `{name}` failed with {_format_error(error)}.")
 
 
 def open_answer(name):
-    """Say that an exercise is not filled in yet.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    Answer
-
-    Examples
-    --------
-    >>> open_answer("dead_share").passed
-    False
-    """
+    """Give the result for an exercise that is not filled in."""
     if name not in EXERCISES:
         raise ValueError(f"no exercise is called {name!r}")
     return Answer(
@@ -183,34 +148,24 @@ def open_answer(name):
     )
 
 
-def is_blank(answer):
-    """Say whether an answer is as we left it: nothing, ``...``, or a function or class without a body.
+def is_unfilled(answer):
+    """Whether an answer is `None`, `...`, or a function or class with an empty body.
 
-    Parameters
-    ----------
-    answer : object
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
     >>> def to_do(x):
     ...     '''Double it.'''
     ...     ...
-    >>> is_blank(to_do), is_blank(lambda x: 2 * x)
+    >>> is_unfilled(to_do), is_unfilled(lambda x: 2 * x)
     (True, False)
     """
     if answer is None or answer is Ellipsis:
         return True
     if inspect.isclass(answer):
-        return any(is_blank(value) for value in vars(answer).values() if inspect.isfunction(value))
+        return any(is_unfilled(value) for value in vars(answer).values() if inspect.isfunction(value))
     if not inspect.isfunction(answer):
         return False
-    # `return 0.1` has the same instructions as an empty body; what it returns stands among the constants.
+    # `return 0.1` compiles to the same instructions as an empty body; only the constants differ.
     constants = {value for value in answer.__code__.co_consts if value is not None}
-    return answer.__code__.co_code in _EMPTY and constants <= {answer.__doc__}
+    return answer.__code__.co_code in _EMPTY_BODIES and constants <= {answer.__doc__}
 
 
 def _empty_functions():
@@ -227,233 +182,156 @@ def _empty_functions():
     return bare, with_docstring, taking, taking_with_docstring
 
 
-_EMPTY = {function.__code__.co_code for function in _empty_functions()}
+_EMPTY_BODIES = {function.__code__.co_code for function in _empty_functions()}
 
 
-def call(answer, *args, what="", **kwargs):
-    """Call a learner's function on copies of the arguments.
-
-    Parameters
-    ----------
-    answer : callable
-    *args, **kwargs
-        Its arguments. Arrays are copied, so that a function that changes them spoils nothing.
-    what : str, optional
-        How to call the result in a sentence; by default the function's name.
-
-    Returns
-    -------
-    object
-        What the function returned.
-
-    Raises
-    ------
-    Wrong
-        If it is no function, raises an error, or returns nothing.
-    Open
-        If it returns ``...``, as a half-filled cell does.
-
-    Examples
-    --------
-    >>> call(lambda x: x + 1, 1)
-    2
-    """
-    name = getattr(answer, "__name__", "the answer")
-    what = what or f"`{name}`"
+def call_answer(answer, *args, what="", **kwargs):
+    """Call the learner's function on copies of the arguments; `what` names the result in messages."""
+    what = what or f"`{getattr(answer, '__name__', 'the answer')}`"
     if not callable(answer):
-        raise Wrong(what, "a function", answer, "the name was given to a value; write `def`")
-    args, kwargs = _copies(args), _copies(kwargs)
+        raise WrongAnswer(what, "a function", format_value(answer), "the name holds a value; write `def`")
+    args, kwargs = [_copied(value) for value in args], {name: _copied(v) for name, v in kwargs.items()}
     try:
         result = answer(*args, **kwargs)
-    except (Wrong, Open):
-        raise
-    except Exception as error:
-        raise Wrong(what, "an answer", Words(_error(error))) from error
+    except (WrongAnswer, NotFilledIn):
+        raise  # from a check's own code, which the answer has called
+    except (Exception, SystemExit) as error:
+        raise WrongAnswer(what, "a result", _format_error(error)) from error
     if result is Ellipsis:
-        raise Open
+        raise NotFilledIn
     if result is None:
-        raise Wrong(what, "an answer", Words("nothing (`None`)"), "a `return` is missing")
+        raise WrongAnswer(what, "a result", "nothing (`None`)", "a `return` is missing")
     return result
 
 
-def same(what, found, expected, *, mistakes=None, cause="", rtol=1e-4, atol=1e-6):
-    """Demand that a value is the expected one, up to rounding.
-
-    Parameters
-    ----------
-    what : str
-        What the value is, in a few words.
-    found : array-like
-        The learner's value: a number, list, array or tensor.
-    expected : array-like
-    mistakes : dict of str to array-like, optional
-        Causes, each with the value that it leads to: where the learner's is one of those, that is the likely
-        cause.
-    cause : str, optional
-        The likely cause if it is none of them.
-    rtol, atol : float
-        As for `numpy.isclose`. The defaults leave room for single precision.
-
-    Raises
-    ------
-    Wrong
-        If the values, their shapes or their kinds differ.
-
-    Examples
-    --------
-    >>> same("the variance", 4.0, 2.0, mistakes={"you divided by n - 1": 4.0})
-    Traceback (most recent call last):
-    ...
-    course_utils.checks.exercise.Wrong: the variance: expected 2, found 4. Likely cause: you divided by n - 1.
-    """
-    expected = np.asarray(expected)
-    array = numbers(what, found)
-
-    def agrees(value):
-        value = np.asarray(value)
-        return array.shape == value.shape and np.allclose(
-            array.astype("float64"), value.astype("float64"), rtol=rtol, atol=atol, equal_nan=True
-        )
-
-    if agrees(expected):
-        return
-    for mistake, value in (mistakes or {}).items():
-        if agrees(value):
-            cause = mistake
-            break
-    if array.shape != expected.shape:
-        raise Wrong(what, Words(_shape(expected)), Words(_shape(array)), cause)
-    if not np.isfinite(array.astype("float64")).all() and np.isfinite(expected.astype("float64")).all():
-        cause = cause or "a division by zero, or a logarithm or root of a negative number"
-    if array.size <= 4:
-        raise Wrong(what, expected, array, cause)
-    with np.errstate(all="ignore"):
-        off = ~np.isclose(array.astype("float64"), expected.astype("float64"), rtol=rtol, atol=atol)
-    place = np.unravel_index(np.argmax(off), off.shape)
-    where = ", ".join(map(str, place))
-    count = (
-        f"{what}, at [{where}] (and {off.sum() - 1} more of {off.size})"
-        if off.sum() > 1
-        else (f"{what}, at [{where}]")
-    )
-    raise Wrong(count, expected[place], array[place], cause)
+def unpack(what, found, *names):
+    """Split a tuple, list or array into as many values as there are names."""
+    expected = f"{len(names)} values ({', '.join(names)})"
+    cause = "return all of them, in this order, with commas between them"
+    try:
+        values = None if isinstance(found, dict | str | set) else list(found)
+    except Exception:
+        values = None
+    if values is None:
+        raise WrongAnswer(what, expected, format_value(found), cause)
+    if len(values) != len(names):
+        values = found if hasattr(found, "shape") else f"{len(values)} value{'s' * (len(values) != 1)}"
+        raise WrongAnswer(what, expected, values, cause)
+    return values
 
 
-def numbers(what, value):
-    """Give a learner's value as an array of numbers.
-
-    Parameters
-    ----------
-    what : str
-        What the value is, in a few words.
-    value : array-like
-        A number, list, array, tensor or Keras variable.
-
-    Returns
-    -------
-    numpy.ndarray
-
-    Raises
-    ------
-    Wrong
-        If it is something else.
-
-    Examples
-    --------
-    >>> numbers("the shares", [1, 2]).shape
-    (2,)
-    """
+def as_array(what, value):
+    """Convert the learner's value (number, list, array, tensor, variable) to an array of real numbers."""
     if value is Ellipsis:
-        raise Open
+        raise NotFilledIn
     try:
         array = np.asarray(value)
-        if not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
-            array = array.astype("float64")
-    except (TypeError, ValueError):
-        raise Wrong(what, Words("numbers"), value) from None
-    return array
+        if array.dtype.kind in "SUMmc":
+            raise TypeError("text, dates and complex numbers are no real numbers")
+        return array if array.dtype.kind in "biuf" else array.astype("float64")
+    except Exception:
+        raise WrongAnswer(what, "numbers", format_value(value)) from None
 
 
-def that(condition, what, expected, found, cause=""):
-    """Demand something of an answer.
+def as_number(what, value):
+    """Convert the learner's value to one Python number."""
+    array = as_array(what, value)
+    expect(array.size == 1, what, "one number", _format_shape(array))
+    return array.item()
 
-    Parameters
-    ----------
-    condition : bool
-    what, expected, found, cause
-        As for `Wrong`.
 
-    Raises
-    ------
-    Wrong
-        If the condition is false.
-
-    Examples
-    --------
-    >>> that(True, "the depth", 20, 20)
-    """
+def expect(condition, what, expected, found, cause=""):
+    """Raise `WrongAnswer` unless the condition is true."""
     if not condition:
-        raise Wrong(what, expected, found, cause)
+        raise WrongAnswer(what, expected, found, cause)
 
 
-class Words(str):
-    """Words that stand in a sentence as they are, unlike a string that a learner's function returned."""
+def assert_close(what, found, expected, *, mistakes=(), cause="", rtol=1e-4, atol=1e-6):
+    """Raise `WrongAnswer` unless shape and values agree within the tolerances.
+
+    `mistakes` (a dict, or pairs) has likely causes and the values that they lead to; `cause` is for all other
+    values. The default tolerances suit single precision.
+
+    >>> assert_close("half", 4.0, 2.0, mistakes={"you doubled": 4.0})
+    Traceback (most recent call last):
+    ...
+    course_utils.checks.exercise.WrongAnswer: half: expected 2, found 4. Likely cause: you doubled.
+    """
+    expected, array = np.asarray(expected), as_array(what, found)
+
+    def close(value):
+        return is_close(array, value, rtol=rtol, atol=atol)
+
+    if close(expected):
+        return
+    pairs = mistakes.items() if isinstance(mistakes, dict) else mistakes
+    cause = next((mistake for mistake, value in pairs if close(value)), cause)
+    if array.shape != expected.shape:
+        raise WrongAnswer(what, _format_shape(expected), _format_shape(array), cause)
+    if not np.isfinite(array).all() and np.isfinite(expected).all():
+        cause = cause or "a division by zero, or a logarithm or root of a negative number"
+    if array.size > 4:
+        off = ~np.isclose(*_float64(array, expected), rtol=rtol, atol=atol, equal_nan=True)
+        place = np.unravel_index(np.argmax(off), off.shape)
+        what += f", at [{', '.join(map(str, place))}]"
+        if off.sum() > 1:
+            what += f" (and {off.sum() - 1} more of {off.size})"
+        expected, array = expected[place], array[place]
+    raise WrongAnswer(what, expected, array, cause)
 
 
-def describe(value):
-    """Put a value into a sentence: numbers with four digits, long things by their kind.
+def is_close(found, expected, rtol=1e-4, atol=1e-6):
+    """Whether two arrays have the same shape and, within the tolerances, the same values."""
+    return np.shape(found) == np.shape(expected) and np.allclose(
+        *_float64(found, expected), rtol=rtol, atol=atol, equal_nan=True
+    )
 
-    Parameters
-    ----------
-    value : object
 
-    Returns
-    -------
-    str
+def _float64(*arrays):
+    return [np.asarray(array).astype("float64") for array in arrays]
 
-    Examples
-    --------
-    >>> describe(0.123456), describe([1.0, 2.5]), describe({"a": 1})
-    ('0.1235', '[1, 2.5]', 'a dict')
+
+def format_value(value):
+    """Describe a value in a message: numbers with four digits, large or other objects by their type.
+
+    >>> format_value(0.123456), format_value([1.0, 2.5]), format_value({"a": 1}), format_value("abc")
+    ('0.1235', '[1, 2.5]', 'a dict', '`abc`')
     """
     if isinstance(value, str):
-        return str(value) if isinstance(value, Words) or " " in value else f"`{value}`"
+        return f"`{_shortened(value)}`"
     if isinstance(value, bool | np.bool_):
         return str(bool(value))
-    try:
+    with contextlib.suppress(Exception):
         array = np.asarray(value)
         if np.issubdtype(array.dtype, np.number):
             if array.ndim == 0:
                 return f"{array.item():.4g}" if isinstance(array.item(), float) else f"{array.item()}"
             if array.size <= 6:
                 return f"[{', '.join(f'{number:.4g}' for number in array.ravel())}]"
-            return _shape(array)
-    except (TypeError, ValueError):
-        pass
+            return _format_shape(array)
     if inspect.isclass(value) or inspect.isfunction(value):
         return f"`{value.__name__}`"
     kind = type(value).__name__
     return f"{'an' if kind[0] in 'AEIOaeio' else 'a'} {kind}"
 
 
-def _shape(array):
+def _format_shape(array):
     if array.ndim == 0:
-        return f"one number ({array.item():.4g})"
+        return f"one number ({format_value(array)})"
     return f"an array of shape {array.shape}"
 
 
-def _error(error):
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}{'…' if len(text) > 200 else ''}".rstrip(": ")
+def _format_error(error):
+    return f"{type(error).__name__}: {_shortened(error)}".rstrip(": ")
 
 
-def _copies(values):
-    def one(value):
-        return copy.deepcopy(value) if isinstance(value, np.ndarray | list | dict | tuple) else value
+def _shortened(text):
+    text = " ".join(str(text).split())
+    return f"{text[:200]}{'…' if len(text) > 200 else ''}"
 
-    if isinstance(values, dict):
-        return {name: one(value) for name, value in values.items()}
-    return [one(value) for value in values]
+
+def _copied(value):
+    return copy.deepcopy(value) if isinstance(value, np.ndarray | list | dict | tuple) else value
 
 
 def _notebook_variables():
@@ -466,13 +344,21 @@ def _notebook_variables():
 
 
 @contextlib.contextmanager
-def _untouched_surroundings():
-    """Leave the global random generators as they were, and keep numerical warnings out of the notebook."""
+def _global_state_restored():
+    """Restore seeds and settings that an answer may change, and hide numerical warnings."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        stack.enter_context(np.errstate(all="ignore"))
+        if "matplotlib" in sys.modules:
+            stack.enter_context(sys.modules["matplotlib"].rc_context())
+        if "keras" in sys.modules:
+            from course_utils.keras_private import global_state_restored
+
+            stack.enter_context(global_state_restored())
+        warnings.simplefilter("ignore")
+        try:
             yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002

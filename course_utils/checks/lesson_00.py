@@ -2,23 +2,12 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
-
-
-def _two(what, found, names):
-    """Two things returned together, in a tuple, a list or an array."""
-    try:
-        pair = list(found)
-    except TypeError:
-        pair = [found]
-    if len(pair) != 2 or isinstance(found, dict | str):
-        raise Wrong(what, Words(f"two things: {names}"), found, "return both, with a comma between them")
-    return pair
+from course_utils.checks.exercise import as_array, assert_close, call_answer, exercise, expect, unpack
 
 
 @exercise
 def steps_and_calls(answer):
-    """Count trainings whose batches and groups come out even, and others whose do not."""
+    """Try sizes that divide evenly, and sizes that do not."""
     for images, batch_size, epochs, together in [
         (640, 32, 2, 10),
         (100, 8, 3, 5),
@@ -32,46 +21,44 @@ def steps_and_calls(answer):
         groups = len(range(0, len(sizes), together))
         steps, calls = epochs * len(sizes), epochs * groups
         what = f"{images} images in batches of {batch_size}, {epochs} epochs, {together} steps per call"
-        found = _two(what, call(answer, images, batch_size, epochs, together), "steps and calls")
+        found = unpack(what, call_answer(answer, images, batch_size, epochs, together), "steps", "calls")
         exact, whole = images / batch_size, images // batch_size
-        same(
+        assert_close(
             f"the steps for {what}",
             found[0],
             steps,
             rtol=0,
             mistakes={
-                "the last batch of an epoch is smaller, and a step all the same; round up": epochs * whole,
-                "a step is a step; the images that are left over make one more batch, not a part of one": (
-                    epochs * exact
-                ),
-                "every epoch ends with a smaller batch of its own; round up before you multiply by epochs": (
+                "you rounded down; the smaller last batch of an epoch is a step too": epochs * whole,
+                "you did not round; the images left over make one more whole step": (epochs * exact),
+                "you rounded up once for all epochs; every epoch has its own last batch": (
                     -(-images * epochs // batch_size)
                 ),
-                "those are the steps of one epoch": len(sizes),
-                "where the images come out even, there is no further batch; do not add one": (
+                "you counted the steps of one epoch only": len(sizes),
+                "you added one batch even where the batch size divides the number of images": (
                     epochs * (whole + 1)
                 ),
-                "that counts images; a step takes a whole batch": images * epochs,
-                "first the steps, then the calls": calls,
+                "you counted images; one step takes a whole batch": images * epochs,
+                "the order is wrong: return the steps first, then the calls": calls,
             },
         )
-        same(
+        assert_close(
             f"the calls for {what}",
             found[1],
             calls,
             rtol=0,
             mistakes={
-                "a call takes steps together, not images": epochs * (-(-images // together)),
-                "a group ends with its epoch; count the calls of one epoch, then multiply": -(
+                "you divided the images by the steps per call; a call groups steps": epochs
+                * (-(-images // together)),
+                "no call continues into the next epoch; count the calls of one epoch, then multiply": -(
                     -steps // together
                 ),
-                "the last group of an epoch is smaller, and a call all the same": epochs
+                "you rounded down; the last call of an epoch counts even if it makes fewer steps": epochs
                 * (len(sizes) // together),
-                "a call is a call; the steps that are left over make one more": steps / together,
-                "you rounded down over all epochs; each epoch ends with a group of its own": steps
-                // together,
-                "those are the calls of one epoch": groups,
-                "where the steps come out even, there is no further group; do not add one": epochs
+                "you did not round; the steps left over in an epoch make one more call": steps / together,
+                "you rounded down once for all epochs; every epoch has its own last call": steps // together,
+                "you counted the calls of one epoch only": groups,
+                "you added one call even where the steps come out even": epochs
                 * (len(sizes) // together + 1),
             },
         )
@@ -82,7 +69,7 @@ def steps_and_calls(answer):
 
 @exercise
 def standardize_splits(answer):
-    """Try sets with pixels that never change in training, test sets that differ, and a single test image."""
+    """Try constant pixels, test sets with other statistics, and a single test image."""
     rng = np.random.default_rng(2)
     for n_train, n_test, side in [(40, 25, (3, 5)), (60, 1, (4, 4)), (12, 30, (2, 7))]:
         train = rng.integers(0, 200, (n_train, *side)).astype("uint8")
@@ -103,17 +90,17 @@ def standardize_splits(answer):
 def _standardized(answer, train, test, where):
     kept = train.copy(), test.copy()
     # Past `call`, which would hand out copies: whether these stay as they are is a part of the question.
-    found = call(lambda: answer(train, test), what=f"`{getattr(answer, '__name__', 'the answer')}`")
+    found = call_answer(lambda: answer(train, test), what=f"`{getattr(answer, '__name__', 'the answer')}`")
     for name, now, before in [("training", train, kept[0]), ("test", test, kept[1])]:
-        that(
+        expect(
             np.array_equal(now, before),
             f"the {name} images that you were given",
-            Words("as they were"),
-            Words("changed"),
-            "`-=` and `/=` work in place; write `x = x - …`",
+            "as they were",
+            "changed",
+            "you changed the array that you were given: `-=` and `/=` work in place; write `x = x - …`",
         )
     what = f"the standardized images ({where})"
-    first, second = _two(what, found, "the training images and the test images")
+    first, second = unpack(what, found, "training images", "test images")
     train, test = (values.astype("float64") for values in kept)
 
     def by(values, images, axes=0, ddof=0, power=1.0):
@@ -122,63 +109,70 @@ def _standardized(answer, train, test, where):
 
     both = np.concatenate([train, test])
     rough = {"atol": 2e-3, "rtol": 1e-3}
-    values = numbers(f"the training images ({where})", first)
+    values = as_array(f"the training images ({where})", first)
     # Dividing by n - 1 standardizes as well.
     ddof = int(values.shape == train.shape and np.allclose(values, by(train, train, ddof=1), **rough))
     deviation = train.std(axis=0)
     flat, whole = deviation == 0, (0, 1, 2)
     cause = ""
     if values.shape == train.shape and not np.isfinite(values[:, flat]).all():
-        cause = "a pixel never changes in training, and you divided by its deviation of zero"
-    same(
+        cause = "you divided by zero: a pixel that is constant in training has a standard deviation of 0"
+    assert_close(
         f"the training images ({where})",
         first,
         by(train, train, ddof=ddof),
         cause=cause,
         mistakes={
-            "mean and deviation are those of all images together; only the training images may be asked": by(
+            "you used mean and deviation of all images together; use the training images only": by(
                 train, both
             ),
-            "one mean and one deviation for all pixels; each pixel has its own (`axis=0`)": by(
+            "you used one mean and one deviation for all pixels; each pixel has its own (`axis=0`)": by(
                 train, train, whole
             ),
-            "every image got a mean of its own; the mean of a pixel goes over the images (`axis=0`)": by(
+            "you took the mean of each image; take the mean of each pixel over the images (`axis=0`)": by(
                 train, train, (1, 2)
             ),
-            "you divided by the variance, not by its root": by(train, train, power=2.0),
-            "the mean is subtracted, and nothing divided": train - train.mean(axis=0),
-            "divided by the deviation, but the mean is still in it": train
+            "you divided by the variance; divide by the standard deviation": by(train, train, power=2.0),
+            "you subtracted the mean but did not divide by the standard deviation": train
+            - train.mean(axis=0),
+            "you divided by the standard deviation but did not subtract the mean": train
             / np.where(deviation == 0, 1, deviation),
-            "the test images came back first": by(test, train),
+            "the order is wrong: return the training images first": by(test, train),
         },
         **rough,
     )
-    values = numbers(f"the test images ({where})", second)
+    values = as_array(f"the test images ({where})", second)
     if values.shape == test.shape and np.allclose(
         values[:, ~flat], by(test, train, ddof=ddof)[:, ~flat], **rough
     ):
-        cause = "a pixel that never changed in training may change later; subtract its mean, divide by one"
+        cause = (
+            "a pixel that is constant in training may vary later; there, subtract its mean and divide by 1"
+        )
         if np.abs(values[:, flat]).max() > 1000:
             cause = (
                 "a small number in the denominator turns a pixel that never changed in training into a giant "
                 "as soon as it does; divide by one there"
             )
-    same(
+    assert_close(
         f"the test images ({where})",
         second,
         by(test, train, ddof=ddof),
         cause=cause,
         mistakes={
-            "the test images were standardized by themselves; use the mean and deviation of training": by(
+            "you used the test images' own mean and deviation; use those of the training images": by(
                 test, test
             ),
-            "the test images were standardized by themselves, as a sample": by(test, test, ddof=1),
-            "the test images came back as they were": test,
-            "the test images were standardized by all images together": by(test, both),
-            "the deviation is that of the test images; it has to come from training": (
+            "you used the test images' own mean and deviation, with n - 1; use the training images'": by(
+                test, test, ddof=1
+            ),
+            "you returned the test images unchanged": test,
+            "you used mean and deviation of all images for the test images; use the training images only": by(
+                test, both
+            ),
+            "you divided by the test images' standard deviation; use that of the training images": (
                 (test - train.mean(axis=0)) / np.where(test.std(axis=0) == 0, 1, test.std(axis=0))
             ),
-            "the mean is that of the test images; it has to come from training": (
+            "you subtracted the test images' mean; use that of the training images": (
                 (test - test.mean(axis=0)) / np.where(deviation == 0, 1, deviation)
             ),
         },
@@ -201,39 +195,39 @@ def further_run(answer):
 
         t, root = stats.t.ppf(0.975, n - 1), np.sqrt(1 + 1 / n)
         what = f"the range after {n} runs"
-        found = [numbers(what, value) for value in _two(what, call(answer, values), "low and high")]
+        found = [as_array(what, value) for value in unpack(what, call_answer(answer, values), "low", "high")]
         expected = around(t * s * root)
         # Half a thousandth of the width: room for a quantile from a printed table.
-        same(
+        assert_close(
             what,
             found,
             expected,
             rtol=1e-6,
             atol=1e-3 * t * s,
             mistakes={
-                "that is where the mean lies; a further run scatters too: √(1 + 1/n), not √(1/n)": around(
+                "that is the range for the mean; for a new run, use √(1 + 1/n), not √(1/n)": around(
                     t * s / np.sqrt(n)
                 ),
-                "the mean of n runs is itself uncertain: the 1/n under the root is missing": around(t * s),
-                "the spread is itself estimated: take t's quantile, not the normal distribution's": around(
+                "the mean of n runs is uncertain too: 1/n is missing under the root": around(t * s),
+                "you used the normal distribution; use Student's t distribution": around(
                     stats.norm.ppf(0.975) * s * root
                 ),
-                "1.96 deviations are too few after few runs; it takes t, and √(1 + 1/n)": around(
+                "you used 1.96 standard deviations; after few runs, use t and √(1 + 1/n)": around(
                     stats.norm.ppf(0.975) * s
                 ),
-                "two deviations are too few after few runs; it takes t, and √(1 + 1/n)": around(2 * s),
-                "NumPy's standard deviation divides by n; from a sample, divide by n - 1 (`ddof=1`)": around(
+                "you used 2 standard deviations; after few runs, use t and √(1 + 1/n)": around(2 * s),
+                "NumPy's standard deviation divides by n; for a sample, divide by n - 1 (`ddof=1`)": around(
                     t * np.std(values) * root
                 ),
-                "95 % between leaves 2.5 % on each side: the quantile is that of 0.975": around(
+                "a range of 95 % leaves 2.5 % on each side: use the 0.975 quantile": around(
                     stats.t.ppf(0.95, n - 1) * s * root
                 ),
-                "n runs leave n - 1 degrees of freedom": around(stats.t.ppf(0.975, n) * s * root),
-                "that is the variance; the spread is its root": around(t * s**2 * root),
-                "under the root stands 1 + 1/n, and the root is missing": around(t * s * (1 + 1 / n)),
-                "first the lower end": expected[::-1],
-                "that is the mean and half the width; return both ends": [mean, t * s * root],
-                "best and worst of the runs; a further one may well lie outside": [
+                "you used n degrees of freedom; n runs have n - 1": around(stats.t.ppf(0.975, n) * s * root),
+                "you used the variance; use the standard deviation, its root": around(t * s**2 * root),
+                "the square root of 1 + 1/n is missing": around(t * s * (1 + 1 / n)),
+                "the order is wrong: return the lower end first": expected[::-1],
+                "you returned the mean and half the width; return the two ends": [mean, t * s * root],
+                "you returned the smallest and the largest run; a new run may well lie outside": [
                     values.min(),
                     values.max(),
                 ],

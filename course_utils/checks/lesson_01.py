@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import (
+    WrongAnswer,
+    as_array,
+    as_number,
+    assert_close,
+    call_answer,
+    exercise,
+    expect,
+)
 
 
 @exercise
@@ -14,29 +22,31 @@ def dead_share(answer):
         h[0, h.max(axis=0) == 0] = 1.0
         h[:, rng.permutation(units)[:dead]] = 0
         share = dead / units
-        same(
+        assert_close(
             f"the share for {dead} dead units among {units}",
-            call(answer, h),
+            call_answer(answer, h),
             share,
             mistakes={
-                "you look along the wrong axis: a unit is a column": np.mean(np.all(h == 0, axis=1)),
-                "you count every zero; a unit is dead only if it is zero for all images": np.mean(h == 0),
-                "you count units that are zero for some image; dead means for all": np.mean(
+                "you looked along the wrong axis: a unit is a column": np.mean(np.all(h == 0, axis=1)),
+                "you counted every zero; a unit is dead only if it is zero for all images": np.mean(h == 0),
+                "you counted units that are zero for some images; a dead unit is zero for all": np.mean(
                     np.any(h == 0, axis=0)
                 ),
-                "you count the living units": 1 - share,
-                "that is a number of units; divide by how many there are": dead,
-                "divide by the number of units, not of images": dead / images,
-                "that is a percentage; a share lies between 0 and 1": 100 * share,
+                "you counted the units that are not dead": 1 - share,
+                "you returned the number of dead units; divide by the number of units": dead,
+                "you divided by the number of images; divide by the number of units": dead / images,
+                "you returned a percentage; a share lies between 0 and 1": 100 * share,
             },
         )
     # Only a zero for every image is death: a leaky unit lives on the negative side.
     leaky = -np.abs(rng.normal(size=(10, 5))) - 0.1
-    same(
+    assert_close(
         "the share of a layer with negative outputs",
-        call(answer, leaky),
+        call_answer(answer, leaky),
         0.0,
-        mistakes={"a negative output passes a gradient; only zero is dead": 1.0},
+        mistakes={
+            "you counted negative outputs as dead; only units that are always zero pass no gradient": 1.0
+        },
     )
     return "Counted right in layers of several shapes, with dead units, half-dead ones and negative ones."
 
@@ -45,30 +55,34 @@ def dead_share(answer):
 def residual_factor(answer):
     """Send signals through residual nets of several depths with the learner's factor."""
     depths = np.array([10, 40, 150, 400])
-    factors = [float(numbers(f"the factor for {depth} layers", call(answer, int(depth)))) for depth in depths]
-    cause = "a factor that does not shrink with the depth only puts the explosion off"
+    factors = [
+        as_number(f"the factor for {depth} layers", call_answer(answer, int(depth))) for depth in depths
+    ]
+    cause = "your factor does not get small enough as the depth grows"
     if np.allclose(factors, depths**-0.5, rtol=0.3):
         cause = (
-            "counting variances, you took what a layer adds as independent of what is there. "
-            "ReLU only ever adds positive numbers, so their means add up"
+            "you added variances as if a layer's output were independent of its input. "
+            "But ReLU adds positive numbers only, so their means add up too"
         )
     elif min(factors) >= 1:
-        cause = "each layer adds as much as is there already; the factor has to be below one"
+        cause = "each layer adds as much as its input already has; the factor should be below 1"
     for depth, factor in zip(depths, factors, strict=True):
         low, high, change = _residual(factor, depth)
-        what = f"the size of the signal through {depth} layers, with f = {factor:.3g}, relative to its start"
-        that(
+        what = (
+            f"the size of the signal in {depth} layers with your factor {factor:.3g}, relative to the input"
+        )
+        expect(
             factor > 0 and change > 0.01,
             what,
-            Words("a net that does something"),
-            Words(f"a signal changed by {change:.2%}"),
-            "the factor is so small, or negative, that the layers add nothing",
+            "a signal that changes by more than 1%",
+            f"a signal changed by {change:.2%}",
+            "your factor is negative, or so small that the layers add almost nothing",
         )
-        that(
+        expect(
             high < 10 and low > 0.5,
             what,
-            Words("between 0.5 and 10 all the way"),
-            Words(f"{high:.3g} at its largest"),
+            "between 0.5 and 10 all the way",
+            f"{high:.3g} at its largest",
             cause,
         )
     return "In nets of 10, 40, 150 and 400 layers the signal kept its size."
@@ -89,16 +103,16 @@ def _residual(factor, depth, units=100):
 
 @exercise
 def orthogonal(answer):
-    """Demand orthonormal columns or rows, and that the draws are draws."""
+    """Check that columns or rows are orthonormal, and that each call draws a new matrix."""
     for n_in, n_out in [(30, 30), (40, 15), (12, 50)]:
         rng = np.random.default_rng(3)
         shape = f"the matrix of shape ({n_in}, {n_out})"
-        w = numbers(shape, call(answer, n_in, n_out, rng))
+        w = as_array(shape, call_answer(answer, n_in, n_out, rng))
         if w.shape != (n_in, n_out):
-            cause = "it is the other way round: transpose it" if w.shape == (n_out, n_in) else ""
+            cause = "rows and columns are exchanged: transpose it" if w.shape == (n_out, n_in) else ""
             if w.shape == (min(n_in, n_out),) * 2:
-                cause = "the QR of a wide matrix is square; draw it tall, and transpose the result"
-            raise Wrong(shape, Words(f"the shape ({n_in}, {n_out})"), Words(f"{w.shape}"), cause)
+                cause = "the Q of a wide matrix is square; draw a tall matrix, and transpose its Q"
+            raise WrongAnswer(shape, f"the shape ({n_in}, {n_out})", f"{w.shape}", cause)
         short = w if n_in >= n_out else w.T
         products = short.T @ short
         off = np.abs(products - np.diag(np.diag(products))).max()
@@ -107,24 +121,24 @@ def orthogonal(answer):
         if off > 1e-4:
             lower = np.allclose(w, np.triu(w)) or np.allclose(w, np.tril(w))
             cause = (
-                "np.linalg.qr returns Q and R, in this order"
+                "you returned R; np.linalg.qr returns Q, then R"
                 if lower
-                else (f"the {side} are independent draws, and only nearly orthogonal")
+                else (f"the {side} are independent random vectors, which are not exactly orthogonal")
             )
-            raise Wrong(f"{shape}: the largest dot product of two {side}", 0.0, off, cause)
-        that(
+            raise WrongAnswer(f"{shape}: the largest dot product of two {side}", 0.0, off, cause)
+        expect(
             np.allclose(lengths, 1, atol=1e-4),
             f"{shape}: the lengths of the {side}",
             1.0,
             float(lengths.max()),
-            "the columns are orthogonal, and then scaled",
+            "the {side} are orthogonal, but their lengths are not 1",
         )
-        again = numbers(shape, call(answer, n_in, n_out, rng))
-        that(
+        again = as_array(shape, call_answer(answer, n_in, n_out, rng))
+        expect(
             not np.allclose(w, again),
             f"{shape}, drawn a second time",
-            Words("another one"),
-            Words("the same"),
-            "you make your own generator in the function; use `rng`",
+            "a different matrix",
+            "the same matrix",
+            "you created a generator inside the function; use `rng`",
         )
     return "Square, tall and wide, drawn afresh each time: orthonormal to the last digit."

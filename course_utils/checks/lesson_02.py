@@ -2,7 +2,17 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import (
+    WrongAnswer,
+    as_array,
+    assert_close,
+    call_answer,
+    exercise,
+    expect,
+    format_value,
+    is_close,
+    unpack,
+)
 
 
 @exercise
@@ -19,7 +29,7 @@ def clip_together(answer):
             1.0,
         ),
         (
-            "gradients of which all but one are zero",
+            "gradients that are all zero except one",
             [np.zeros(3), np.array([-3.0, 4.0]), np.zeros((2, 2))],
             1.0,
         ),
@@ -27,28 +37,28 @@ def clip_together(answer):
         ("gradients that are short enough", [0.01 * gradient for gradient in long], 2.5),
         ("gradients of zero", [np.zeros((2, 3)), np.zeros(3)], 1.0),
     ]:
-        found = call(answer, gradients, limit)
-        that(
+        found = call_answer(answer, gradients, limit)
+        expect(
             not isinstance(found, dict | str) and hasattr(found, "__iter__"),
             what,
-            Words("a list of arrays"),
-            found,
+            "a list of arrays",
+            format_value(found),
             "return the clipped gradients, in the same order",
         )
         found = list(found)
         if len(found) != len(gradients):
             cause = "return the gradients only, in the same order, each in its own shape"
-            raise Wrong(what, Words(f"{len(gradients)} arrays"), Words(f"{len(found)} things"), cause)
-        found = [numbers(f"{what}, number {place}", value) for place, value in enumerate(found, 1)]
+            raise WrongAnswer(what, f"{len(gradients)} arrays", f"{len(found)} things", cause)
+        found = [as_array(f"{what}, number {place}", value) for place, value in enumerate(found, 1)]
         cause = ""
         for words, mistake in _CLIPPED_WRONGLY.items():
-            if _alike(found, mistake(gradients, limit)):
+            if _all_close(found, mistake(gradients, limit)):
                 cause = words
                 break
         length = np.sqrt(sum(np.sum(gradient**2) for gradient in gradients))
         factor = min(1.0, limit / length) if length else 1.0
         for place, (one, before) in enumerate(zip(found, gradients, strict=True), 1):
-            same(
+            assert_close(
                 f"{what}, number {place} of {len(found)}, for a limit of {limit}",
                 one,
                 factor * before,
@@ -57,11 +67,8 @@ def clip_together(answer):
     return "Long gradients, short ones, zeros, and some that are long only together: all clipped as one."
 
 
-def _alike(found, expected, rtol=1e-4, atol=1e-6):
-    return all(
-        one.shape == np.shape(other) and np.allclose(one.astype("float64"), other, rtol, atol, equal_nan=True)
-        for one, other in zip(found, expected, strict=True)
-    )
+def _all_close(found, expected, **tolerances):
+    return all(is_close(one, other, **tolerances) for one, other in zip(found, expected, strict=True))
 
 
 def _shortened(length, stretch=False):
@@ -88,33 +95,33 @@ def _count(gradients):
 
 # In this order: the first that fits is named.
 _CLIPPED_WRONGLY = {
-    "each gradient is clipped by a norm of its own; they share one": lambda gradients, limit: [
+    "you clipped each gradient by its own norm; use one norm for all": lambda gradients, limit: [
         gradient * min(1, limit / norm) if norm else gradient
         for gradient, norm in zip(gradients, _norms(gradients), strict=True)
     ],
-    "each component is cut by itself, which turns the gradient; shorten all by one factor": lambda g, limit: [
+    "you clipped each component, which changes the direction; multiply all by one factor": lambda g, limit: [
         np.clip(gradient, -limit, limit) for gradient in g
     ],
-    "gradients that are short enough stay as they are; never stretch": _shortened(
+    "you lengthened gradients that are short enough; return those unchanged": _shortened(
         lambda gradients: np.sqrt(_squares(gradients)), stretch=True
     ),
-    "that is the sum of the norms; under one root stands the sum of all squares": _shortened(
+    "you added the norms; take one root of the sum of all squares": _shortened(
         lambda gradients: _norms(gradients).sum()
     ),
-    "the root of the sum of squares is missing": _shortened(_squares),
-    "the length is not that of the largest component": _shortened(
+    "you used the sum of squares without its square root": _shortened(_squares),
+    "you used the largest component as the length; use the norm": _shortened(
         lambda gradients: max(np.abs(gradient).max() for gradient in gradients)
     ),
-    "the norm of the longest gradient is not the norm of all": _shortened(
+    "you used the norm of the longest gradient; use the norm of all of them together": _shortened(
         lambda gradients: _norms(gradients).max()
     ),
-    "a norm takes the sum of the squares, not their mean": _shortened(
+    "you took the mean of the squares; a norm takes their sum": _shortened(
         lambda gradients: np.sqrt(_squares(gradients) / _count(gradients))
     ),
-    "divided by the norm, but not multiplied by the limit": lambda gradients, limit: [
+    "you divided by the norm but did not multiply by the limit": lambda gradients, limit: [
         gradient / np.sqrt(_squares(gradients)) for gradient in gradients
     ],
-    "too long gradients come back as they were": lambda gradients, limit: gradients,
+    "you returned gradients that are too long unchanged": lambda gradients, limit: gradients,
 }
 
 
@@ -182,32 +189,32 @@ class _Lives:
 _NEARLY = {"rtol": 1e-3, "atol": 1e-4}
 
 _MISTAKES = {
-    "across": "each unit has a mean of its own, over the examples of the batch (`axis=0`)",
-    "all": "one mean for the whole batch; each unit has its own (`axis=0`)",
-    "one life": "in inference too you use the batch's own mean and variance; use the memory",
-    "the other way": "the two modes are exchanged: the batch is for training, the memory for later",
-    "memory in training": "in training you use the memory, just moved; use the batch's mean and variance",
-    "memory before": "in training you use the memory; use the batch's mean and variance",
-    "starts at zero": "the running variance starts at one, not at zero",
-    "no root": "you divide by the variance; divide by its root",
-    "outside": "ε stands under the root, beside the variance",
+    "across": "you took the mean of each example; take the mean of each unit over the batch (`axis=0`)",
+    "all": "you used one mean for the whole batch; each unit has its own (`axis=0`)",
+    "one life": "you used the batch's statistics in inference; use the running ones",
+    "the other way": "you exchanged the modes: the batch's statistics are for training",
+    "memory in training": "you used the updated running statistics in training; use the batch's",
+    "memory before": "you used the running statistics in training; use the batch's",
+    "starts at zero": "your running variance starts at 0; it should start at 1",
+    "no root": "you divided by the variance; divide by its square root",
+    "outside": "you added ε to the root; add it to the variance, under the root",
     "no epsilon": "ε is missing",
-    "sample": "the batch's variance divides by n, not by n - 1",
-    "sample in memory": "that is PyTorch's memory, divided by n - 1; Keras keeps the batch's own variance",
-    "swapped": "the momentum belongs to the old value; the batch gets the rest, `1 - momentum`",
-    "inference moves": "a look in inference moves the memory; only training may",
-    "never moves": "the memory never moves; in training it takes a part of each batch's mean and variance",
-    "last": "the memory is that of the last batch; it should move there by a small part of the way",
-    "first replaces": "the first batch replaces the start; it too moves the memory by a part of the way only",
-    "deviation in memory": "the memory keeps the variance, not its root",
-    "around the memory": "the variance is taken around the batch's own mean, not around the running mean",
-    "forgets to multiply": "the memory grows without end: multiply its old value by the momentum",
+    "sample": "you divided by n - 1 in the batch's variance; divide by n",
+    "sample in memory": "your running variance divides by n - 1, as in PyTorch; Keras divides by n",
+    "swapped": "you exchanged the weights: the old value gets `momentum`, the batch gets `1 - momentum`",
+    "inference moves": "you updated the running statistics in inference; update them in training only",
+    "never moves": "you never update the running statistics; do so in every training call",
+    "last": "your running statistics are those of the last batch; mix them with the old ones by `momentum`",
+    "first replaces": "your first batch replaces the start values; mix it in by `momentum` like all others",
+    "deviation in memory": "you keep a running standard deviation; keep a running variance",
+    "around the memory": "you took the variance around the running mean; take it around the batch's own mean",
+    "forgets to multiply": "your running statistics grow without limit: multiply the old value by `momentum`",
 }
 
 
 @exercise
 def TwoLives(answer):
-    """Lead the layer through both modes in turns, with batches of several sizes."""
+    """Call the layer in both modes alternately, with batches of several sizes."""
     rng = np.random.default_rng(5)
     # A unit that hardly varies, so that ε matters; one that does not vary at all.
     spread, place = np.array([2.0, 0.05, 0.0, 7.0]), np.array([3.0, -1.0, 2.0, 0.0])
@@ -230,17 +237,18 @@ def TwoLives(answer):
             ("inference after four batches", False, probe),
         ]
         found = [
-            numbers(what, call(layers[0], x, training=training, what=what)) for what, training, x in script
+            as_array(what, call_answer(layers[0], x, training=training, what=what))
+            for what, training, x in script
         ]
         expected = _Lives(4, **settings).through(script)
         cause = _mistake(found, expected, script, settings)
         for (what, *_), one, other in zip(script, found, expected, strict=True):
-            same(what, one, other, cause=cause, **_NEARLY)
-        same(
+            assert_close(what, one, other, cause=cause, **_NEARLY)
+        assert_close(
             "a second layer, fresh, beside one that has been trained",
-            call(layers[1], probe, training=False, what="a second layer"),
+            call_answer(layers[1], probe, training=False, what="a second layer"),
             _Lives(4, **settings)(probe, training=False),
-            cause="two layers share one memory; it belongs to `self`",
+            cause="two layers share their running statistics; store them in `self`",
             **_NEARLY,
         )
     return "In training and in inference, in turns, with batches of 1, 3, 8 and 20: both lives are right."
@@ -250,9 +258,9 @@ def _mistake(found, expected, script, settings):
     """The mistake that explains most of what was found, and more than no mistake does."""
 
     def agreeing(outputs):
-        """For how many steps from the first."""
+        """Count the steps that agree, from the first."""
         pairs = zip(found, outputs, strict=True)
-        agree = [_alike([one], [other], **_NEARLY) for one, other in pairs]
+        agree = [is_close(one, other, **_NEARLY) for one, other in pairs]
         return agree.index(False) if False in agree else len(agree)
 
     right = agreeing(expected)
@@ -265,12 +273,12 @@ def _mistake(found, expected, script, settings):
 
 
 def _layer(answer, units, **settings):
-    layer = call(answer, units, **settings)
-    that(
+    layer = call_answer(answer, units, **settings)
+    expect(
         callable(layer),
         "the layer",
-        Words("something to call like a function"),
-        layer,
+        "an object that can be called like a function",
+        format_value(layer),
         "the class needs a method `__call__`",
     )
     return layer
@@ -278,7 +286,7 @@ def _layer(answer, units, **settings):
 
 @exercise
 def folded(answer):
-    """Fold layers of several shapes, with every number awkward once."""
+    """Fold layers of several shapes, with a γ and a variance of zero among them."""
     rng = np.random.default_rng(6)
     for inputs, units, epsilon in [(4, 4, 0.001), (5, 3, 0.1), (1, 6, 0.001), (7, 1, 0.01)]:
         kernel, bias = rng.normal(size=(inputs, units)), rng.normal(size=units)
@@ -287,48 +295,41 @@ def folded(answer):
         if units == 6:
             gamma[1], variance[2] = 0, 0
         what = f"for {inputs} inputs and {units} units"
-        found = call(answer, kernel, bias, gamma, beta, mean, variance, epsilon)
-        try:
-            pair = list(found)
-        except TypeError:
-            pair = []
-        if len(pair) != 2 or isinstance(found, dict | str):
-            raise Wrong(f"what it returns {what}", Words("two arrays: kernel and bias"), found)
+        found = call_answer(answer, kernel, bias, gamma, beta, mean, variance, epsilon)
+        pair = unpack(f"what `folded` returns {what}", found, "kernel", "bias")
         scale = gamma / np.sqrt(variance + epsilon)
         root = np.sqrt(variance + epsilon)
         with np.errstate(all="ignore"):
             mistakes = {
-                "the kernel came back as it was": kernel,
-                "you divided by the variance, not by its root": kernel * gamma / (variance + epsilon),
+                "you returned the kernel unchanged": kernel,
+                "you divided by the variance; divide by its root here": kernel * gamma / (variance + epsilon),
                 "ε is missing under the root": kernel * gamma / np.sqrt(variance),
-                "ε stands under the root, beside the variance": kernel
+                "you added ε to the root; add it to the variance, under the root": kernel
                 * gamma
                 / (np.sqrt(variance) + epsilon),
                 "γ is missing": kernel / root,
-                "you multiplied by the standard deviation": kernel * gamma * root,
-                "β does not act on the kernel": kernel * scale + beta,
+                "you multiplied by the standard deviation; divide by it": kernel * gamma * root,
+                "you added β to the kernel; it belongs to the bias only": kernel * scale + beta,
             }
             if inputs == units:
-                mistakes["a unit is a column of the kernel, and you scaled the rows"] = (
-                    kernel * scale[:, None]
-                )
+                mistakes["you scaled the rows of the kernel; a unit is a column"] = kernel * scale[:, None]
         shift = beta - mean * scale
-        same(f"the kernel {what}", pair[0], kernel * scale, mistakes=mistakes)
-        same(
+        assert_close(f"the kernel {what}", pair[0], kernel * scale, mistakes=mistakes)
+        assert_close(
             f"the bias {what}",
             pair[1],
             bias * scale + shift,
             mistakes={
-                "the old bias is scaled too; you added it as it was": bias + shift,
-                "the old bias is lost": shift,
-                "the running mean is missing": bias * scale + beta,
-                "the running mean is subtracted, not added": (bias + mean) * scale + beta,
-                "the running mean is scaled like the sums that it is subtracted from": (
+                "you added the old bias without scaling it": bias + shift,
+                "you left out the old bias": shift,
+                "you left out the running mean": bias * scale + beta,
+                "you added the running mean; subtract it": (bias + mean) * scale + beta,
+                "you did not scale the running mean; subtract it before you scale": (
                     bias * scale + beta - mean
                 ),
                 "β is missing": (bias - mean) * scale,
-                "β comes last; it is not scaled": (bias - mean + beta) * scale,
-                "the bias came back as it was": bias,
+                "you scaled β; add it after scaling": (bias - mean + beta) * scale,
+                "you returned the bias unchanged": bias,
             },
         )
     return "One Dense layer in place of two, for layers wide and narrow, a γ of zero and a variance of zero."

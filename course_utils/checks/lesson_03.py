@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import WrongAnswer, as_array, assert_close, call_answer, exercise, expect
 
 
 @exercise
@@ -28,28 +28,28 @@ def values_per_mean(answer):
         ]
         behind, channels = math.prod(lengths), shape[-1]
         mistakes = {
-            "that is how many means there are, not how many values each is of": math.prod(kept),
-            "the lengths multiply: each place on one axis goes with every place on the others": sum(lengths),
+            "you counted the means; count the values that go into each mean": math.prod(kept),
+            "you added the lengths of the axes; multiply them": sum(lengths),
         }
-        what = f"the values behind each mean, for the shape {shape} and the axes {axes}"
+        what = f"the number of values in each mean, for the shape {shape} and the axes {axes}"
         if 0 not in axes:
-            mistakes["a mean goes over the batch only if its axis, 0, is among `axes`"] = behind * shape[0]
+            mistakes["you included the batch; it counts only if 0 is among `axes`"] = behind * shape[0]
         if min(axes, default=0) < 0:
             after = math.prod(shape[axis] for axis in axes if axis >= 0)
-            mistakes["a negative axis counts from the end; you left it out"] = after
+            mistakes["you left out a negative axis; it counts from the end"] = after
         arguments = [shape, axes]
         if groups is not None:
             what += f" in {groups} groups"
             arguments.append(groups)
             mistakes = {
-                "the group counts as well: all of its channels share the mean": behind,
-                "`groups` is how many groups there are; a group has fewer channels": behind * groups,
-                "you count all channels; a mean is taken over those of one group": behind * channels,
-                "that is how many means there are, not how many values each is of": math.prod(kept[:-1])
+                "you left out the channels of the group; they share one mean": behind,
+                "you multiplied by `groups`; multiply by the number of channels in a group": behind * groups,
+                "you counted all channels; only those of one group share a mean": behind * channels,
+                "you counted the means; count the values that go into each mean": math.prod(kept[:-1])
                 * groups,
             }
             behind *= channels // groups
-        same(what, call(answer, *arguments), behind, mistakes=mistakes)
+        assert_close(what, call_answer(answer, *arguments), behind, mistakes=mistakes)
     return "The counts agree for images, sequences and dense layers, for groups, and for a batch of one."
 
 
@@ -76,13 +76,13 @@ def group_normalize(answer):
     x[..., :2] = 5.0
     _compare_groups(answer, x, 2, -1, 1e-3, " whose first group is constant")
     mine = x.copy()
-    call(lambda: answer(mine, 2, -1, 1e-3), what="`group_normalize`")
-    that(
+    call_answer(lambda: answer(mine, 2, -1, 1e-3), what="`group_normalize`")
+    expect(
         np.array_equal(mine, x),
         "the array `x`, after your function has run",
-        Words("what it was before"),
-        Words("other values"),
-        "you change the input in place, as `-=` and `/=` do",
+        "unchanged",
+        "changed",
+        "you changed the input: `-=` and `/=` work in place",
     )
     return (
         "As expected for images, sequences and dense layers, with channels on any axis, for a batch of one "
@@ -91,7 +91,7 @@ def group_normalize(answer):
 
 
 def _compare_groups(answer, x, groups, axis, epsilon, kind=""):
-    """Demand the right values, and know those of the usual mistakes."""
+    """Compare with the right values, and with those of the usual mistakes."""
     what = f"inputs of shape {x.shape}{kind}, {groups} groups, axis={axis}, epsilon={epsilon:g}"
     index = np.indices(x.shape)
     example, channel, count = index[0], index[axis], x.shape[axis]
@@ -103,38 +103,40 @@ def _compare_groups(answer, x, groups, axis, epsilon, kind=""):
         return _standardized(x, labels, epsilon, **options)
 
     mistakes = {
-        "the channels of a group are neighbours; you took every so-manyth": by(example, channel % groups),
-        "`groups` is how many groups there are, not how many channels each has": by(
+        "you took channels at regular distances; the channels of a group are neighbours": by(
+            example, channel % groups
+        ),
+        "you used `groups` as the number of channels in a group; it is the number of groups": by(
             example, channel // groups
         ),
-        "each example has a mean of its own; you average over the batch too": by(group),
-        "the positions share the mean; you average over the channels of a group only": by(
-            example, group, position
-        ),
-        "you normalize each channel alone, which is instance normalization": by(example, channel),
-        "you normalize the whole example, which is layer normalization": by(example),
-        "the variance divides by n, not by n - 1": by(example, group, ddof=1),
-        "epsilon is added to the variance, before the root": by(
+        "you averaged over the batch too; each example has its own mean": by(group),
+        "you averaged over the channels only; average over all positions too": by(example, group, position),
+        "you normalized each channel alone; that is instance normalization": by(example, channel),
+        "you normalized the whole example; that is layer normalization": by(example),
+        "you divided by n - 1 in the variance; divide by n": by(example, group, ddof=1),
+        "you added epsilon to the root; add it to the variance, under the root": by(
             example, group, divisor=lambda variance: np.sqrt(variance) + epsilon
         ),
         "epsilon is missing": by(example, group, divisor=np.sqrt),
-        "epsilon is an argument; you add another value": by(
+        "you used another epsilon than the argument": by(
             example, group, divisor=lambda variance: np.sqrt(variance + 1e-3)
         ),
-        "you divide by the variance; take its root": by(
+        "you divided by the variance; divide by its root": by(
             example, group, divisor=lambda variance: variance + epsilon
         ),
-        "the mean is taken away, and nothing is divided": by(example, group, divisor=np.ones_like),
+        "you subtracted the mean but did not divide by the standard deviation": by(
+            example, group, divisor=np.ones_like
+        ),
     }
     if axis % x.ndim != x.ndim - 1 and not x.shape[-1] % groups:
         last = index[-1] // (x.shape[-1] // groups)
-        mistakes["the channels are on `axis`, which need not be the last"] = by(example, last)
+        mistakes["you took the last axis for the channels; they are on `axis`"] = by(example, last)
     expected = by(example, group)
-    found = numbers(what, call(answer, x, groups, axis, epsilon))
+    found = as_array(what, call_answer(answer, x, groups, axis, epsilon))
     if found.shape != expected.shape:
-        cause = "bring the channels back to where they were, and the groups into one axis"
-        raise Wrong(what, Words(f"the shape {expected.shape}"), Words(f"{found.shape}"), cause)
-    same(what, found, expected, mistakes=mistakes, rtol=1e-3, atol=1e-4)
+        cause = "the result has another shape than `x`; reshape it back, and move the channels back to `axis`"
+        raise WrongAnswer(what, f"the shape {expected.shape}", f"{found.shape}", cause)
+    assert_close(what, found, expected, mistakes=mistakes, rtol=1e-3, atol=1e-4)
 
 
 def _standardized(x, labels, epsilon, *, ddof=0, divisor=None):
@@ -150,7 +152,7 @@ def _standardized(x, labels, epsilon, *, ddof=0, divisor=None):
 
 @exercise
 def averaged_axes(answer):
-    """Hand over layers that keep what they average over to themselves, and note how they are poked."""
+    """Pass layers that hide their axes, and record how the learner calls them."""
     image = (3, 4, 5, 6)
     tried = [
         ("batch normalization", image, _Layer((0, 1, 2)), (0, 1, 2)),
@@ -164,25 +166,25 @@ def averaged_axes(answer):
     ]
     for name, shape, layer, axes in tried:
         what = f"the axes for {name}, inputs of shape {shape}"
-        found = call(answer, layer, shape)
+        found = call_answer(answer, layer, shape)
         if isinstance(found, set | frozenset):
             found = sorted(found)
-        found = numbers(what, found).ravel()
+        found = as_array(what, found).ravel()
         rank = len(shape)
         is_mask = found.dtype == bool or (rank > 2 and found.size == rank and set(found.tolist()) <= {0, 1})
-        that(
+        expect(
             not is_mask,
             what,
-            Words(f"{axes}"),
-            Words(f"{tuple(found.tolist())}"),
-            "that is a yes or no for each axis; give the numbers of those with a yes",
+            f"{axes}",
+            f"{tuple(found.tolist())}",
+            "you returned true or false for each axis; return the numbers of the true ones",
         )
         given = {axis % rank for axis in found.tolist()}
-        that(
+        expect(
             given == set(axes),
             what,
-            Words(f"{axes}"),
-            Words(f"{tuple(found.tolist())}"),
+            f"{axes}",
+            f"{tuple(found.tolist())}",
             _why(layer, given, set(axes), rank),
         )
     return (
@@ -196,26 +198,26 @@ def _why(layer, given, axes, rank):
     changes = [a != b for a, b in zip(layer.seen, layer.seen[1:], strict=False) if a.shape == b.shape]
     if not given:
         if not changes:
-            return "the layer has to be called twice, without and with the poke"
+            return "you called the layer once; call it without and with one changed value, and compare"
         if not any(change.any() for change in changes):
-            return "both times the layer gets the same values; `poked = x` is no copy, `x.copy()` is"
+            return "the layer got the same values both times; `poked = x` is not a copy, `x.copy()` is"
         if all(change.all() for change in changes if change.any()):
-            return "you change every cell, and a mean takes that away again; change a single one"
+            return "you changed all values, and subtracting the mean removes that; change one value only"
     if any(not values.any() for values in layer.seen) and not layer.centred:
-        return "you start from zeros, and a layer that only divides leaves every other cell at zero"
+        return "you started from zeros, and a layer that only divides leaves all other zeros at zero"
     if given == everything > axes:
-        return "the poked cell itself always answers; look at the others"
+        return "the output at the changed place always changes; look at the other places"
     if given == everything - axes:
-        return "those are the axes that it keeps apart; the answering cells lie along the others"
+        return "you returned the other axes: those along which no other output changes"
     if layer.scale < 1 and given < axes:
-        return "with a scale of 0.01 the answers are small, and answers all the same; lower your threshold"
+        return "the layer scales its output by 0.01, so the changes are small; lower your threshold"
     if layer.groups and given == axes - {rank - 1}:
-        return "along the channels only those of the group answer, and some are enough"
+        return "only the channels of one group change; a change in some channels is enough for that axis"
     return ""
 
 
 class _Layer:
-    """A normalization of which one sees nothing from outside; it notes what it is given."""
+    """A normalization layer that hides its axes and records its inputs."""
 
     def __init__(self, axes, *, groups=None, scale=1.0, centred=True):
         self.axes, self.groups, self.scale, self.centred = axes, groups, scale, centred

@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import (
+    WrongAnswer,
+    as_array,
+    assert_close,
+    call_answer,
+    exercise,
+    expect,
+    unpack,
+)
 
 
 @exercise
@@ -16,10 +24,10 @@ def numerical_gradient(answer):
         lambda x: 2e4 * ((x - valley) ** 2).sum(),
         valley.copy(),
         np.zeros((1, 2)),
-        cause="a step to one side sees the curvature; take the difference between both sides",
+        cause="you stepped to one side only, so the curvature gets in; use (f(x + h) − f(x − h)) / 2h",
     )
     # Losses that mix all entries, so that a poke which is not taken back shows.
-    short_or_long = "a step too short leaves only rounding, one too long leaves the tangent; try 1e-6"
+    short_or_long = "your step is too short (rounding errors) or too long (curvature); try 1e-6"
     a, x = rng.normal(size=(4, 3)), rng.normal(size=3)
     slope = a.T @ np.exp(a @ x)
     _compare_gradient(
@@ -41,7 +49,7 @@ def numerical_gradient(answer):
         lambda x: (scale * x**2).sum() + scale.sum(),
         x,
         2 * scale * x,
-        cause="in single precision a small step drowns in rounding; use a double-precision copy of `x`",
+        cause="a small step gets lost in single precision; use a float64 copy of `x`",
     )
     _compare_gradient(
         answer,
@@ -49,7 +57,7 @@ def numerical_gradient(answer):
         lambda x: (x**2).sum() / 2,
         np.array([3, -1, 0, 2]),
         [3.0, -1.0, 0.0, 2.0],
-        cause="arrays of whole numbers keep no fractions; make `x` and the gradient double precision",
+        cause="integer arrays cannot hold fractions; convert `x`, and make the gradient, in float64",
     )
     return (
         "The known gradients came out for vectors, matrices and a single number, at a steep minimum, in "
@@ -60,35 +68,35 @@ def numerical_gradient(answer):
 def _compare_gradient(answer, kind, loss, x, expected, *, cause=""):
     expected, mine = np.asarray(expected), x.copy()
     what = f"the gradient of {kind}"
-    found = numbers(what, call(lambda: answer(loss, mine), what="`numerical_gradient`"))
+    found = as_array(what, call_answer(lambda: answer(loss, mine), what="`numerical_gradient`"))
     if found.shape != x.shape:
-        why = "give each derivative its number's place in `x`"
-        raise Wrong(what, Words(f"the shape {x.shape}"), Words(f"{found.shape}"), why)
-    that(
+        why = "the gradient should have the shape of `x`"
+        raise WrongAnswer(what, f"the shape {x.shape}", f"{found.shape}", why)
+    expect(
         np.allclose(mine, x, rtol=0, atol=1e-10),
         "the array `x`, after your function has run",
-        Words("what it was before"),
-        Words("other values"),
-        "put back what you changed, or work on a copy",
+        "what it was before",
+        "other values",
+        "you changed `x`; undo each step, or work on a copy",
     )
     mistakes = {
-        "the two points are two steps apart; divide by both": 2 * expected,
-        "divide by the distance between the two points, once": expected / 2,
-        "the sign is turned; it is forward minus backward": -expected,
+        "you divided by h; the two points are 2h apart": 2 * expected,
+        "you divided by 4h; the two points are 2h apart": expected / 2,
+        "the sign is wrong: subtract the loss at x − h from the loss at x + h": -expected,
     }
-    same(what, found, expected, mistakes=mistakes, cause=cause)
+    assert_close(what, found, expected, mistakes=mistakes, cause=cause)
 
 
 @exercise
 def rms_backward(answer):
-    """Compare with derivatives by complex steps, which have no rounding to hide behind."""
+    """Compare with complex-step derivatives, which are exact to the last digits."""
     rng = np.random.default_rng(5)
     for examples, features, epsilon, kind in [
         (4, 6, 1e-6, ""),
         (1, 5, 1e-6, ""),
         (7, 3, 0.1, ""),
         (5, 5, 1e-3, ""),
-        (3, 4, 0.1, ", one of them all zeros"),
+        (3, 4, 0.1, ", one example all zeros"),
     ]:
         dy, x = rng.normal(size=(2, examples, features)) * [[[1.0]], [[0.7]]]
         gamma = rng.normal(size=features)
@@ -96,25 +104,24 @@ def rms_backward(answer):
             x[1] = 0
         plural = "s" if examples > 1 else ""
         what = f"for {examples} example{plural} of {features} features{kind}, epsilon={epsilon:g}"
-        found = call(answer, dy, x, gamma, epsilon)
-        if not isinstance(found, tuple | list) or len(found) != 2:
-            raise Wrong("what `rms_backward` returns", Words("two gradients: dx, dgamma"), found)
-        dx, dgamma = (numbers(f"a gradient {what}", gradient) for gradient in found)
+        found = call_answer(answer, dy, x, gamma, epsilon)
+        found = unpack(f"what `rms_backward` returns {what}", found, "dx", "dgamma")
+        dx, dgamma = (as_array(f"a gradient {what}", gradient) for gradient in found)
         r = np.sqrt((x**2).mean(axis=1, keepdims=True) + epsilon)
         right, right_gamma = _complex_step(dy, x, gamma, epsilon)
         if dx.shape == (features,) and dgamma.shape == (examples, features) and examples > 1:
-            raise Wrong(f"the gradients {what}", Words("dx, dgamma"), Words("the two in the other order"))
-        same(f"the gradient dx {what}", dx, right, mistakes=_wrong_dx(dy, x, gamma, r))
+            raise WrongAnswer(f"the gradients {what}", "dx, dgamma", "dgamma, dx")
+        assert_close(f"the gradient dx {what}", dx, right, mistakes=_wrong_dx(dy, x, gamma, r))
         x_hat = x / r
         mistakes = {
-            "sum over the examples: each of them moves the loss": (dy * x_hat).mean(axis=0),
-            "gamma has an entry for each feature; sum over the examples, axis 0": (dy * x_hat).sum(axis=1),
-            "gamma has an entry for each feature, shared by the examples: sum over these": dy * x_hat,
-            "that is the gradient of an offset; gamma multiplies the normalized x": dy.sum(axis=0),
-            "gamma multiplies the normalized x, not x itself": (dy * x).sum(axis=0),
-            "gamma is the factor whose gradient this is; it is not in it": (gamma * dy * x_hat).sum(axis=0),
+            "you took the mean over the examples; take the sum": (dy * x_hat).mean(axis=0),
+            "you summed over the features; sum over the examples, axis 0": (dy * x_hat).sum(axis=1),
+            "you did not sum over the examples, which share gamma": dy * x_hat,
+            "that is the gradient of an offset; multiply `dy` by the normalized x first": dy.sum(axis=0),
+            "you multiplied by x; multiply by the normalized x": (dy * x).sum(axis=0),
+            "you multiplied by gamma; its own gradient does not contain it": (gamma * dy * x_hat).sum(axis=0),
         }
-        same(f"the gradient dgamma {what}", dgamma, right_gamma, mistakes=mistakes)
+        assert_close(f"the gradient dgamma {what}", dgamma, right_gamma, mistakes=mistakes)
     return (
         "Both gradients agree with derivatives by complex steps, for a batch of one and a row of zeros too."
     )
@@ -135,35 +142,36 @@ def _complex_step(dy, x, gamma, epsilon, h=1e-30):
 
 
 def _wrong_dx(dy, x, gamma, r):
-    """What the usual mistakes give, by their causes."""
+    """Map likely causes to the values that they lead to."""
     x_hat, back = x / r, gamma * dy
 
     def mean(values, axis=1):
         return values.mean(axis=axis, keepdims=True)
 
     return {
-        "r depends on x as well; that path to the loss is missing": back / r,
-        "no mean is subtracted on the way forward, so none is on the way back": (
+        "you treated r as a constant; r depends on x too": back / r,
+        "you subtracted the mean of the gradient; RMS normalization subtracts no mean": (
             back - mean(back) - x_hat * mean(back * x_hat)
         )
         / r,
         "gamma is missing": (dy - x_hat * mean(dy * x_hat)) / r,
-        "r is a root of a *mean*; so is what it takes away": (
+        "you took a sum over the features where the mean belongs": (
             back - x_hat * (back * x_hat).sum(axis=1, keepdims=True)
         )
         / r,
-        "the path through r has a minus: a larger x makes a larger r, and that a smaller output": (
+        "the sign of the path through r is wrong: a larger r makes the output smaller": (
             back + x_hat * mean(back * x_hat)
         )
         / r,
         "the division by r is missing": back - x_hat * mean(back * x_hat),
-        "the mean runs over the features of an example, axis 1": (back - x_hat * mean(back * x_hat, 0)) / r,
-        "each example has a mean of its own; you took one of everything": (
-            back - x_hat * np.mean(back * x_hat)
+        "you took the mean over the examples; take it over the features, axis 1": (
+            back - x_hat * mean(back * x_hat, 0)
         )
         / r,
-        "the normalized x belongs into the mean, not x itself": (back - x * mean(back * x)) / r,
-        "epsilon is part of r": _without_epsilon(back, x),
+        "you took one mean of all values; each example has its own": (back - x_hat * np.mean(back * x_hat))
+        / r,
+        "you used x; use the normalized x": (back - x * mean(back * x)) / r,
+        "you left epsilon out of r": _without_epsilon(back, x),
     }
 
 
@@ -191,23 +199,22 @@ def pooled_statistics(answer):
         batches = np.split(values, np.cumsum(sizes)[:-1])
         means, variances = (np.array([f(batch, axis=0) for batch in batches]) for f in (np.mean, np.var))
         sizes = np.array(sizes)
-        found = call(answer, means, variances, sizes)
-        if not (isinstance(found, tuple | list) and len(found) == 2) and np.shape(found)[:1] != (2,):
-            raise Wrong("what `pooled_statistics` returns", Words("two arrays: mean, variance"), found)
-        mean, variance = (numbers(f"the result for {kind}", one) for one in found)
+        found = call_answer(answer, means, variances, sizes)
+        found = unpack(f"what `pooled_statistics` returns for {kind}", found, "mean", "variance")
+        mean, variance = (as_array(f"the result for {kind}", one) for one in found)
         true_mean, true_variance = values.mean(axis=0), values.var(axis=0)
-        same(
+        assert_close(
             f"the mean for {kind}",
             mean,
             true_mean,
             mistakes={
-                "every batch counts alike, even the small one; weight each by its size": means.mean(axis=0),
-                "the two are in the other order: mean first": true_variance,
-                "that is a sum over all images; divide by their number": sizes @ means,
+                "you gave all batches the same weight; weight each by its size": means.mean(axis=0),
+                "the order is wrong: return the mean first": true_variance,
+                "you did not divide by the number of images": sizes @ means,
             },
             rtol=1e-5,
         )
-        same(
+        assert_close(
             f"the variance for {kind}",
             variance,
             true_variance,
@@ -217,30 +224,32 @@ def pooled_statistics(answer):
 
 
 def _wrong_pools(means, variances, sizes):
-    """What the usual mistakes give, by their causes."""
+    """Map likely causes to the values that they lead to."""
     n, share = sizes.sum(), (sizes / sizes.sum())[:, None]
     within, mean = (share * variances).sum(axis=0), (share * means).sum(axis=0)
     between = (share * (means - mean) ** 2).sum(axis=0)
     mistakes = {
-        "how the batches' means differ is part of the variance too; you averaged what is within": within,
-        "that is what the means spread; what is within the batches is missing": between,
-        "every batch counts alike, even the small one; weight each by its size": variances.mean(axis=0)
+        "you averaged the batches' variances; add the variance of the batches' means": within,
+        "you took the variance of the batches' means only; add the mean of the batches' variances": between,
+        "you gave all batches the same weight; weight each by its size": variances.mean(axis=0)
         + means.var(axis=0),
-        "that is a standard deviation; leave out the root": np.sqrt(within + between),
-        "that is the mean square; take the square of the mean away": within + between + mean**2,
+        "you returned the standard deviation; return the variance": np.sqrt(within + between),
+        "you returned the mean of the squares; subtract the square of the mean": within + between + mean**2,
     }
     if n > 1:
-        mistakes["these are all the images; n - 1 is for a sample of them"] = (within + between) * n / (n - 1)
+        mistakes["you divided by n - 1, which is for a sample; these are all the images, so divide by n"] = (
+            (within + between) * n / (n - 1)
+        )
     if len(sizes) > 1:
         mistakes[
-            "the batches are all there are, no sample; divide their spread by their number, not by one less"
+            "you used n - 1 for the variance of the batches' means; these are all the batches, so use n"
         ] = within + means.var(axis=0, ddof=1)
     if (sizes > 1).all():
         corrected = (share * variances * (sizes / (sizes - 1))[:, None]).sum(axis=0)
-        mistakes["m / (m - 1) makes up for the batches' means only where batches are drawn at random"] = (
-            corrected
-        )
-        mistakes["with the batches' means in it, no correction by m / (m - 1) is needed"] = (
-            corrected + between
-        )
+        mistakes[
+            "you corrected by m / (m - 1), which is right for random batches only; use the batches' means"
+        ] = corrected
+        mistakes[
+            "you corrected by m / (m - 1) and added the variance of the means; the correction is too much"
+        ] = corrected + between
     return mistakes

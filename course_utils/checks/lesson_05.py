@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import assert_close, call_answer, exercise, expect, unpack
 
 # Square ones first: there a wrong axis raises no error, and can be told by what it gives.
 _SHAPES = [(4, 4), (3, 3, 3, 3), (7, 3), (2, 3, 5), (3, 2, 4, 6), (6, 1), (1, 5)]
@@ -17,45 +17,47 @@ def folded_kernel(answer):
         length = _per_unit(v, lambda unit: np.sqrt(np.sum(unit**2)))
         mistakes = [
             ("g is missing", v / length),
-            ("v keeps its own length; divide by it", g * v),
-            ("the norm is the root of the sum of squares, and the root is missing", g * v / length**2),
+            ("you did not divide v by its length", g * v),
+            ("you divided by the sum of squares; a norm is its square root", g * v / length**2),
             (
-                "a norm has the sum of the squares under its root, and you took their mean",
+                "you took the mean of the squares; a norm takes their sum",
                 g * v / _per_unit(v, lambda unit: np.sqrt(np.mean(unit**2))),
             ),
             (
-                "a norm adds up squares, and you added up sizes",
+                "you added absolute values; a norm adds squares, then takes the root",
                 g * v / _per_unit(v, lambda unit: np.abs(unit).sum()),
             ),
-            ("g may be negative, and then turns the weights round", np.abs(g) * v / length),
+            ("you used |g|; g may be negative", np.abs(g) * v / length),
             (
-                "every unit has a length of its own, and you took one for the whole kernel",
+                "you used one norm for the whole kernel; every unit has its own",
                 g * v / np.linalg.norm(v),
             ),
         ]
         # Norms over some axes only, be it the wrong ones or too few.
         for axes in [tuple(range(count)) for count in range(1, len(shape) - 1)]:
             short = np.sqrt(np.sum(v**2, axis=axes, keepdims=True))
-            cause = "a filter's norm runs over all axes but the last, its input channels too"
+            cause = "a filter's norm is over all axes but the last, including the input channels"
             mistakes.append((cause, g * v / short))
         across = np.sqrt(np.sum(v**2, axis=-1, keepdims=True))
-        cause = "the norm runs along the last axis, which is that of the units, and not over a unit's inputs"
+        cause = "you took the norm along the last axis, the units; take it over each unit's inputs"
         mistakes.append((cause, g * v / across))
         if shape == (4, 4):
             mistakes += [
                 (cause, g * v / across.T),
                 (cause, g[:, None] * v / across),
-                ("g belongs to the columns of v, and you multiplied its rows", g[:, None] * v / length),
+                ("you multiplied the rows of v by g; multiply its columns", g[:, None] * v / length),
             ]
-        _same(f"the kernel for v of shape {shape}", call(answer, v, g), g * v / length, mistakes)
+        assert_close(
+            f"the kernel for v of shape {shape}", call_answer(answer, v, g), g * v / length, mistakes=mistakes
+        )
         kept = v.copy()
         answer(v, g)
-        that(
+        expect(
             np.array_equal(v, kept),
             "v after the call",
-            Words("as before"),
-            Words("changed"),
-            "you compute in the array that you were given (`/=`, `*=`), and the net may still be training it",
+            "unchanged",
+            "changed",
+            "you changed the array that you were given (`/=`, `*=`); the net may still be training it",
         )
     return "Tried on dense layers and convolutions of several shapes, with lengths of either sign."
 
@@ -73,33 +75,38 @@ def start_from_batch(answer):
         mean, deviation = t.mean(axis=0), t.std(axis=0)
         g, b = 1 / deviation, -mean / deviation
         layer = f"{units} units on {images} examples"
-        first, second = _two("`start_from_batch`", call(answer, v, x), "g and b")
+        first, second = unpack(
+            f"what `start_from_batch` returns for {layer}", call_answer(answer, v, x), "g", "b"
+        )
         mistakes = [
             (
-                "that is the spread of v · x, as TensorFlow Addons takes it; t has v / ‖v‖ in it",
+                "you used the deviation of v · x, as TensorFlow Addons does; t is v / ‖v‖ · x",
                 1 / raw.std(axis=0),
             ),
-            ("you divide by the variance; take its root", 1 / t.var(axis=0)),
-            ("g has to undo the spread, so divide by it", deviation),
-            ("you divide by n - 1; the deviation of this very batch is to be 1", 1 / t.std(axis=0, ddof=1)),
-            ("you took the spread around zero; subtract the mean first", 1 / np.sqrt(np.mean(t**2, axis=0))),
-            ("the spread is that of one example over the units; take each unit's over the batch", _across(t)),
-            ("you took one spread for all units", 1 / t.std()),
-            ("g comes first, then b", b),
-            ("‖v‖ is the length of a column, a unit's weights", 1 / _by_rows(x, v).std(axis=0)),
-            ("one number for each unit, in an array of one axis", g[None]),
+            ("you divided by the variance; divide by its root", 1 / t.var(axis=0)),
+            ("you returned the standard deviation; g is 1 divided by it", deviation),
+            ("you divided by n - 1; use n, so that this batch gets deviation 1", 1 / t.std(axis=0, ddof=1)),
+            ("you took the mean square; subtract the mean of t first", 1 / np.sqrt(np.mean(t**2, axis=0))),
+            ("you took the deviation over the units; take each unit's deviation over the batch", _across(t)),
+            ("you used one deviation for all units; each unit has its own", 1 / t.std()),
+            ("the order is wrong: return g first, then b", b),
+            (
+                "you took the norm of the rows of v; a unit's weights are a column",
+                1 / _by_rows(x, v).std(axis=0),
+            ),
+            ("return one number for each unit, in an array with one axis", g[None]),
         ]
-        _same(f"g of {layer}", first, g, mistakes, rtol=1e-3)
+        assert_close(f"g of {layer}", first, g, mistakes=mistakes, rtol=1e-3)
         mistakes = [
-            ("the sign: b takes the mean away", -b),
-            ("g multiplies the mean too, so b is to be divided by the spread as well", -mean),
-            ("g multiplies the mean too, so b is to be divided by the spread as well", -raw.mean(axis=0)),
-            ("that is the mean of v · x; t has v / ‖v‖ in it", -raw.mean(axis=0) / deviation),
-            ("that divides by the spread twice", -mean / deviation**2),
-            ("b has to take the mean away", np.zeros(units)),
-            ("one number for each unit, in an array of one axis", b[None]),
+            ("the sign of b is wrong: b subtracts the mean", -b),
+            ("you did not divide the mean by the deviation; g multiplies the mean too", -mean),
+            ("you did not divide the mean by the deviation; g multiplies the mean too", -raw.mean(axis=0)),
+            ("you used the mean of v · x; t is v / ‖v‖ · x", -raw.mean(axis=0) / deviation),
+            ("you divided by the deviation twice", -mean / deviation**2),
+            ("b is 0; it should subtract the mean", np.zeros(units)),
+            ("return one number for each unit, in an array with one axis", b[None]),
         ]
-        _same(f"b of {layer}", second, b, mistakes, rtol=1e-3, atol=1e-4)
+        assert_close(f"b of {layer}", second, b, mistakes=mistakes, rtol=1e-3, atol=1e-4)
     return "On batches of several sizes every unit began with mean 0 and deviation 1."
 
 
@@ -118,63 +125,68 @@ def split_gradient(answer):
         length = _per_unit(v, lambda unit: np.sqrt(np.sum(unit**2)))
         dot, whole = grad_g * length, np.vdot(grad_w, v) / np.linalg.norm(v)
         where = f"for v of shape {shape}"
-        first, second = _two("`split_gradient`", call(answer, grad_w, v, g), "two gradients")
+        first, second = unpack(
+            f"what `split_gradient` returns {where}",
+            call_answer(answer, grad_w, v, g),
+            "gradient of v",
+            "gradient of g",
+        )
 
         mistakes = [
-            (
-                "the part along v is still in it; that part belongs to g",
-                g / length * grad_w,
-            ),
+            ("you did not subtract the part along v, which belongs to g", g / length * grad_w),
             ("the factor g / ‖v‖ is missing", grad_w - grad_g * v / length),
-            ("the factor is g / ‖v‖, and g is missing", (grad_w - grad_g * v / length) / length),
-            ("the factor is g / ‖v‖, and ‖v‖ is missing", g * (grad_w - grad_g * v / length)),
-            ("g may be negative; its sign counts", np.abs(g) / length * (grad_w - grad_g * v / length)),
+            ("g is missing in the factor g / ‖v‖", (grad_w - grad_g * v / length) / length),
+            ("‖v‖ is missing in the factor g / ‖v‖", g * (grad_w - grad_g * v / length)),
+            ("you used |g|; the sign of g counts", np.abs(g) / length * (grad_w - grad_g * v / length)),
             (
-                "the part along v has to be taken away, and you added it",
+                "you added the part along v; subtract it",
                 g / length * (grad_w + grad_g * v / length),
             ),
             (
-                "the part along v is (∇ · v/‖v‖) v/‖v‖: v is to be divided by its length twice",
+                "the part along v is (∇ · v/‖v‖) v/‖v‖; you divided v by its length too few times",
                 g / length * (grad_w - dot * v),
             ),
             (
-                "the part along v is (∇ · v/‖v‖) v/‖v‖: v is to be divided by its length twice",
+                "the part along v is (∇ · v/‖v‖) v/‖v‖; you divided v by its length too few times",
                 g / length * (grad_w - dot * v / length),
             ),
             (
-                "every unit has its own direction, and you projected the kernel as a whole",
+                "you projected the kernel as a whole; every unit has its own direction",
                 g / length * (grad_w - whole * v / np.linalg.norm(v)),
             ),
             (
-                "every unit has its own direction, and you projected the kernel as a whole",
+                "you projected the kernel as a whole; every unit has its own direction",
                 g / np.linalg.norm(v) * (grad_w - whole * v / np.linalg.norm(v)),
             ),
-            ("the gradient of v comes first, then that of g", grad_g),
-            ("that is the part along v, which belongs to g; the rest turns v", g * grad_g * v / length**2),
+            ("the order is wrong: return the gradient of v first", grad_g),
+            (
+                "you returned the part along v, which belongs to g; return the rest",
+                g * grad_g * v / length**2,
+            ),
         ]
         if shape == (4, 4):
             rows = np.linalg.norm(v, axis=1, keepdims=True)
             across = np.sum(grad_w * v, axis=1, keepdims=True) / rows
-            cause = "you sum along the last axis, which is that of the units, and not over a unit's inputs"
+            cause = "you summed along the last axis, the units; sum over each unit's inputs"
             for factor in (g / rows, g[:, None] / rows, g / length):
                 mistakes.append((cause, factor * (grad_w - across * v / rows)))
         for axes in [tuple(range(count)) for count in range(1, len(shape) - 1)]:
             short = np.sqrt(np.sum(v**2, axis=axes, keepdims=True))
             along = np.sum(grad_w * v, axis=axes, keepdims=True) / short
-            cause = "a filter's sums run over all axes but the last, its input channels too"
+            cause = "a filter's sums are over all axes but the last, including the input channels"
             mistakes.append((cause, g / short * (grad_w - along * v / short)))
-        _same(f"the gradient of v, {where}", first, grad_v, mistakes, atol=1e-4)
+        assert_close(f"the gradient of v, {where}", first, grad_v, mistakes=mistakes, atol=1e-4)
 
         mistakes = [
-            ("v is to be divided by its length", dot),
-            ("v is to be divided by its length once, not twice", grad_g / length),
-            ("the products of all of a unit's weights are to be added up", grad_w * v / length),
-            ("that is a mean; the products are to be added up", grad_g / (v.size / shape[-1])),
-            ("every unit has its own length, and you summed over the whole kernel", whole),
-            ("g itself has no place here: w is g times the direction", g * grad_g),
-            ("that is the length of the gradient, not its part along v", _lengths_of(grad_w)),
+            ("you did not divide v by its length", dot),
+            ("you divided v by its length twice; once is right", grad_g / length),
+            ("you did not add up the products over each unit's weights", grad_w * v / length),
+            ("you took the mean of the products; take their sum", grad_g / (v.size / shape[-1])),
+            ("you summed over the whole kernel; every unit has its own length", whole),
+            ("you multiplied by g; the gradient of g does not contain g", g * grad_g),
+            ("you returned the length of the gradient; return its part along v", _lengths_of(grad_w)),
         ]
-        _same(f"the gradient of g, {where}", second, grad_g, mistakes, atol=1e-4)
+        assert_close(f"the gradient of g, {where}", second, grad_g, mistakes=mistakes, atol=1e-4)
     return (
         "Both gradients agree with the chain rule, for dense layers and convolutions, and g of either sign."
     )
@@ -207,23 +219,3 @@ def _across(t):
 
 def _by_rows(x, v):
     return x @ (v / np.linalg.norm(v, axis=1, keepdims=True))
-
-
-def _two(what, value, names):
-    """Take a pair apart."""
-    try:
-        first, second = value
-    except (TypeError, ValueError):
-        raise Wrong(what, Words(names), value, "return both, with a comma between them") from None
-    return first, second
-
-
-def _same(what, found, expected, mistakes, rtol=1e-4, atol=1e-6):
-    """As `same`, with mistakes as pairs, since several ways of going wrong may have one cause."""
-    array = numbers(what, found).astype("float64")
-    likely = ""
-    for cause, value in mistakes:
-        if array.shape == np.shape(value) and np.allclose(array, value, rtol=rtol, atol=atol):
-            likely = cause
-            break
-    same(what, found, expected, cause=likely, rtol=rtol, atol=atol)

@@ -2,14 +2,24 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import (
+    WrongAnswer,
+    as_array,
+    as_number,
+    assert_close,
+    call_answer,
+    exercise,
+    expect,
+    format_value,
+    unpack,
+)
 
 # --- few_of_each ------------------------------------------------------------------------------------------
 
 
 @exercise
 def few_of_each(answer):
-    """Draw many times from few labels, and look whether the draws are even, apart, and draws."""
+    """Draw many times from few labels, and check that the draws are even, disjoint and random."""
     shuffle = np.random.default_rng(8).permutation
     for labels, n_train, n_valid in [
         (shuffle(np.repeat([5, 6], [30, 12])), 4, 3),
@@ -27,99 +37,95 @@ def few_of_each(answer):
 
 def _drawn(answer, labels, n_train, n_valid, rng):
     """One draw, as two arrays of positions."""
-    result = call(answer, labels, n_train, n_valid, rng)
-    try:
-        parts = dict(zip(("training", "validation"), result, strict=True))
-    except (TypeError, ValueError):
-        raise Wrong(
-            "`few_of_each`",
-            Words("two arrays of positions"),
-            result,
-            "return both, with a comma between them",
-        ) from None
+    drawn = unpack(
+        "`few_of_each`", call_answer(answer, labels, n_train, n_valid, rng), "training", "validation"
+    )
+    parts = dict(zip(("training", "validation"), drawn, strict=True))
     for which, part in parts.items():
         what = f"the positions for {which}"
-        part = numbers(what, part)
+        part = as_array(what, part)
         whole = part.ndim == 1 and part.dtype != bool and np.all(part == np.round(part))
         if not whole:
             found = "a mask of true and false" if part.dtype == bool else "something else"
-            raise Wrong(what, Words("whole numbers in an array of one axis"), Words(found))
+            raise WrongAnswer(what, "whole numbers in an array of one axis", found)
         low, high = (part.min(), part.max()) if part.size else (0, 0)
-        that(
+        expect(
             low >= 0 and high < len(labels),
             what,
-            Words(f"numbers from 0 to {len(labels) - 1}"),
-            Words(f"numbers from {low:g} to {high:g}"),
+            f"numbers from 0 to {len(labels) - 1}",
+            f"numbers from {low:g} to {high:g}",
         )
         parts[which] = part.astype(int)
     return parts["training"], parts["validation"]
 
 
 def _look_at(train, valid, labels, n_train, n_valid, draws):
-    """Demand an even draw whose two parts have nothing in common."""
+    """Check that a draw is even, and that its two parts are disjoint."""
     classes, counts = np.unique(labels, return_counts=True)
     highest = max(max(part.max(initial=0) for part in draw) for draw in draws)
     # Positions within a class never reach the size of the largest; among all they do, in so many draws.
     within = ""
     if 0 < highest < counts.max():
-        within = "those are positions within each class; np.flatnonzero(labels == c) gives them among all"
+        within = (
+            "you returned positions within a class; `np.flatnonzero(labels == c)` gives positions in `labels`"
+        )
     for which, part, each in [("training", train, n_train), ("validation", valid, n_valid)]:
         cause = within
         if not cause and len(part) == each:
-            cause = "so many are wanted of each class, and not in all"
+            cause = "you drew this many in all; draw this many of each class"
         elif not cause and len(part) < each * len(classes):
-            cause = "the classes need not be 0 and 1; np.unique finds what they are called"
-        that(
+            cause = "you assumed that the classes are 0 and 1; `np.unique(labels)` gives them"
+        expect(
             len(part) == each * len(classes), f"the images for {which}", each * len(classes), len(part), cause
         )
         again = len(part) - len(np.unique(part))
-        that(
+        expect(
             not again,
             f"the images for {which} that are drawn more than once",
             0,
             again,
-            within or "you draw with replacement; an image drawn twice teaches nothing new",
+            within or "you drew with replacement; draw each image once at most",
         )
         for c in classes:
-            that(
+            expect(
                 np.sum(labels[part] == c) == each,
                 f"the images of class {c:g} for {which}",
                 each,
                 int(np.sum(labels[part] == c)),
-                within or "you draw from all images at once, and leave it to chance how many a class gets",
+                within or "you drew from all images at once; draw from each class separately",
             )
     both = len(np.intersect1d(train, valid))
-    that(
+    expect(
         not both,
         "the images that are in both parts",
         0,
         both,
-        "you draw the two parts without regard to each other; draw once, and cut",
+        "you drew the two parts independently; draw once, then split the result",
     )
 
 
 def _look_at_all(answer, draws, labels, n_train, n_valid):
-    """Demand that every image can be drawn, for either part, by the generator that is given."""
+    """Check that every image can be drawn for each part, with the generator that is given."""
     each = n_train + n_valid
     first = [np.flatnonzero(labels == c)[:each] for c in np.unique(labels)]
     sets = [tuple(np.sort(part) for part in draw) for draw in draws]
     same_every_time = all(np.array_equal(a, b) for draw in sets for a, b in zip(draw, sets[0], strict=True))
     of_the_first = all(np.isin(np.concatenate(draw), np.concatenate(first)).all() for draw in draws)
-    cause = "you make a generator of your own in the function; use `rng`"
+    cause = "you created a generator inside the function; use `rng`"
     if of_the_first:
-        cause = "you take the first ones of each class; shuffle the whole class before you cut"
-    that(not same_every_time, "150 draws", Words("different ones"), Words("the same every time"), cause)
+        cause = "you took the first images of each class; shuffle the whole class first"
+    expect(not same_every_time, "150 draws", "different ones", "the same every time", cause)
     for which, part in [("training", 0), ("validation", 1)]:
         never = len(labels) - len(np.unique(np.concatenate([draw[part] for draw in draws])))
-        cause = cause if of_the_first else f"only a part of each class can come into the {which} set"
-        that(not never, f"the images that are never drawn for {which}, in 150 draws", 0, never, cause)
+        cause = cause if of_the_first else f"you draw the {which} set from a part of each class only"
+        expect(not never, f"the images that are never drawn for {which}, in 150 draws", 0, never, cause)
     again = [_drawn(answer, labels, n_train, n_valid, np.random.default_rng(10)) for _ in range(2)]
-    that(
+    expect(
         all(np.array_equal(a, b) for a, b in zip(*again, strict=True)),
         "two draws from generators with the same seed",
-        Words("the same images"),
-        Words("different ones"),
-        "the random numbers come from elsewhere than `rng`, so nobody can repeat your draw",
+        "the same images",
+        "different ones",
+        "your random numbers do not come from `rng`, so the draw cannot be repeated",
     )
 
 
@@ -139,7 +145,7 @@ def reuse_layers(answer):
         flags = [layer.trainable for layer in original.layers]
         x = rng.normal(0, 1.5, (5, *original.input_shape[1:])).astype("float32")
 
-        net = call(answer, original, n_layers, what="the new net")
+        net = call_answer(answer, original, n_layers, what="the new net")
         _look_at_the_net(net, x)
         _look_at_the_original(original, net, kept, flags)
         _look_at_what_is_trained(original, net, n_layers)
@@ -181,7 +187,7 @@ def _convolutional():
 
 
 def _fill(net, rng):
-    """Give weights from a generator of our own, so that Keras' random numbers stay where they were."""
+    """Set random weights without using Keras' random numbers."""
     weights = []
     for shape in [weight.shape for weight in net.get_weights()]:
         if len(shape) == 1:
@@ -194,55 +200,57 @@ def _fill(net, rng):
 def _look_at_the_net(net, x):
     import keras
 
-    that(
+    expect(
         isinstance(net, keras.Model),
         "the new net",
-        Words("a Keras net"),
-        net,
+        "a Keras model",
+        format_value(net),
         "put the layers into a `keras.Sequential`" if isinstance(net, list | tuple) else "",
     )
     for batch in (x, x[:1]):
-        outputs = numbers("the outputs", call(net.__call__, batch, what="the new net, called on a batch"))
-        that(
+        outputs = as_array(
+            "the outputs", call_answer(net.__call__, batch, what="the new net, called on a batch")
+        )
+        expect(
             outputs.shape == (len(batch), 1),
             f"the outputs for {len(batch)} images",
-            Words(f"an array of shape {(len(batch), 1)}"),
-            Words(f"an array of shape {outputs.shape}"),
-            "the new net has to end in a single new unit, in place of the original's output layer",
+            f"an array of shape {(len(batch), 1)}",
+            f"an array of shape {outputs.shape}",
+            "the new net should end in one new unit instead of the original's output layer",
         )
 
 
 def _look_at_the_original(original, net, kept, flags):
-    """Demand that nothing which is done to the new net reaches the original."""
-    that(
+    """Check that changing the new net does not change the original."""
+    expect(
         _equal(original.get_weights(), kept),
         "the original's weights",
-        Words("as they were"),
-        Words("others"),
-        "you set the weights of the original; set those of its copy",
+        "unchanged",
+        "others",
+        "you set the weights of the original; set those of a copy",
     )
     values = net.get_weights()
     net.set_weights([value + 1 for value in values])
     shared = not _equal(original.get_weights(), kept)
     net.set_weights(values)
-    that(
+    expect(
         not shared,
-        "the original's weights, after those of the new net were changed",
-        Words("as they were"),
-        Words("changed as well"),
-        "both nets hold the same layers; clone the original first",
+        "the original's weights, after a change of the new net's weights",
+        "unchanged",
+        "changed too",
+        "both nets contain the same layers; clone the original first",
     )
-    that(
+    expect(
         [layer.trainable for layer in original.layers] == flags,
         "which of the original's layers are trainable",
-        Words("the same as before"),
-        Words("others"),
-        "you froze the original; freeze its copy",
+        "the same as before",
+        "others",
+        "you froze the original; freeze a copy",
     )
 
 
 def _look_at_what_is_trained(original, net, n_layers):
-    """Demand that the new unit is trained, and nothing else."""
+    """Check that only the new unit is trainable."""
     sizes = [_features(original, n) for n in range(len(original.layers) + 1)]
     expected = sizes[n_layers] + 1
     found = sum(int(np.prod(weight.shape)) for weight in net.trainable_weights)
@@ -250,16 +258,16 @@ def _look_at_what_is_trained(original, net, n_layers):
     if not found:
         cause = "the new unit is frozen as well"
     elif found == sizes[n_layers + 1] + 1:
-        cause = "you keep one layer too many"
+        cause = "you kept one layer too many"
     elif found == sizes[n_layers - 1] + 1:
-        cause = "you keep one layer too few"
+        cause = "you kept one layer too few"
     elif found >= _trainable(original.layers[:n_layers]) + expected:
         cause = "none of the reused layers is frozen"
     elif len(net.trainable_weights) == 1:
         cause = "the new unit has no bias"
-    that(
+    expect(
         found == expected,
-        f"the trainable numbers after the first {n_layers} layers, which end in {sizes[n_layers]} outputs",
+        f"the number of trainable parameters with {n_layers} layers ({sizes[n_layers]} outputs) reused",
         expected,
         found,
         cause,
@@ -267,7 +275,7 @@ def _look_at_what_is_trained(original, net, n_layers):
 
 
 def _look_at_the_outputs(teacher, original, net, n_layers, x):
-    """Demand the original's features under the new sigmoid."""
+    """Check that the new unit works on the original's features."""
     kernel = np.linspace(-1, 1, _features(original, n_layers))[:, None] / 2
     bias = np.array([0.3])
     for weight in net.trainable_weights:
@@ -283,17 +291,17 @@ def _look_at_the_outputs(teacher, original, net, n_layers, x):
         weight.assign(np.full(weight.shape, float("variance" in _name(weight)), dtype="float32"))
     right = sums(original, n_layers)
     mistakes = {
-        "the new unit has no sigmoid": right,
-        "what is not trained has to be copied too, as batch normalization's running mean and variance": (
+        "the new unit has no sigmoid activation": right,
+        "you copied trainable weights only; copy batch normalization's running mean and variance too": (
             _sigmoid(sums(half_copied, n_layers))
         ),
     }
-    same(
+    assert_close(
         f"the outputs of the new net on the first {n_layers} layers",
         net(x, training=False),
         _sigmoid(right),
         mistakes=mistakes,
-        cause="the reused layers have not got the original's weights: a clone has the structure only",
+        cause="the reused layers do not have the original's weights: a clone copies the architecture only",
         rtol=1e-3,
     )
 
@@ -357,37 +365,26 @@ def _look_at_the_interval(answer, nothing, reusing, t):
     apart = np.sqrt(nothing.var(ddof=1) + reusing.var(ddof=1))
     sizes = np.abs(difference)
     mistakes = {
-        "the draws' own differences are left in it; take the spread of the differences": around(
+        "you combined the two deviations; take the standard deviation of the differences": around(
             t * apart / np.sqrt(n)
         ),
-        "the spread of a few draws is estimated with n - 1: ddof=1": around(
+        "you divided by n in the standard deviation; for a sample, divide by n - 1 (`ddof=1`)": around(
             t * difference.std() / np.sqrt(n)
         ),
-        "that is the spread of one draw; a mean of n has a √n-th of it": around(t * spread),
-        "divide by the root of n, not by n": around(t * spread / n),
-        "you took the variance; its root is the spread": around(t * spread**2 / np.sqrt(n)),
-        "t is missing": around(spread / np.sqrt(n)),
-        "1.96 is for very many draws; use t": around(1.96 * spread / np.sqrt(n)),
-        "the sign: a gain is where reusing has the smaller error": around(half, -mean),
-        "you took the sizes of the differences; a loss counts against a gain": around(
+        "you used the deviation of one draw; for a mean of n draws, divide it by √n": around(t * spread),
+        "you divided by n; divide by √n": around(t * spread / n),
+        "you used the variance; use the standard deviation, its root": around(t * spread**2 / np.sqrt(n)),
+        "the factor t is missing": around(spread / np.sqrt(n)),
+        "you used 1.96, which is for very many draws; use t": around(1.96 * spread / np.sqrt(n)),
+        "the sign is wrong: a gain is positive where reusing has the smaller error": around(half, -mean),
+        "you took absolute differences; keep their signs": around(
             t * sizes.std(ddof=1) / np.sqrt(n), sizes.mean()
         ),
-        "the lower end comes first": around(half)[::-1],
-        "add the mean: the interval lies around it": around(half, 0.0),
-        "give the two ends": np.array([mean, half]),
+        "the order is wrong: return the lower end first": around(half)[::-1],
+        "the interval is around 0; add the mean difference": around(half, 0.0),
+        "you returned the mean and half the width; return the two ends": np.array([mean, half]),
     }
-    result = call(answer, nothing, reusing, t)
-    try:
-        low, high = result
-    except (TypeError, ValueError):
-        raise Wrong(
-            "`paired_interval`", Words("two ends"), result, "return low and high, with a comma between them"
-        ) from None
-    ends = np.array([float(_number("the lower end", low)), float(_number("the upper end", high))])
-    same(f"the interval from {n} draws", ends, around(half), mistakes=mistakes, atol=1e-7)
-
-
-def _number(what, value):
-    array = numbers(what, value)
-    that(array.size == 1, what, Words("one number"), Words(f"an array of shape {array.shape}"))
-    return array.item()
+    what = f"the interval from {n} draws"
+    low, high = unpack(what, call_answer(answer, nothing, reusing, t), "low", "high")
+    ends = [as_number("the lower end", low), as_number("the upper end", high)]
+    assert_close(what, ends, around(half), mistakes=mistakes, atol=1e-7)

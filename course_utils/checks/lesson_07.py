@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same
+from course_utils.checks.exercise import as_array, assert_close, call_answer, exercise, unpack
 
 
 @exercise
@@ -21,32 +21,33 @@ def stable_rate(answer):
         steepest, flattest = slopes[-1], slopes[0]
         spread = products - n * np.outer(x.mean(axis=0), x.mean(axis=0))
         around_the_mean = max(np.linalg.eigvalsh(spread)[-1], 1e-12)
-        same(
+        assert_close(
             f"the rate for {n} example{'s' * (n > 1)} of {d} inputs",
-            np.squeeze(numbers("the rate", call(answer, x))),
+            np.squeeze(as_array("the rate", call_answer(answer, x))),
             n / steepest,
             mistakes={
-                "the slope of a square has a factor of two in it": 2 * n / steepest,
-                "the steepest direction then arrives in one step; it is stable up to twice that": n
+                "the factor 2 of the square's derivative is missing": 2 * n / steepest,
+                "that rate reaches the minimum in one step; twice that rate is still stable": n
                 / steepest
                 / 2,
-                "Keras takes the mean over the examples; you took the sum": 1 / steepest,
-                "you took the sum over the examples, and left out the factor of two of the square": 2
+                "you took the sum over the examples; Keras takes the mean": 1 / steepest,
+                "you took the sum over the examples, and left out the factor 2 of the square's derivative": 2
                 / steepest,
-                "the mean is over the examples, not over the inputs": d / steepest,
-                "you took the flattest direction; the steepest one runs away first": n / max(flattest, 1e-12),
-                "you looked along the axes only; the steepest direction may lie between them": (
+                "you took the mean over the inputs; take it over the examples": d / steepest,
+                "you used the smallest eigenvalue; the largest one sets the limit": n / max(flattest, 1e-12),
+                "you looked at the diagonal only; the steepest direction may lie between the axes": (
                     n / np.diag(products).max()
                 ),
-                "you added up the slopes of all directions; only the steepest one counts": n / slopes.sum(),
-                "a singular value of the inputs has to be squared": n / np.sqrt(steepest),
-                "you took the mean away, as `np.cov` does; this unit has no bias and sees it": n
+                "you used the trace, the sum over all directions; only the largest eigenvalue counts": n
+                / slopes.sum(),
+                "you used a singular value of the inputs; square it": n / np.sqrt(steepest),
+                "you subtracted the mean, as `np.cov` does; the loss does not, for this unit has no bias": n
                 / around_the_mean,
-                "`np.cov` takes the mean away and divides by n - 1; the loss does neither": (
+                "`np.cov` subtracts the mean and divides by n - 1; the loss does neither": (
                     (n - 1) / around_the_mean
                 ),
-                "that is how steep it is; the steeper, the shorter the step has to be": steepest / n,
-                "that is the largest curvature; the rate is two divided by it": 2 * steepest / n,
+                "you returned half the curvature; the limit is 2 divided by the curvature": steepest / n,
+                "you returned the largest curvature; the limit is 2 divided by it": 2 * steepest / n,
             },
             cause="a step along the steepest direction multiplies its error by 1 - rate * curvature",
             # Whoever finds it by trying does not find the last digits.
@@ -84,38 +85,30 @@ def adam_step(answer):
         yours = _three(answer, *yours, g, t, 0.05)
         ours = _adam(*ours, g, t, 0.05, 0.9, 0.999)
     for name, one, other in zip(("w", "m", "s"), yours, ours, strict=True):
-        same(f"`{name}` after six steps in a row", one, other, rtol=1e-3, atol=1e-3)
+        assert_close(f"`{name}` after six steps in a row", one, other, rtol=1e-3, atol=1e-3)
 
     # A weight that has had no gradient yet.
     w, g = np.array([1.0, 2.0]), np.array([0.0, 1.5])
     new, _, _ = _three(answer, w, np.zeros(2), np.zeros(2), g, 1, 0.1)
-    same(
+    assert_close(
         "the weights after a first step in which one gradient is zero",
         new,
         [1.0, 1.9],
-        mistakes={"0 divided by 0: add ε to the root": [np.nan, 1.9]},
+        mistakes={"you divided 0 by 0: add ε to the root": [np.nan, 1.9]},
         rtol=1e-3,
     )
     return "First and later steps, six in a row, other settings, and a gradient of zero: each is Adam's."
 
 
 def _three(answer, *arguments):
-    """Call the answer, and take what it gives apart into the new w, m and s."""
+    """Call the answer, and return the new w, m and s."""
     name = getattr(answer, "__name__", "the answer")
-    found = call(answer, *arguments)
-    try:
-        parts = list(found)
-    except TypeError:
-        parts = None
-    if parts is None or len(parts) != 3:
-        kind = found if parts is None or hasattr(found, "shape") else Words(f"{len(parts)} things")
-        cause = "the next step needs the memory as well: return w, m, s"
-        raise Wrong(f"what `{name}` returns", Words("three things: the new w, m and s"), kind, cause)
-    return [numbers(f"the new `{what}`", part) for what, part in zip("wms", parts, strict=True)]
+    parts = unpack(f"what `{name}` returns", call_answer(answer, *arguments), "new w", "new m", "new s")
+    return [as_array(f"the new `{what}`", part) for what, part in zip("wms", parts, strict=True)]
 
 
 def _adam(w, m, s, g, t, rate, b1, b2, **change):
-    """Adam, or with changes what a mistake makes of it. Written over arrays that are never changed."""
+    """One step of Adam; `change` replaces a part of it by a mistake."""
     m_new = change.get("m_new", b1 * m + (1 - b1) * g)
     s_new = change.get("s_new", b2 * s + (1 - b2) * g**2)
     with np.errstate(all="ignore"):
@@ -126,78 +119,79 @@ def _adam(w, m, s, g, t, rate, b1, b2, **change):
 
 
 def _compare(when, found, arguments):
-    """Compare a step's memory, then its weights, with Adam's and with what mistakes make of it."""
+    """Compare m, s and the weights with Adam's, and with those of the usual mistakes."""
     w, m, s, g, t, _, b1, b2 = arguments
     new_w, new_m, new_s = found
     expected, m_right, s_right = _adam(*arguments)
-    same(
+    assert_close(
         f"`m` after {when}",
         new_m,
         m_right,
         mistakes={
-            "you return the corrected m; the memory is the one before the division": m_right / (1 - b1**t),
-            "the new gradient comes in with 1 - beta_1": b1 * m + g,
-            "you return the memory as it was": m,
-            "m follows the gradient, s its square": b1 * m + (1 - b1) * g**2,
-            "beta_1 is for m and beta_2 for s; you have them the other way round": b2 * m + (1 - b2) * g,
-            "beta_1 weighs what is remembered, and 1 - beta_1 what is new": (1 - b1) * m + b1 * g,
+            "you returned the corrected m; return m before the correction": m_right / (1 - b1**t),
+            "the factor 1 - beta_1 of the new gradient is missing": b1 * m + g,
+            "you returned m unchanged": m,
+            "you used the squared gradient for m; m averages the gradient": b1 * m + (1 - b1) * g**2,
+            "you exchanged the two: beta_1 is for m, beta_2 for s": b2 * m + (1 - b2) * g,
+            "you exchanged the weights: beta_1 is for the old m, 1 - beta_1 for the gradient": (1 - b1) * m
+            + b1 * g,
             "you wrote 0.9 into the function; use beta_1": 0.9 * m + 0.1 * g,
         },
         rtol=1e-3,
     )
-    same(
+    assert_close(
         f"`s` after {when}",
         new_s,
         s_right,
         mistakes={
-            "you return the corrected s; the memory is the one before the division": s_right / (1 - b2**t),
-            "s remembers the square of the gradient": b2 * s + (1 - b2) * g,
-            "s remembers the square of the gradient, not its size": b2 * s + (1 - b2) * np.abs(g),
-            "s follows the gradient's square, not the square of m": b2 * s + (1 - b2) * m_right**2,
-            "the new square comes in with 1 - beta_2": b2 * s + g**2,
-            "you return s as it was": s,
+            "you returned the corrected s; return s before the correction": s_right / (1 - b2**t),
+            "you used the gradient itself; s averages its square": b2 * s + (1 - b2) * g,
+            "you used the absolute gradient; s averages its square": b2 * s + (1 - b2) * np.abs(g),
+            "you used the square of m; s averages the square of the gradient": b2 * s + (1 - b2) * m_right**2,
+            "the factor 1 - beta_2 of the new square is missing": b2 * s + g**2,
+            "you returned s unchanged": s,
             "you wrote 0.999 into the function; use beta_2": 0.999 * s + 0.001 * g**2,
         },
         rtol=1e-3,
         # A thousandth of a square, in a first step.
         atol=1e-7,
     )
-    same(
+    assert_close(
         f"the weights after {when}",
         new_w,
         expected,
         mistakes={
             cause: _adam(*arguments, **change)[0]
             for cause, change in {
-                "neither m nor s is corrected for its start": {"c1": 1, "c2": 1},
-                "m is corrected for its start, s is not": {"c2": 1},
-                "s is corrected for its start, m is not": {"c1": 1},
+                "you did not correct m and s for their start at zero": {"c1": 1, "c2": 1},
+                "you corrected m but not s for its start at zero": {"c2": 1},
+                "you corrected s but not m for its start at zero": {"c1": 1},
                 "you left out the square root of s": {"power": 1},
-                "the correction is 1 - beta to the power of t, and not beta to the power of t": {
+                "you divided by beta ** t; divide by 1 - beta ** t": {
                     "c1": b1**t,
                     "c2": b2**t,
                 },
-                "the correction has t as its exponent; you took one less, though t counts from 1": {
+                "you used t - 1 as the exponent; t counts from 1 already": {
                     "c1": 1 - b1 ** (t - 1),
                     "c2": 1 - b2 ** (t - 1),
                 },
-                "the correction has t as its exponent; you took one more": {
+                "you used t + 1 as the exponent; use t": {
                     "c1": 1 - b1 ** (t + 1),
                     "c2": 1 - b2 ** (t + 1),
                 },
-                "the correction has t as its exponent; you left it out": {"c1": 1 - b1, "c2": 1 - b2},
-                "you multiply by the correction; divide by it": {
+                "you left out the exponent t in 1 - beta ** t": {"c1": 1 - b1, "c2": 1 - b2},
+                "you multiplied by the correction; divide by it": {
                     "c1": 1 / (1 - b1**t),
                     "c2": 1 / (1 - b2**t),
                 },
-                "you walk uphill: the step is subtracted": {"sign": -1},
-                "you divide the gradient itself; the step goes along m": {"m_used": g, "c1": 1},
-                "the step is made with the m from before this gradient": {"m_used": m},
-                "the step is made with the s from before this gradient": {"s_used": s},
-                "the step is made with the memory from before this gradient": {"m_used": m, "s_used": s},
+                "you added the step; subtract it": {"sign": -1},
+                "you used the gradient in the step; use m": {"m_used": g, "c1": 1},
+                "you used the old m in the step; use the new one": {"m_used": m},
+                "you used the old s in the step; use the new one": {"s_used": s},
+                "you used the old m and s in the step; use the new ones": {"m_used": m, "s_used": s},
             }.items()
         }
-        | {"w comes back unchanged": w},
+        | {"you returned w unchanged": w},
         rtol=1e-3,
         # Room for any small ε, under the root or beside it.
         atol=1e-3,
@@ -206,7 +200,7 @@ def _compare(when, found, arguments):
 
 @exercise
 def turned_gradient(answer):
-    """Turn a slope that depends on the place in a crooked way, and the lesson's ravine, by several angles."""
+    """Rotate a nonlinear gradient, and the lesson's ravine, by several angles."""
 
     def crooked(w):
         a, b = np.ravel(np.asarray(w, dtype="float64"))
@@ -230,25 +224,25 @@ def turned_gradient(answer):
 
         back = gradient(turn(w, -angle))
         degrees = np.deg2rad(angle)
-        same(
+        assert_close(
             f"the gradient at ({w[0]:.2f}, {w[1]:.2f}), for an angle of {angle:.2f}",
-            np.ravel(numbers("the gradient", call(answer, gradient, w, angle))),
+            np.ravel(as_array("the gradient", call_answer(answer, gradient, w, angle))),
             turn(back, angle),
             mistakes={
-                "you turned clockwise": turn(gradient(turn(w, angle)), -angle),
-                "you asked at the right place; what you got has to be turned as well, forward": back,
-                "you asked for the gradient at the old place; turn the weights back first": turn(
+                "you rotated clockwise; a positive angle is counterclockwise": turn(
+                    gradient(turn(w, angle)), -angle
+                ),
+                "you did not rotate the gradient; rotate it by the angle": back,
+                "you took the gradient at the rotated weights; rotate them back first": turn(
                     gradient(w), angle
                 ),
-                "you asked at a place turned forward; it has to be turned back": turn(
-                    gradient(turn(w, angle)), angle
+                "you rotated the weights forward; rotate them back": turn(gradient(turn(w, angle)), angle),
+                "you rotated both back; rotate the weights back and the gradient forward": turn(back, -angle),
+                "you rotated the weights forward and the gradient not at all": gradient(turn(w, angle)),
+                "you converted the angle; it is in radians already": turn(
+                    gradient(turn(w, -degrees)), degrees
                 ),
-                "the weights are turned back, and the gradient forward; you turned both back": turn(
-                    back, -angle
-                ),
-                "you turned the weights forward, and the gradient not at all": gradient(turn(w, angle)),
-                "the angle is in radians already": turn(gradient(turn(w, -degrees)), degrees),
-                "that is the gradient of the loss before it was turned": gradient(w),
+                "you returned the gradient of the loss before rotation": gradient(w),
             },
         )
     return "A crooked slope and the ravine, turned either way: each gradient is that of the turned loss."

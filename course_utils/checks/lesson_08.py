@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import (
+    WrongAnswer,
+    as_array,
+    as_number,
+    assert_close,
+    call_answer,
+    exercise,
+    expect,
+    format_value,
+)
 
 
 @exercise
@@ -17,39 +26,39 @@ def keras_boundaries(answer):
         numbered = np.array(epochs)
         steps, whole = -(-examples // batch_size), examples // batch_size
         what = f"for epochs {epochs}, {examples} examples and batches of {batch_size}"
-        found = numbers("the boundaries", call(answer, list(epochs), examples, batch_size))
-        that(
+        found = as_array("the boundaries", call_answer(answer, list(epochs), examples, batch_size))
+        expect(
             found.shape == numbered.shape,
             f"the boundaries {what}",
-            Words(f"a list of {len(epochs)}"),
+            f"a list of {len(epochs)}",
             found,
-            "there is one boundary for each epoch in which the rate changes",
+            "return one boundary for each epoch in which the rate changes",
         )
         mistakes = {
-            "Keras counts steps; you give epochs": numbered,
-            "Keras keeps the old rate at the boundary; name the last step that has it": numbered * steps,
-            "the first step with the new rate is the one after Keras' boundary; you are two late": (
-                numbered * steps + 1
-            ),
-            "the last batch of an epoch is a step even where it is smaller": numbered * whole - 1,
-            "round up for the smaller last batch, and name the last step with the old rate": numbered * whole,
-            "every epoch ends with a smaller batch of its own; round up before you multiply": (
+            "you returned epochs; Keras counts steps": numbered,
+            "you are one step late: at the boundary Keras still uses the old rate": numbered * steps,
+            "you are two steps late: the boundary is the last step with the old rate": (numbered * steps + 1),
+            "you rounded down; the smaller last batch of an epoch is a step too": numbered * whole - 1,
+            "you rounded down, and then were one step late": numbered * whole,
+            "you rounded up once for all epochs; every epoch has its own last batch": (
                 -(-numbered * examples // batch_size) - 1
             ),
-            "epochs count from 0: epoch 5 begins after five whole ones, not four": numbered * steps
+            "you are one epoch early: epochs count from 0, so epoch 5 begins after five epochs": numbered
+            * steps
             - steps
             - 1,
-            "epochs count from 0: epoch 5 begins after five whole ones, not six": numbered * steps
+            "you are one epoch late: epochs count from 0, so epoch 5 begins after five epochs": numbered
+            * steps
             + steps
             - 1,
-            "a step is a batch, not an example": numbered * examples - 1,
-            "you give lengths; Keras wants the steps counted from the start of the training": (
+            "you counted examples; a step is a batch": numbered * examples - 1,
+            "you returned lengths; Keras counts steps from the start of the training": (
                 np.diff(numbered, prepend=0) * steps - 1
             ),
         }
         for place, epoch in enumerate(epochs):
             step = float(found[place])
-            same(
+            assert_close(
                 f"the boundary before epoch {epoch}, {what}",
                 # Keras asks whether step <= boundary, so 4.5 does what 4 does.
                 int(np.floor(step)) if np.isfinite(step) else step,
@@ -72,13 +81,13 @@ def WarmCosine(answer):
         steps = [0, 1, warmup // 2, warmup - 1, warmup, warmup + 1, middle, total - 2, total - 1, total]
         steps = np.unique([*steps, total + 1, total + warmup, 2 * total])
         what = f"`WarmCosine({peak}, {warmup}, {total})`"
-        schedule = call(answer, peak, warmup, total, what=what)
-        that(
+        schedule = call_answer(answer, peak, warmup, total, what=what)
+        expect(
             isinstance(schedule, LearningRateSchedule),
             what,
-            Words("a LearningRateSchedule"),
-            schedule,
-            "derive the class from `keras.optimizers.schedules.LearningRateSchedule`",
+            "a LearningRateSchedule",
+            format_value(schedule),
+            "the class should inherit from `keras.optimizers.schedules.LearningRateSchedule`",
         )
         rates = np.array([_rate(schedule, step, tf) for step in steps])
         expected, mistakes = _warm_cosines(peak, warmup, total, steps)
@@ -87,13 +96,13 @@ def WarmCosine(answer):
             place = np.argmax(off)
             what = f"the rate of {what} in step {steps[place]}"
             # Where the end is wrong as well, the steps before it may tell what else is.
-            raise Wrong(
+            raise WrongAnswer(
                 what,
                 expected[place],
                 rates[place],
                 _cause(rates, mistakes, peak, steps >= 0) or _cause(rates, mistakes, peak, steps <= total),
             )
-    _train(call(answer, 0.5, 2, 5), SGD, tf)
+    _train(call_answer(answer, 0.5, 2, 5), SGD, tf)
     return "Up, down and after the end, the rates are right, in three schedules; and one has trained a unit."
 
 
@@ -107,16 +116,14 @@ def _cause(rates, mistakes, peak, where):
 def _rate(schedule, step, tf):
     what = f"the rate in step {step}"
     try:
-        rate = call(schedule, tf.constant(step, tf.int64), what=what)
-    except Wrong as wrong:
+        rate = call_answer(schedule, tf.constant(step, tf.int64), what=what)
+    except WrongAnswer as wrong:
         if wrong.__cause__ is None:
             raise
-        cause = (
-            "the step is a tensor of whole numbers; `tf.cast(step, tf.float32)` makes it one to reckon with"
-        )
+        cause = "the step is an integer tensor; convert it with `tf.cast(step, tf.float32)`"
         kinds = any(word in str(wrong) for word in ("int64", "dtype"))
-        raise Wrong(what, Words("a number"), Words(_short(wrong.__cause__)), cause if kinds else "") from None
-    return float(np.squeeze(numbers(what, rate)))
+        raise WrongAnswer(what, "a number", _short(wrong.__cause__), cause if kinds else "") from None
+    return as_number(what, rate)
 
 
 def _short(error):
@@ -125,7 +132,7 @@ def _short(error):
 
 
 def _warm_cosines(peak, warmup, total, steps):
-    """The right rates, and what mistakes make of them."""
+    """The right rates, and those of the usual mistakes."""
     rising = steps < warmup
     way = (steps - warmup) / (total - warmup)
     ended = np.clip(way, 0, 1)
@@ -137,48 +144,42 @@ def _warm_cosines(peak, warmup, total, steps):
         return (1 + np.cos(np.pi * share)) / 2
 
     mistakes = {
-        "the cosine goes up again after its end; let the step not grow beyond `total`": after(
-            half_cosine(way)
-        ),
-        "step 0 has the rate 0, so that the peak is reached in step `warmup`": after(
+        "the cosine rises again after its end; limit the step to `total`": after(half_cosine(way)),
+        "you are one step early in the warm-up: step 0 has the rate 0": after(
             half_cosine(ended), (steps + 1) / warmup
         ),
-        "the cosine begins when the warm-up is over; count its steps from there": after(
+        "the cosine should count its steps from the end of the warm-up": after(
             half_cosine(np.clip(steps / total, 0, 1))
         ),
-        "`total` includes the warm-up; the cosine has `total - warmup` steps": after(
+        "the cosine is too long: `total` includes the warm-up, so it has `total - warmup` steps": after(
             half_cosine(np.clip((steps - warmup) / total, 0, 1))
         ),
-        "a cosine goes from 1 to -1: add one and halve": after(np.cos(np.pi * ended)),
-        "add one to the cosine, and halve it": after(1 + np.cos(np.pi * ended)),
-        "that is a quarter of a cosine, which ends steeply; half a wave ends level": after(
-            np.cos(np.pi / 2 * ended)
-        ),
-        "that is a whole wave; half of one goes from the top to the bottom": after(
-            half_cosine(2 * ended),
-        ),
-        "the wave is upside down: it has to begin at the top": after(half_cosine(1 - ended)),
-        "the rate is zero in step `total`, and you are there one step early": after(
+        "the cosine goes from 1 to -1: add 1 and halve it": after(np.cos(np.pi * ended)),
+        "you added 1 to the cosine but did not halve it": after(1 + np.cos(np.pi * ended)),
+        "you used a quarter of a wave; use half a wave, from 0 to π": after(np.cos(np.pi / 2 * ended)),
+        "you used a whole wave; use half a wave, from 0 to π": after(half_cosine(2 * ended)),
+        "the cosine is upside down: it should begin at the peak": after(half_cosine(1 - ended)),
+        "you are one step early at the end: the rate becomes 0 in step `total`": after(
             half_cosine(np.clip((steps - warmup) / (total - warmup - 1), 0, 1))
         ),
-        "you go down in a straight line": after(1 - ended),
-        "there is no way up: the first steps have the peak's rate": after(half_cosine(ended), 1.0),
-        "you multiplied the way up with a cosine over all steps": after(
+        "the rate falls in a straight line; use a cosine": after(1 - ended),
+        "the warm-up is missing: the first steps have the peak's rate": after(half_cosine(ended), 1.0),
+        "you multiplied the warm-up by a cosine over all steps": after(
             half_cosine(np.clip(steps / total, 0, 1)),
             steps / warmup * half_cosine(np.clip(steps / total, 0, 1)),
         ),
-        "the rates are shares of one; multiply by `peak`": after(half_cosine(ended)) / peak,
+        "the rates go up to 1; multiply by `peak`": after(half_cosine(ended)) / peak,
     }
     for first in (0, 1):
         count = np.arange(first, first + len(steps))
         falling = half_cosine(np.clip((count - warmup) / (total - warmup), 0, 1))
-        cause = f"the rate follows from `step` alone; you count how often you are asked, from {first}"
+        cause = f"you count the calls, from {first}; the rate should depend on `step` only"
         mistakes[cause] = peak * np.where(count < warmup, count / warmup, falling)
     return after(half_cosine(ended)), mistakes
 
 
 def _train(schedule, SGD, tf):
-    """Take steps of length rate inside TensorFlow's program, as `fit` does, and look at their lengths."""
+    """Train inside a tf.function, as `fit` does, and compare the lengths of the steps."""
     import keras
 
     # Zeros, not random numbers: these would come out of the notebook's own stream.
@@ -196,18 +197,18 @@ def _train(schedule, SGD, tf):
             step()
             lengths.append(before - unit.get_weights()[0].item())
     except Exception as error:
-        raise Wrong(
-            "a training with it",
-            Words("six steps"),
-            Words(f"an error ({type(error).__name__})"),
-            "in TensorFlow's program a step has no value yet, so neither `if` nor NumPy can look at it; "
-            "`tf.where` takes one of two rates, and `tf.cos` is a cosine",
+        raise WrongAnswer(
+            "a training with `WarmCosine(0.5, 2, 5)`",
+            "six steps",
+            f"an error ({type(error).__name__})",
+            "in a compiled training the step is a tensor without a value, so `if` and NumPy do not work; "
+            "use `tf.where` and `tf.cos`",
         ) from error
-    same(
+    assert_close(
         "the rates of six steps of a training with `WarmCosine(0.5, 2, 5)`",
         lengths,
         [0, 0.25, 0.5, 0.375, 0.125, 0],
-        cause="the rate has to be the same for the same step, whenever it is asked for",
+        cause="the rate should depend on the step only, not on when it is called",
         atol=1e-4,
     )
 
@@ -223,32 +224,34 @@ def batch_losses(answer):
         means = np.cumsum(losses * sizes) / seen
         count = np.arange(1, len(sizes) + 1)
         sums = means * seen
-        same(
+        assert_close(
             f"the losses of batches of {', '.join(map(str, sizes[:6]))}{', …' * (len(sizes) > 6)} examples",
-            call(answer, means, sizes),
+            call_answer(answer, means, sizes),
             losses,
             mistakes={
-                "those are the running means as they came": means,
-                "a mean is a sum divided by a count; make sums of the means before you subtract": np.diff(
-                    means, prepend=0
+                "you returned the running means unchanged": means,
+                "you subtracted means; turn them into sums first": np.diff(means, prepend=0),
+                "you subtracted means and lost the first; turn the means into sums first": np.diff(means),
+                "you weighted by the number of batches; weight by the number of examples": np.diff(
+                    means * count, prepend=0
                 ),
-                "those are differences of means without the first; make sums of them first": np.diff(means),
-                "you counted batches; a smaller batch weighs less": np.diff(means * count, prepend=0),
-                "the first batch is missing: the sum before it is zero": np.diff(sums) / sizes[1:],
-                "the first batch is missing, and the batches weigh as many examples as they have": np.diff(
+                "the first batch is missing: the sum before it is 0": np.diff(sums) / sizes[1:],
+                "the first batch is missing, and you weighted by batches; weight by examples": np.diff(
                     means * count
                 ),
-                "those are sums over the examples of a batch; divide by its size": np.diff(sums, prepend=0),
-                "divide by the size of the batch, not by all examples so far": np.diff(sums, prepend=0)
+                "you returned the sum over each batch; divide by its size": np.diff(sums, prepend=0),
+                "you divided by all examples so far; divide by the size of the batch": np.diff(
+                    sums, prepend=0
+                )
                 / seen,
-                "multiply each mean by all examples so far, not by those of its batch": (
+                "you multiplied each mean by the size of its batch; multiply by all examples so far": (
                     np.diff(means * sizes, prepend=0) / sizes
                 ),
-                "the sum before it is over one batch less; you counted both sums alike": (
+                "you multiplied both means by the same count; the earlier sum has one batch less": (
                     means * count - np.r_[0, means[:-1]] * count
                 ),
-                "those are sums of all losses so far; subtract the one before": sums,
-                "you averaged once more, where the average has to be undone": np.cumsum(means * sizes) / seen,
+                "you returned sums of all losses so far; subtract the sum before": sums,
+                "you averaged the means again; undo the averaging": np.cumsum(means * sizes) / seen,
             },
         )
     return (

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import WrongAnswer, as_array, assert_close, call_answer, exercise, expect
 
 _BALLS = {1: "ℓ1", 2: "ℓ2", np.inf: "ℓ∞"}
 
 
 @exercise
 def lowest_point(answer):
-    """Demand of points in three balls that they lie inside, and that none lies lower."""
+    """Check that points in three balls lie inside, and that no point of the ball is lower."""
     rng = np.random.default_rng(9)
     mostly_negative = -np.abs(rng.normal(size=7)) - 0.5
     mostly_negative[2] = 0.3
@@ -23,37 +23,37 @@ def lowest_point(answer):
     for norm, ball in _BALLS.items():
         for (of_what, gradient), radius in zip(gradients.items(), (3.0, 0.5, 20.0, 2.0, 0.7), strict=True):
             what = f"the lowest point of the {ball} ball of radius {radius:g} {of_what}"
-            _lies_lowest(what, call(answer, gradient, radius, norm), gradient, radius, norm)
+            _lies_lowest(what, call_answer(answer, gradient, radius, norm), gradient, radius, norm)
         what = f"the point of the {ball} ball for a gradient of zeros"
-        point = numbers(what, call(answer, np.zeros((3, 2)), 2.0, norm))
-        that(point.shape == (3, 2), what, Words("the shape (3, 2)"), Words(f"the shape {point.shape}"))
+        point = as_array(what, call_answer(answer, np.zeros((3, 2)), 2.0, norm))
+        expect(point.shape == (3, 2), what, "the shape (3, 2)", f"the shape {point.shape}")
         finite = bool(np.isfinite(point).all())
-        that(finite, what, Words("any point of the ball"), Words("nan"), "zero was divided by zero")
+        expect(finite, what, "any point of the ball", "nan", "you divided 0 by 0")
         size = np.linalg.norm(point.ravel(), norm)
-        that(size <= 2.0002, f"{what} of radius 2", Words("a size of at most 2"), size)
+        expect(size <= 2.0002, f"{what} of radius 2", "a norm of at most 2", size)
     return (
         "In all three balls, for vectors, kernels, ties and a gradient of zeros: inside, and none lies lower."
     )
 
 
 def _lies_lowest(what, point, gradient, radius, norm):
-    point = numbers(what, point).astype("float64")
-    that(
+    point = as_array(what, point).astype("float64")
+    expect(
         point.shape == gradient.shape,
         what,
-        Words(f"the shape of the gradient, {gradient.shape}"),
-        Words(f"the shape {point.shape}"),
-        "a point of the ball has a number for every weight",
+        f"the shape of the gradient, {gradient.shape}",
+        f"the shape {point.shape}",
+        "the point should have one number for every weight",
     )
-    that(np.isfinite(point).all(), what, Words("numbers"), Words("nan or infinity"), "a division by zero")
+    expect(np.isfinite(point).all(), what, "numbers", "nan or infinity", "a division by zero")
     # The dual norm: what the linear function loses at most on its way from the origin to the surface.
     dual = {1: np.inf, 2: 2, np.inf: 1}[norm]
     lowest = -radius * np.linalg.norm(gradient.ravel(), dual)
     height, size = np.sum(gradient * point), np.linalg.norm(point.ravel(), norm)
     outside, high = size > radius * 1.0002, height > lowest + 2e-4 * abs(lowest)
     cause = _misplaced(point, gradient, radius, norm) if outside or high else ""
-    that(not outside, f"{what}: its size", Words(f"at most {radius:g}"), size, cause)
-    that(not high, f"{what}: the sum of gradient times point", lowest, height, cause)
+    expect(not outside, f"{what}: its norm", f"at most {radius:g}", size, cause)
+    expect(not high, f"{what}: the sum of gradient times point", lowest, height, cause)
 
 
 def _misplaced(point, gradient, radius, norm):
@@ -67,31 +67,31 @@ def _misplaced(point, gradient, radius, norm):
 
     steepest = np.isclose(np.abs(gradient), np.abs(gradient).max())
     if norm == 1 and steepest.sum() > 1 and near(-radius * np.sign(gradient) * steepest):
-        return "where several numbers are equally large, the radius is for all of them together, not for each"
+        return "several components are equally large, and you gave each of them the whole radius"
     if near(-radius * gradient):
-        return "the gradient's own length is still in it; only its direction counts"
+        return "you did not divide by the length of the gradient"
     if norm == 2 and gradient.ndim == 2 and near(-radius * gradient / np.linalg.norm(gradient, 2)):
-        return "np.linalg.norm(matrix, 2) is the largest singular value; all weights are one long vector here"
+        return "`np.linalg.norm(matrix, 2)` is the largest singular value; flatten the gradient first"
     if norm != 2 and near(-radius * gradient / np.linalg.norm(gradient.ravel(), norm)):
         return (
-            "you shorten the gradient until it fits into the ball. It points straight down, but where the "
-            "ball has corners, a corner lies lower"
+            "you scaled the gradient to fit into the ball. Its direction is the steepest, but where the "
+            "ball has corners, a corner is lower"
         )
     if norm != 2 and near(-radius * gradient / ordinary):
-        return "that is the lowest point of the ℓ2 ball; another norm makes another ball"
+        return "you returned the lowest point of the ℓ2 ball; this norm has another ball"
     if norm == 1 and near(-radius * np.sign(gradient)):
-        return "you have swapped two balls: to move every weight is right for the ℓ∞ ball"
+        return "you exchanged two balls: moving every weight is right for the ℓ∞ ball"
     if norm == np.inf and len(only) == 1 and np.isclose(abs(point.flat[only[0]]), radius):
-        return "you have swapped two balls: to move one weight is right for the ℓ1 ball"
+        return "you exchanged two balls: moving one weight is right for the ℓ1 ball"
     if norm == 1 and list(only) == [signed[0]] and signed[0] != signed[1]:
-        return "the largest number of the gradient is not the largest in size; take absolute values"
+        return "you took the largest component; take the largest absolute value"
     if norm == 1 and len(only) > 1 and gradient.ndim > 1 and np.isclose(np.abs(point).max(), radius):
-        return "you look along one axis, and find several corners; all weights are one long vector here"
+        return "you searched along one axis, and found several corners; flatten the gradient first"
     height, size = np.sum(gradient * point), np.linalg.norm(point.ravel(), norm)
     if height > 0:
-        return "it lies uphill; the minus sign is missing"
+        return "the point is uphill; the minus sign is missing"
     if np.isclose(size, 1, rtol=1e-3) and not np.isclose(radius, 1):
-        return "its size is one; multiply by the radius"
+        return "the point has norm 1; multiply by the radius"
     return ""
 
 
@@ -108,9 +108,9 @@ def duality_gap(answer):
     _same_gap("the gap where every variable is at its lowest point", answer, lowest, gradients, radius)
     gradients[1] = np.zeros(3)
     what = "the gap of three variables, one of them without a gradient"
-    found = numbers(what, call(answer, weights, gradients, radius))
-    zero = "a gradient of zero has no direction, and was divided by its length"
-    that(np.isfinite(found).all(), what, Words("a number"), Words("nan or infinity"), zero)
+    found = as_array(what, call_answer(answer, weights, gradients, radius))
+    zero = "you divided a gradient of zeros by its norm, 0"
+    expect(np.isfinite(found).all(), what, "a number", "nan or infinity", zero)
     _same_gap(what, answer, weights, gradients, radius)
     return (
         "Right for one and for several variables, at the lowest point itself, and beside a gradient of zero."
@@ -127,23 +127,23 @@ def _same_gap(what, answer, weights, gradients, radius):
     gaps = slopes + radius * lengths
     sizes = np.array([g.size for g in gradients])
     together = np.sqrt(np.sum(lengths**2))
-    same(
+    assert_close(
         what,
-        call(answer, weights, gradients, radius),
+        call_answer(answer, weights, gradients, radius),
         np.sum(gaps),
         mistakes={
-            "it is the other way round, w − s": -np.sum(gaps),
-            "s lies against the gradient; there is a sign too few or too many": np.sum(
-                slopes - radius * lengths
-            ),
-            "you count from the origin; the gap is counted from w": radius * np.sum(lengths),
-            "each variable has a ball of its own; you have put all into one": np.sum(slopes)
+            "the sign is wrong: the gap is the gradient times w − s": -np.sum(gaps),
+            "the sign of s is wrong: s points against the gradient": np.sum(slopes - radius * lengths),
+            "you measured from the origin; measure from w": radius * np.sum(lengths),
+            "you put all variables into one ball; each variable has its own": np.sum(slopes)
             + radius * together,
-            "the gaps of the variables add up; you have taken their mean": np.mean(gaps),
-            "the products of all weights add up; you have taken their mean": np.sum(gaps / sizes),
+            "you took the mean of the variables' gaps; take their sum": np.mean(gaps),
+            "you took the mean of the products; take their sum": np.sum(gaps / sizes),
             "the radius is missing": np.sum(slopes + lengths),
-            "s lies on the surface; divide the gradient by its length": np.sum(slopes + radius * lengths**2),
-            "that is the length of the gradient, which need not vanish at the best point of a ball": together,
+            "s should be on the surface of the ball; divide the gradient by its norm": np.sum(
+                slopes + radius * lengths**2
+            ),
+            "you returned the gradient's norm, which need not be 0 at the best point": together,
         },
         rtol=1e-3,
         atol=1e-4,
@@ -152,7 +152,7 @@ def _same_gap(what, answer, weights, gradients, radius):
 
 @exercise
 def frank_wolfe(answer):
-    """Watch every point at which the learner's walk asks for a gradient, and look at where it ends."""
+    """Record every point at which the learner evaluates the gradient, and check them and the result."""
     rng = np.random.default_rng(999)
     plane = np.array([1.0, 3.0]), np.array([-0.3, -0.85])
     kernel = rng.uniform(0.5, 3, (3, 4)), _of_length(rng.normal(size=(3, 4)), 1.8)
@@ -164,17 +164,17 @@ def frank_wolfe(answer):
         ("a kernel and a target inside the ball", kernel, near, 2.0, 0.05),
     ]:
         walk = _Walk(where, steepness, target, radius, tolerance)
-        walk.check_end(call(answer, walk, start, radius, tolerance))
+        walk.check_end(call_answer(answer, walk, start, radius, tolerance))
     for where, start in [
         ("a start that is good enough", target + 1e-3 * far),
         ("a start where the gradient is zero", target),
     ]:
         walk = _Walk(where, steepness, target, radius, tolerance)
-        same(
+        assert_close(
             f"{where}: the point returned",
-            call(answer, walk, start, radius, tolerance),
+            call_answer(answer, walk, start, radius, tolerance),
             start,
-            cause="you take a step before you look at the gap",
+            cause="you took a step before you compared the gap with the tolerance",
         )
     return (
         "Targets inside and outside, good starts and bad: never out of the ball, and a small gap at the end."
@@ -182,7 +182,7 @@ def frank_wolfe(answer):
 
 
 class _Walk:
-    """The gradient of a bowl; it keeps the points that it was asked at, and says what is wrong with them."""
+    """The gradient of a quadratic; it records and checks the points at which it is evaluated."""
 
     limit = 2000
 
@@ -203,12 +203,12 @@ class _Walk:
 
     def __call__(self, w):
         """Give the gradient at a point, and keep the point."""
-        what = f"{self.where}: a point at which you ask for the gradient"
+        what = f"{self.where}: a point at which you evaluate the gradient"
         w = self.shaped(what, w)
         if not np.isfinite(w).all():
             zero = bool(self.points) and not self.gradient(self.points[-1]).any()
-            cause = "a gradient of zero has no direction; look at the gap before you divide" if zero else ""
-            raise Wrong(what, Words("numbers"), Words("nan or infinity"), cause)
+            cause = "you divided a gradient of zeros by its norm; compare the gap first" if zero else ""
+            raise WrongAnswer(what, "numbers", "nan or infinity", cause)
         # Some ask twice at one point, once for the gap and once for the step.
         if not self.points or not np.array_equal(w, self.points[-1]):
             self.points.append(w)
@@ -217,56 +217,56 @@ class _Walk:
         if self.asked > self.limit:
             good = min(map(self.gap, self.points)) <= self.tolerance
             cause = self.about_steps() or (
-                "you walk on from a point that is good enough; compare the gap with the tolerance"
+                "you did not stop at a point that is good enough; compare the gap with the tolerance"
                 if good
-                else "the steps shrink, but not as 2 / (t + 2)"
+                else "the step sizes shrink, but not as 2 / (t + 2)"
             )
-            raise Wrong(
-                f"{self.where}, tolerance {self.tolerance:g}: how often you ask for the gradient",
-                Words("a few hundred times at most"),
-                Words(f"more than {self.limit} times"),
+            raise WrongAnswer(
+                f"{self.where}, tolerance {self.tolerance:g}: the number of gradient evaluations",
+                "a few hundred at most",
+                f"more than {self.limit}",
                 cause,
             )
         return self.gradient(w)
 
     def shaped(self, what, w):
-        w = np.array(numbers(what, w), "float64")
+        w = np.array(as_array(what, w), "float64")
         shape = self.target.shape
-        that(w.shape == shape, what, Words(f"the shape {shape}, as the start has"), Words(f"{w.shape}"))
+        expect(w.shape == shape, what, f"the shape {shape}, as the start has", f"{w.shape}")
         return w
 
     def check_inside(self, what, w):
         size = np.linalg.norm(w)
         if size > self.radius * 1.001:
-            raise Wrong(f"{what}: its length", Words(f"at most {self.radius:g}"), size, self.about_steps())
+            raise WrongAnswer(f"{what}: its norm", f"at most {self.radius:g}", size, self.about_steps())
 
     def check_end(self, w):
-        """Demand of the point returned that it is good enough, and of the steps that they may go on."""
+        """Check that the gap is small at the point returned, and that the step sizes shrink."""
         what = f"{self.where}: the point returned"
         w = self.shaped(what, w)
-        that(np.isfinite(w).all(), what, Words("numbers"), Words("nan or infinity"), "a division by zero")
+        expect(np.isfinite(w).all(), what, "numbers", "nan or infinity", "a division by zero")
         self.check_inside(what, w)
         gap, about_steps = self.gap(w), self.about_steps()
         if gap > self.tolerance * 1.001:
             cause = about_steps or self.about_end(w)
-            raise Wrong(f"{what}: its gap", Words(f"at most {self.tolerance:g}"), gap, cause)
+            raise WrongAnswer(f"{what}: its gap", f"at most {self.tolerance:g}", gap, cause)
         # Steps that do not shrink may pass close by the target once. They would not stay there.
         what = f"{self.where}: the steps"
-        that(not about_steps, what, Words("shares of the way to s that shrink"), Words("others"), about_steps)
+        expect(not about_steps, what, "step sizes that shrink", "others", about_steps)
 
     def about_end(self, w):
         """Give the likely cause if the walk ends too early or too late."""
         if not self.points:
-            return "the gap needs the gradient, and you never ask for it"
+            return "you never evaluated the gradient, which the gap needs"
         good = [self.gap(point) <= self.tolerance for point in self.points]
         if len(good) == 1 and not good[0]:
-            return "you stop at once. The gap is the slope along w − s, which is never negative"
+            return "you stopped at once. The gap is the gradient times w − s, which is never negative"
         if good[-1] and not any(good[:-1]):
-            return "the point before was good enough; you return the one after it"
+            return "you returned the point after the one that was good enough"
         before = self.points[-2] if np.allclose(self.points[-1], w) else self.points[-1]
         if np.linalg.norm(w - before) <= self.tolerance:
-            return "you stop when a step is short. These steps become short wherever they are"
-        return "what you compare with the tolerance is not the gap"
+            return "you stopped when a step was short. These steps always become short; compare the gap"
+        return "you compared something else than the gap with the tolerance"
 
     def about_steps(self):
         """Give the likely cause if there is something wrong with the steps, as far as that is certain."""
@@ -278,24 +278,24 @@ class _Walk:
         if off > 1e-3:
             uphill, off = _share(first, -self.to_s(pairs[0][0]) - 2 * pairs[0][0])
             if off < 1e-3 and uphill > 0:
-                return "you walk uphill; s lies against the gradient"
-            return "a step does not lead straight to s = −radius · gradient / its length"
+                return "you walked uphill; s points against the gradient"
+            return "your step does not point to s = −radius · gradient / its norm"
         steps = [_share(after - before, self.to_s(before)) for before, after in pairs[:30] + pairs[-5:]]
         if any(off > 1e-2 for _, off in steps):  # the gradient was asked for at other points too
             return ""
         shares = np.array([share for share, _ in steps])
         if shares.max() > 1.001:
-            return "a step goes farther than s; t begins at 0, so the first share is 2 / 2"
+            return "your step goes beyond s; t begins at 0, so the first step size is 2 / 2"
         if len(shares) > 20 and shares[-5:].min() > 0.9:
-            return "you keep the share 2 / (t + 2) and walk the rest; it is the other way round"
+            return "you exchanged the weights: 2 / (t + 2) is for s, the rest for w"
         inside = np.linalg.norm(self.target) < self.radius
         if inside and len(shares) > 5 and shares.max() < 1.01 * shares.min():
-            return "every step goes the same share of the way. Steps that do not shrink never settle"
+            return "your step size is constant. Step sizes that do not shrink never converge"
         return ""
 
 
 def _share(moved, whole):
-    """How much of the way was gone, and how far beside it, as a share of what was gone."""
+    """Split a step: its share of the way to s, and its relative distance from that line."""
     share = np.sum(moved * whole) / np.sum(whole**2)
     beside = np.linalg.norm(moved - share * whole)
     return share, beside / max(np.linalg.norm(moved), 1e-4 * np.linalg.norm(whole))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, call, exercise, numbers, same, that
+from course_utils.checks.exercise import as_array, assert_close, call_answer, exercise, expect
 
 
 @exercise
@@ -16,15 +16,15 @@ def capped_units(answer):
         "a dense kernel with one unit": rng.normal(size=(6, 1)) * 5,
     }
     for (what, kernel), limit in zip(kernels.items(), (1.2, 0.7, 1.5, 2.0), strict=True):
-        _is_capped(what, call(answer, kernel, limit), kernel, limit)
+        _is_capped(what, call_answer(answer, kernel, limit), kernel, limit)
     kernel = rng.normal(size=(3, 2)) * 0.1
     short = "a kernel whose units are all short enough"
-    lengthened = {"you bring short units up to the limit too": 2 * kernel / np.linalg.norm(kernel, axis=0)}
-    same(short, call(answer, kernel, 2.0), kernel, mistakes=lengthened)
+    lengthened = {"you lengthened units that are short enough": 2 * kernel / np.linalg.norm(kernel, axis=0)}
+    assert_close(short, call_answer(answer, kernel, 2.0), kernel, mistakes=lengthened)
     kernel = rng.normal(size=(3, 2)) * [[0.0, 4.0]]
     what = "a kernel with a unit of zeros"
-    found = numbers(what, call(answer, kernel, 1.0))
-    that(np.isfinite(found).all(), what, Words("numbers"), Words("nan"), "you divide by a length of zero")
+    found = as_array(what, call_answer(answer, kernel, 1.0))
+    expect(np.isfinite(found).all(), what, "numbers", "nan", "you divided by a norm of 0")
     _is_capped(what, found, kernel, 1.0)
     return (
         "Dense and convolutional kernels: long units are cut to the limit, short ones and zeros left alone."
@@ -38,32 +38,32 @@ def _is_capped(what, found, kernel, limit):
 
     inputs = tuple(range(kernel.ndim - 1))
     length = np.maximum(np.sqrt(np.sum(kernel**2, axis=inputs)), 1e-9)
-    per_input = {"the weights of an input stand in a row; those of a unit in a column": cut(-1)}
+    per_input = {"you limited the rows, an input's weights; a unit's weights are a column": cut(-1)}
     if kernel.ndim > 2:
         per_input = {
-            "you take lengths along the first axis only; a filter has height, width and channels": cut(0),
-            "a filter is what is left if the last axis is fixed; you add up along the last": cut(-1),
-            "a filter has channels too; you add up along height and width only": cut((0, 1)),
+            "you took the norm along the first axis only; a filter has height, width and channels": cut(0),
+            "you took the norm along the last axis; take it along all the others": cut(-1),
+            "you took the norm along height and width only; a filter has channels too": cut((0, 1)),
         }
-    same(
+    assert_close(
         what,
         found,
         cut(inputs),
         mistakes={
-            "the limit holds for each unit; you shorten the kernel as a whole": cut(None),
-            "the limit holds for a unit's length; you limit each weight": np.clip(kernel, -limit, limit),
-            "you bring short units up to the limit too": kernel * limit / length,
-            "a length is the root of the sum of squares": kernel * np.minimum(1, limit / length**2),
-            "a length is the root of the sum of squares, not the sum of sizes": kernel
+            "you shortened the kernel as a whole; the limit is for each unit": cut(None),
+            "you limited each weight; the limit is for a unit's norm": np.clip(kernel, -limit, limit),
+            "you lengthened units that are short enough": kernel * limit / length,
+            "you used the sum of squares without its square root": kernel * np.minimum(1, limit / length**2),
+            "you added absolute values; a norm is the root of the sum of squares": kernel
             * np.minimum(1, limit / np.maximum(np.sum(np.abs(kernel), axis=inputs), 1e-9)),
-            "you divide by the length; multiply by the limit too": np.where(
+            "you divided by the norm but did not multiply by the limit": np.where(
                 length > limit, kernel / length, kernel
             ),
-            "you divide by the limit; the length has to become the limit": np.where(
+            "you divided by the limit; multiply by it, and divide by the norm": np.where(
                 length > limit, kernel / limit, kernel
             ),
-            "no unit has been shortened": kernel,
-            "a unit that is too long is shortened, not removed": np.where(length > limit, 0, kernel),
+            "you returned the kernel unchanged": kernel,
+            "you set units that are too long to zero; shorten them": np.where(length > limit, 0, kernel),
             **per_input,
         },
     )
@@ -71,7 +71,7 @@ def _is_capped(what, found, kernel, limit):
 
 @exercise
 def alpha_affine(answer):
-    """Compute mean and deviation of what the learner's two numbers make, for several rates and values."""
+    """Compare a and b with those that restore mean 0 and deviation 1, for several rates and low values."""
     selu = -1.7580993408473766
     for rate, low in [(0.2, selu), (0.5, selu), (0.1, -1.0), (0.75, 2.5), (0.3, 0.0), (0.0, selu)]:
         keep = 1 - rate
@@ -80,44 +80,41 @@ def alpha_affine(answer):
         variance = square - mean**2
         a = variance**-0.5
         what = f"a and b for a rate of {rate:g} and a low value of {low:.4g}"
-        found = numbers(what, call(answer, rate, low))
-        that(found.shape == (2,), what, Words("two numbers"), Words(_kind(found)))
+        found = as_array(what, call_answer(answer, rate, low))
+        expect(found.shape == (2,), what, "two numbers", _kind(found))
         swapped = (rate + keep * low**2 - (keep * low) ** 2) or 1.0
-        same(
+        assert_close(
             what,
             found,
             [a, -a * mean],
             mistakes={
-                "you divide by the variance; divide by its root": [1 / variance, -mean / variance],
-                "that is the mean square; subtract the square of the mean": [
+                "you divided by the variance; divide by its root": [1 / variance, -mean / variance],
+                "you used the mean of the squares; subtract the square of the mean": [
                     square**-0.5,
                     -mean * square**-0.5,
                 ],
-                "what is kept has a variance of one, and yet the mixture's is not the share kept": [
+                "you left the dropped units out of the variance; they all have the low value": [
                     keep**-0.5,
                     -mean * keep**-0.5,
                 ],
-                "b is added after multiplying with a; the mean has been multiplied as well": [a, -mean],
-                "b takes the mean away; its sign is wrong": [a, a * mean],
-                "`rate` is the share dropped; you take it for the share kept": [
+                "you did not multiply the mean by a; b is added after the multiplication": [a, -mean],
+                "the sign of b is wrong; b subtracts the mean": [a, a * mean],
+                "you used `rate` as the share that is kept; it is the share that is dropped": [
                     swapped**-0.5,
                     -keep * low * swapped**-0.5,
                 ],
-                "1 / (1 − rate) is ordinary dropout's factor; it does not keep the deviation": [
+                "you used 1 / (1 − rate), ordinary dropout's factor; it does not keep the deviation": [
                     1 / keep,
                     -mean / keep,
                 ],
-                "1 / (1 − rate) is ordinary dropout's factor, and b is missing": [
-                    1 / keep,
-                    0,
-                ],
-                "a multiplies; you give the deviation, by which to divide": [1 / a, -mean],
-                "it is b, a; return a first": [-a * mean, a],
-                "mean and deviation are right, but every value changes its sign; a is positive": [
+                "you used 1 / (1 − rate), ordinary dropout's factor, and b is missing": [1 / keep, 0],
+                "you returned the deviation; a is 1 divided by it": [1 / a, -mean],
+                "the order is wrong: return a first": [-a * mean, a],
+                "the sign of a is wrong; a is positive": [
                     -a,
                     a * mean,
                 ],
-                "the mean is not taken away": [a, 0],
+                "b is 0; it should subtract the mean": [a, 0],
             },
             rtol=1e-3,
             atol=1e-5,
@@ -131,21 +128,21 @@ def _kind(found):
 
 @exercise
 def mutual_information(answer):
-    """Ask about nets that agree, contradict each other, or do some of both."""
+    """Try nets that agree, nets that contradict each other, and mixtures."""
     rng = np.random.default_rng(1010)
     for samples, images, classes in [(20, 7, 4), (3, 12, 10), (6, 6, 6), (50, 1, 3)]:
         p = rng.dirichlet(np.full(classes, 0.5), size=(samples, images)) * 0.98 + 0.02 / classes
         what = f"the mutual information of {samples} answers to {images} image{'s' * (images > 1)}"
-        _same_information(what, call(answer, p), p)
+        _same_information(what, call_answer(answer, p), p)
     agreed = np.broadcast_to(rng.dirichlet(np.ones(4), size=5), (8, 5, 4))
-    _same_information("the mutual information where all nets agree", call(answer, agreed), agreed)
+    _same_information("the mutual information where all nets agree", call_answer(answer, agreed), agreed)
     certain = np.eye(4)[rng.integers(0, 4, size=(9, 5))]
     what = "the mutual information of nets that are certain, each of its own class"
-    found = numbers(what, call(answer, certain))
-    cause = "0 · log 0 counts as 0, but NumPy makes nan of it"
-    that(np.isfinite(found).all(), what, Words("numbers"), Words("nan or infinity"), cause)
+    found = as_array(what, call_answer(answer, certain))
+    cause = "0 · log 0 counts as 0 here; NumPy gives nan"
+    expect(np.isfinite(found).all(), what, "numbers", "nan or infinity", cause)
     _same_information(what, found, certain)
-    _same_information("the mutual information of a single answer", call(answer, p[:1]), p[:1])
+    _same_information("the mutual information of a single answer", call_answer(answer, p[:1]), p[:1])
     return "Nets that agree, that contradict each other, that are certain, and one net alone: all right."
 
 
@@ -156,25 +153,27 @@ def _entropy(p):
 def _same_information(what, found, p):
     total, own = _entropy(p.mean(axis=0)), _entropy(p).mean(axis=0)
     votes = np.eye(p.shape[-1])[p.argmax(axis=-1)]
-    same(
+    assert_close(
         what,
         found,
         total - own,
         mistakes={
-            "that is all of the doubt; take away what each net doubts by itself": total,
-            "that is what each net doubts by itself, on average": own,
-            "it is the other way round, or the minus of −Σ p log p is missing": own - total,
-            "use natural logarithms": (total - own) / np.log(2),
-            "an entropy is a sum over the classes, and you take their mean": (total - own) / p.shape[-1],
-            "average the probabilities, not the classes that they favour": _entropy(votes.mean(axis=0)),
-            "average the probabilities for the first part, not their classes": _entropy(votes.mean(axis=0))
-            - own,
-            "you average over the images; the answers to one image stand along the first axis": _entropy(
-                p.mean(axis=1)
+            "you returned the entropy of the mean; subtract the mean of the entropies": total,
+            "you returned the mean of the entropies; subtract it from the entropy of the mean": own,
+            "the sign is wrong: exchange the two entropies, or add the minus of −Σ p log p": own - total,
+            "you used logarithms to base 2; use natural logarithms": (total - own) / np.log(2),
+            "you took the mean over the classes; an entropy is a sum": (total - own) / p.shape[-1],
+            "you averaged the predicted classes; average the probabilities": _entropy(votes.mean(axis=0)),
+            "you averaged the predicted classes in the first entropy; average the probabilities": _entropy(
+                votes.mean(axis=0)
             )
+            - own,
+            "you averaged over the images; average over the samples, axis 0": _entropy(p.mean(axis=1))
             - _entropy(p).mean(axis=1),
-            "a value for each image, not their mean": np.mean(total - own),
-            "that is the spread of the answers, another measure of disagreement": p.std(axis=0).mean(axis=-1),
+            "you took the mean over the images; return one value for each image": np.mean(total - own),
+            "you returned a standard deviation, which is another measure of disagreement": p.std(axis=0).mean(
+                axis=-1
+            ),
         },
         rtol=1e-3,
         atol=1e-3,

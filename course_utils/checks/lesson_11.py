@@ -1,11 +1,22 @@
 """Checks of lesson 11: a deep net on CIFAR-10, in seven parts."""
 
+import contextlib
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from course_utils.checks.exercise import Words, Wrong, call, exercise, numbers, same, that
+from course_utils.checks.exercise import (
+    WrongAnswer,
+    as_array,
+    as_number,
+    assert_close,
+    call_answer,
+    exercise,
+    expect,
+    format_value,
+    unpack,
+)
 
 # What the activations compute, in plain NumPy: what a net puts out is compared with what it should put out.
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -21,39 +32,41 @@ _ACTIVATIONS = {
 @exercise
 def deep_net(answer):
     """Compare the net's output with that of twenty ELU layers, and its weights with He's distribution."""
-    net = _model("deep_net", call(answer))
+    net = _model("deep_net", call_answer(answer))
     kernels = _kernels(net)
     _he_or_lecun(kernels, 2.0, "He")
-    _compare(net, "ELU")
+    with _weights_restored(net):
+        _compare(net, "ELU")
     return "Twenty layers with He's weights; on fresh images they put out what twenty ELU layers should."
 
 
 @exercise
 def normalized_net(answer):
     """Give every normalization statistics of its own, and compare the output."""
-    net = _model("normalized_net", call(answer))
+    net = _model("normalized_net", call_answer(answer))
     _he_or_lecun(_kernels(net), 2.0, "He")
     layers = _layers_of(net, "BatchNormalization")
     sizes = [layer.gamma.shape[0] if layer.gamma is not None else None for layer in layers]
     cause = ""
     if len(layers) == 20 and sizes[0] == 100:
-        cause = "the inputs are to be normalized as well, right after Flatten"
+        cause = "the inputs are not normalized; add a normalization right after Flatten"
     elif len(layers) == 20:
-        cause = "one hidden layer has none; is the last loop one round short?"
+        cause = "one hidden layer has no normalization; does your loop run once too few?"
     elif len(layers) == 22:
-        cause = "the output layer gets one too; it needs none before its softmax"
-    that(len(layers) == 21, "the number of batch normalizations", 21, len(layers), cause)
-    that(
+        cause = "the output layer has one too; it needs none"
+    expect(len(layers) == 21, "the number of batch normalizations", 21, len(layers), cause)
+    expect(
         sizes[0] == 3072,
         "the inputs that the first batch normalization normalizes",
         3072,
         sizes[0],
-        "it stands before Flatten, where it sees three colours instead of 3,072 inputs",
+        "the first normalization is before Flatten, where it normalizes three colours",
     )
     rng = np.random.default_rng(3)
-    for layer in layers:
-        layer.set_weights([rng.uniform(0.5, 1.5, w.shape) if w.shape[0] else w for w in layer.get_weights()])
-    _compare(net, "ELU", normalized=layers)
+    with _weights_restored(net):
+        for layer in layers:
+            layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+        _compare(net, "ELU", normalized=layers)
     return "Twenty-one batch normalizations; with statistics of our own they act before each ELU."
 
 
@@ -69,44 +82,38 @@ def standardized(answer):
     )
     for x in (x_train, x_valid, x_test):
         x[:, 2, 3, 1] = 7.0
-    result = call(answer, x_train, x_valid, x_test)
-    that(
-        isinstance(result, tuple | list) and len(result) == 3,
-        "what `standardized` returns",
-        Words("three arrays"),
-        result if not isinstance(result, tuple | list) else Words(f"{len(result)}"),
-    )
+    result = call_answer(answer, x_train, x_valid, x_test)
+    result = unpack("what `standardized` returns", result, "training", "validation", "test images")
     sets = {"training": x_train, "validation": x_valid, "test": x_test}
     everything = np.concatenate(list(sets.values()))
     for (name, x), found in zip(sets.items(), result, strict=True):
         what = f"the {name} images"
-        found = numbers(what, found)
+        found = as_array(what, found)
         if found.shape == x.shape:
             # What becomes of the input that never varies: 0 where its mean is taken away.
             still = found[:, 2, 3, 1]
-            cause = "you divide by a standard deviation of zero where an input never varies"
-            that(np.isfinite(still).all(), f"{what}, an input that never varies", 0, still[0], cause)
+            cause = "you divided by 0: an input that never varies has a standard deviation of 0"
+            expect(np.isfinite(still).all(), f"{what}, an input that never varies", 0, still[0], cause)
         mean, deviation = x_train.mean(axis=0), x_train.std(axis=0)
-        same(
+        assert_close(
             what,
             found,
             (x - mean) / _nonzero(deviation),
             mistakes={
-                "each set is scaled by its own mean; all are to be scaled by that of the training images": (
+                "you used each set's own mean and deviation; use those of the training images": (
                     x - x.mean(axis=0)
                 )
                 / _nonzero(x.std(axis=0)),
-                "mean and deviation are taken over all images; those of the training images only": (
+                "you took mean and deviation over all images; use the training images only": (
                     x - everything.mean(axis=0)
                 )
                 / _nonzero(everything.std(axis=0)),
-                "one mean for all inputs; each input has its own, so `axis=0`": (x - x_train.mean())
+                "you used one mean for all inputs; each input has its own (`axis=0`)": (x - x_train.mean())
                 / x_train.std(),
-                "you divide by the variance; its root is the standard deviation": (x - mean)
-                / _nonzero(deviation**2),
-                "the means are gone, and the spread is as before": x - mean,
-                "pixels are divided by 255 instead": x / 255,
-                "one mean for each colour; each of the 3,072 inputs has its own": (
+                "you divided by the variance; divide by its root": (x - mean) / _nonzero(deviation**2),
+                "you subtracted the mean but did not divide by the standard deviation": x - mean,
+                "you divided by 255; subtract the mean and divide by the standard deviation": x / 255,
+                "you used one mean for each colour; each of the 3,072 inputs has its own": (
                     x - x_train.mean(axis=(0, 1, 2))
                 )
                 / x_train.std(axis=(0, 1, 2)),
@@ -114,11 +121,11 @@ def standardized(answer):
             rtol=1e-3,
             atol=2e-3,
         )
-        that(
+        expect(
             found.dtype == np.float32,
-            f"the kind of number in {what}",
-            Words("float32"),
-            Words(str(found.dtype)),
+            f"the dtype of {what}",
+            "float32",
+            str(found.dtype),
             "TensorFlow computes in float32, and float64 takes twice the memory",
         )
     return "Three fresh sets, all by the mean and deviation of the first; an input that never varies is 0."
@@ -127,38 +134,40 @@ def standardized(answer):
 @exercise
 def selu_net(answer):
     """Compare the output without dropout; then look which dropout stands where."""
-    net = _model("selu_net", call(answer))
+    net = _model("selu_net", call_answer(answer))
     _he_or_lecun(_kernels(net), 1.0, "LeCun")
-    _compare(net, "SELU")
-    for rate in (0.1, 0.3):
-        net = _model("selu_net", call(answer, dropout_rate=rate))
-        _kernels(net)
+    with _weights_restored(net):
         _compare(net, "SELU")
-        layers = _flat(net)
-        drops = [layer for layer in layers if "Dropout" in type(layer).__name__ and layer.rate]
-        what = f"with a dropout rate of {rate}, the dropout layers"
-        that(bool(drops), what, 1, 0, "`dropout_rate` is not used")
-        kind = type(drops[0]).__name__
-        cause = "ordinary dropout changes the variance that SELU keeps; see lesson 10"
-        that("Alpha" in kind, what, Words("alpha dropout"), Words(f"`{kind}`"), cause)
-        cause = "only the last hidden layer's outputs are to be dropped"
-        that(len(drops) == 1, what, 1, len(drops), cause)
-        dense = [layer for layer in layers if type(layer).__name__ == "Dense"]
-        between = layers.index(dense[-2]) < layers.index(drops[0]) < layers.index(dense[-1])
-        place = Words("between the last hidden layer and the output")
-        that(between, what, place, Words("elsewhere"), "it stands before the wrong layer")
-        cause = (
-            "that is the share that is kept; Keras asks for the share that is dropped"
-            if np.isclose(drops[0].rate, 1 - rate)
-            else "the rate stands fixed in the function; use `dropout_rate`"
-        )
-        that(np.isclose(drops[0].rate, rate), "the share that is dropped", rate, float(drops[0].rate), cause)
+    rate = 0.23  # nobody writes this rate into a function
+    net = _model("selu_net", call_answer(answer, dropout_rate=rate))
+    _kernels(net)
+    with _weights_restored(net):
+        _compare(net, "SELU")
+    layers = _flat(net)
+    drops = [layer for layer in layers if "Dropout" in type(layer).__name__ and layer.rate]
+    what = f"with a dropout rate of {rate}, the dropout layers"
+    expect(bool(drops), what, 1, 0, "`dropout_rate` is not used")
+    kind = type(drops[0]).__name__
+    cause = "ordinary dropout changes the variance that SELU keeps; see lesson 10"
+    expect("Alpha" in kind, what, "alpha dropout", f"`{kind}`", cause)
+    cause = "you have several dropout layers; only the last hidden layer needs one"
+    expect(len(drops) == 1, what, 1, len(drops), cause)
+    dense = [layer for layer in layers if type(layer).__name__ == "Dense"]
+    between = layers.index(dense[-2]) < layers.index(drops[0]) < layers.index(dense[-1])
+    place = "between the last hidden layer and the output"
+    expect(between, what, place, "elsewhere", "the dropout layer is in the wrong place")
+    cause = (
+        "you passed the share that is kept; Keras takes the share that is dropped"
+        if np.isclose(drops[0].rate, 1 - rate)
+        else "you wrote a fixed rate into the function; use `dropout_rate`"
+    )
+    expect(np.isclose(drops[0].rate, rate), "the share that is dropped", rate, float(drops[0].rate), cause)
     return "LeCun's weights, SELU's output, and alpha dropout of the rate asked for, before the output only."
 
 
 @exercise
 def mc_probabilities(answer):
-    """Ask a net of four dropped inputs, whose sixteen masks can all be counted."""
+    """Use a net with dropout on four inputs: its mean over all 16 masks is known."""
     import keras
 
     rng = np.random.default_rng(2)
@@ -173,52 +182,55 @@ def mc_probabilities(answer):
     off = _softmax(x @ kernel + bias)
 
     before = [w.copy() for w in net.get_weights()]
-    found = numbers("the mean probabilities", call(answer, net, x, n_samples=60))
+    found = as_array("the mean probabilities", call_answer(answer, net, x, n_samples=60))
     what = "the mean probabilities of 60 samples for 5 images and 3 classes"
     if found.shape == (60, 5, 3):
-        raise Wrong(
-            what, Words("an array of shape (5, 3)"), Words("one of shape (60, 5, 3)"), "no mean is taken"
+        raise WrongAnswer(
+            what,
+            "an array of shape (5, 3)",
+            "one of shape (60, 5, 3)",
+            "you did not take the mean over the samples",
         )
     if found.shape == (60, 3):
-        cause = "the mean is taken over the images; samples come first"
-        raise Wrong(what, Words("an array of shape (5, 3)"), Words("one of shape (60, 3)"), cause)
+        cause = "you took the mean over the images; take it over the samples, axis 0"
+        raise WrongAnswer(what, "an array of shape (5, 3)", "one of shape (60, 3)", cause)
     if found.shape == (5,):
-        cause = "those are classes; ask for probabilities, and choose a class afterwards"
-        raise Wrong(what, Words("an array of shape (5, 3)"), Words("one of shape (5,)"), cause)
-    that(found.shape == (5, 3), what, Words("an array of shape (5, 3)"), Words(f"one of shape {found.shape}"))
+        cause = "you returned classes; return probabilities"
+        raise WrongAnswer(what, "an array of shape (5, 3)", "one of shape (5,)", cause)
+    expect(found.shape == (5, 3), what, "an array of shape (5, 3)", f"one of shape {found.shape}")
     total = found.sum(axis=1).mean()
-    cause = "the samples are added up; divide by their number" if np.isclose(total, 60, rtol=0.01) else ""
-    that(np.isclose(total, 1, atol=1e-3), "the sum of an image's probabilities", 1.0, float(total), cause)
+    cause = "you added up the samples; divide by their number" if np.isclose(total, 60, rtol=0.01) else ""
+    expect(np.isclose(total, 1, atol=1e-3), "the sum of an image's probabilities", 1.0, float(total), cause)
     votes = np.eye(3)[found.argmax(axis=1)]
     cause = "each sample votes for a class, and the votes are averaged; average probabilities"
     counted = np.allclose(found * 60, np.round(found * 60), atol=1e-3)
-    that(not (np.allclose(found, votes) or counted), what, exact[0], found[0], cause)
-    cause = "dropout is off; predict() and a plain call switch it off"
-    that(not np.allclose(found, off, atol=1e-5), what, exact[0], found[0], cause)
-    two = [numbers(what, call(answer, net, x, n_samples=2)) for _ in range(4)]
-    cause = "each call draws the same masks; do not fix a seed in the function"
-    that(
+    expect(not (np.allclose(found, votes) or counted), what, exact[0], found[0], cause)
+    cause = "dropout was off, as in predict() and a plain call; pass `training=True`"
+    expect(not np.allclose(found, off, atol=1e-5), what, exact[0], found[0], cause)
+    two = [as_array(what, call_answer(answer, net, x, n_samples=2)) for _ in range(4)]
+    cause = "each call draws the same masks; do not set a seed in the function"
+    expect(
         not all(np.allclose(two[0], other) for other in two[1:]),
         "four means of two samples",
-        Words("different ones"),
-        Words("the same one four times"),
+        "different ones",
+        "the same one four times",
         cause,
     )
     # Two samples have one of 136 means for each image; a mean of more is hardly ever one of them.
     single = np.array([_softmax(2 * mask * x @ kernel + bias) for mask in masks])
     pairs = (single[:, None] + single[None]) / 2
     hit = np.isclose(pairs, two[0], atol=1e-4).all(axis=-1).any(axis=(0, 1)).all()
-    cause = "`n_samples` is not used, or one prediction too many is made"
-    that(hit, "the mean of two samples", Words("that of two predictions"), Words("another"), cause)
-    that(np.allclose(found, exact, atol=0.15), what, exact[0], found[0])
+    cause = "you did not use `n_samples`, or made one prediction too many"
+    expect(hit, "the mean of two samples", "that of two predictions", "another", cause)
+    expect(np.allclose(found, exact, atol=0.15), what, exact[0], found[0])
     unchanged = all(np.array_equal(u, v) for u, v in zip(before, net.get_weights(), strict=True))
-    that(unchanged, "the net afterwards", Words("as it was"), Words("changed"), "the net is trained again")
+    expect(unchanged, "the net afterwards", "as it was", "changed", "your function trained the net")
     return "Near the exact mean over all masks, one prediction for each sample, and the net as it was."
 
 
 @exercise
 def run_callbacks(answer):
-    """Train a small net whose losses are prescribed, and look when it stops and what is kept."""
+    """Call the callbacks with given losses, and check when training stops and what is saved."""
     import keras
 
     # The validation loss is lowest after the sixth epoch, the validation accuracy highest after the ninth,
@@ -229,61 +241,55 @@ def run_callbacks(answer):
     with tempfile.TemporaryDirectory() as place:
         for name in ("first", "second"):
             folder = Path(place) / name
-            chosen = call(answer, folder)
-            that(
+            chosen = call_answer(answer, folder)
+            expect(
                 isinstance(chosen, list | tuple)
                 and all(isinstance(one, keras.callbacks.Callback) for one in chosen),
                 "what `run_callbacks` returns",
-                Words("a list of Keras callbacks"),
-                chosen,
+                "a list of Keras callbacks",
+                format_value(chosen),
             )
         # Trained with the second list: what belongs to a folder must not end up in another.
         epochs = _prescribed_training(chosen, val_loss, most_accurate)
         cause = ""
         if epochs == length:
-            cause = "nothing stops it, or what is watched is the training loss, which always falls"
+            cause = "no callback stops the training, or it monitors the training loss, which always falls"
         elif epochs == most_accurate + 20:
-            cause = "the validation accuracy is watched; the card asks for the validation loss"
+            cause = "you monitor the validation accuracy; monitor the validation loss"
         elif epochs > best:
             cause = f"the patience is {epochs - best}"
         what = f"the epochs trained, where the validation loss is lowest after {best}"
-        that(epochs == best + 20, what, best + 20, epochs, cause)
+        expect(epochs == best + 20, what, best + 20, epochs, cause)
 
         kept = folder / "best.keras"
-        cause = "no callback writes it, or it goes to another place than the folder given"
+        cause = "no callback saves it, or not in the folder given"
         if any(path.name == "best.keras" for path in Path(place).rglob("*")):
-            cause = "it goes to the folder of another run"
-        that(
-            kept.exists(),
-            "the file best.keras in the run's folder",
-            Words("a model"),
-            Words("none"),
-            cause,
-        )
+            cause = "it is saved in the folder of another run"
+        expect(kept.exists(), "the file best.keras in the run's folder", "a model", "none", cause)
         net = _small_net()
         net.load_weights(kept)
         epoch = int(net.get_weights()[0][0, 0])
         cause = {
-            epochs: "every epoch overwrites it; save only the best",
-            most_accurate: "the best is chosen by validation accuracy, not by validation loss",
-            1: "the highest validation loss counts as best; it is `mode='min'`",
+            epochs: "every epoch overwrites it; use `save_best_only=True`",
+            most_accurate: "you chose the best by validation accuracy; choose it by validation loss",
+            1: "you kept the model with the highest validation loss; use `mode='min'`",
         }.get(epoch, "")
-        that(epoch == best, "the epoch whose model is kept", best, epoch, cause)
+        expect(epoch == best, "the epoch whose model is kept", best, epoch, cause)
         logs = list(folder.rglob("events.out.tfevents*"))
-        that(
+        expect(
             bool(logs),
             "TensorBoard's logs",
-            Words("in the run's folder"),
-            Words("not there"),
-            "there is no TensorBoard callback, or it writes to a folder that all runs share",
+            "in the run's folder",
+            "not there",
+            "there is no TensorBoard callback, or all runs share its folder",
         )
         inside = all((folder / "logs") in path.parents for path in logs)
-        that(
+        expect(
             inside,
             "TensorBoard's logs",
-            Words("in the subfolder logs"),
-            Words("elsewhere in the folder"),
-            "`log_dir` lacks the subfolder",
+            "in the subfolder logs",
+            "elsewhere in the folder",
+            "`log_dir` should be the subfolder `logs`",
         )
     return (
         "Stopped twenty epochs after the best one, kept that one's model, and logged into the run's folder."
@@ -299,7 +305,7 @@ def _small_net():
 
 
 def _prescribed_training(callbacks, val_loss, most_accurate):
-    """Lead callbacks through epochs in which each weight is the epoch's number; say how many there were."""
+    """Call the callbacks for epochs whose weights are the epoch's number; return the number of epochs."""
     net = _small_net()
     net.stop_training = False
     for callback in callbacks:
@@ -324,12 +330,12 @@ def _prescribed_training(callbacks, val_loss, most_accurate):
 
 @exercise
 def one_cycle_rate(answer):
-    """Ask for the rate at many steps of cycles of several lengths and heights."""
+    """Compare the rate at many steps, for cycles of several lengths and maxima."""
     for total, top in [(10_000, 0.05), (20_000, 3.0)]:
         steps = np.array([0, 0.1, 0.225, 0.3, 0.44, 0.46, 0.6, 0.675, 0.8, 0.89, 0.92, 0.95, 0.99]) * total
         # A step more or less, as conventions differ, moves no rate by a thousandth of the top.
-        found = [call(answer, int(step), total, top, what="`one_cycle_rate`") for step in steps]
-        found = numbers("the rates", [numbers("a rate", rate) for rate in found]).reshape(len(steps))
+        found = [call_answer(answer, int(step), total, top, what="`one_cycle_rate`") for step in steps]
+        found = np.array([as_number("a rate", rate) for rate in found])
 
         def by(shares, rates, steps=steps, total=total, top=top):
             return np.interp(steps / total, shares, np.multiply(rates, top))
@@ -340,17 +346,25 @@ def one_cycle_rate(answer):
             if abs(rate - right) <= 1.5e-3 * top:
                 continue
             mistakes = {
-                "it starts from 0; a tenth of the top is the start": by([0, 0.45, 0.9, 1], [0, 1, 0.1, 1e-4]),
-                "it starts at a 25th, PyTorch's default; a tenth is asked for": by(
+                "you start from 0; start from a tenth of the maximum": by(
+                    [0, 0.45, 0.9, 1], [0, 1, 0.1, 1e-4]
+                ),
+                "you start at a 25th of the maximum, PyTorch's default; start at a tenth": by(
                     [0, 0.45, 0.9, 1], [0.04, 1, 0.04, 0.04e-3]
                 ),
                 "the last phase is missing": by([0, 0.45, 0.9, 1], [0.1, 1, 0.1, 0.1]),
-                "the rise takes half of all steps": by([0, 0.5, 0.9, 1], [0.1, 1, 0.1, 1e-4]),
-                "the descent lasts to the end": by([0, 0.45, 1], [0.1, 1, 1e-4]),
-                "it falls to 0 before the last phase": by([0, 0.45, 0.9, 1], [0.1, 1, 0, 0]),
-                "the rise follows a cosine; a straight line is asked for": cosine,
-                "it starts at the top": by([0, 0.45, 0.9, 1], [1, 0.1, 1, 1e-4]),
-                "the result is a share of the top; multiply by `max_lr`": by(
+                "your rise takes half of all steps; it should take 45%": by(
+                    [0, 0.5, 0.9, 1], [0.1, 1, 0.1, 1e-4]
+                ),
+                "your descent lasts until the end; it should end at 90% of the steps": by(
+                    [0, 0.45, 1], [0.1, 1, 1e-4]
+                ),
+                "the rate falls to 0 before the last phase; it should fall to a tenth of the maximum": by(
+                    [0, 0.45, 0.9, 1], [0.1, 1, 0, 0]
+                ),
+                "your rise follows a cosine; use a straight line": cosine,
+                "you start at the maximum; start at a tenth of it": by([0, 0.45, 0.9, 1], [1, 0.1, 1, 1e-4]),
+                "you returned a share of the maximum; multiply by `max_lr`": by(
                     [0, 0.45, 0.9, 1], [0.1, 1, 0.1, 1e-4]
                 )
                 / top,
@@ -359,12 +373,14 @@ def one_cycle_rate(answer):
                 (cause for cause, rates in mistakes.items() if np.allclose(found, rates, atol=1.5e-3 * top)),
                 "",
             )
-            raise Wrong(f"the rate at step {step:.0f} of {total}, with a top of {top:g}", right, rate, cause)
-        last = float(numbers("the last rate", call(answer, total - 1, total, top)))
-        cause = "the last line ends at a thousandth of the tenth"
-        that(
+            raise WrongAnswer(
+                f"the rate at step {step:.0f} of {total}, with a maximum of {top:g}", right, rate, cause
+            )
+        last = as_number("the last rate", call_answer(answer, total - 1, total, top))
+        cause = "the last phase should end at a thousandth of its start"
+        expect(
             0 <= last <= 4e-4 * top,
-            f"the rate at the last step of {total}, with a top of {top:g}",
+            f"the rate at the last step of {total}, with a maximum of {top:g}",
             top / 10_000,
             last,
             cause,
@@ -379,45 +395,39 @@ def _model(name, net):
     """The answer's net, if it is one that takes images."""
     import keras
 
-    that(isinstance(net, keras.Model), f"what `{name}` returns", Words("a Keras model"), net)
+    expect(isinstance(net, keras.Model), f"what `{name}` returns", "a Keras model", format_value(net))
     cause = "it has no weights yet: begin with `keras.Input((32, 32, 3))`"
-    that(
-        net.built and bool(net.get_weights()),
-        "the net",
-        Words("one that is built"),
-        Words("one that is not"),
-        cause,
-    )
-    cause = "the input's shape is that of one image"
-    that(
+    expect(net.built and bool(net.get_weights()), "the net", "one that is built", "one that is not", cause)
+    cause = "the input should have the shape of one image"
+    expect(
         tuple(net.input_shape) == (None, 32, 32, 3),
         "the shape of its input",
-        Words("(None, 32, 32, 3)"),
-        Words(str(net.input_shape)),
+        "(None, 32, 32, 3)",
+        str(net.input_shape),
         cause,
     )
     return net
 
 
 def _kernels(net):
-    """The kernels of its dense layers, if they are twenty of 100 and one of 10."""
+    """Return the kernels of the dense layers; there should be twenty of 100 units and one of 10."""
     kernels = [w for w in net.get_weights() if w.ndim == 2]
     first = kernels[0].shape[0] if kernels else 0
     cause = "the images are not flattened" if first == 3 else ""
-    that(first == 3072, "the inputs of the first dense layer", 3072, first, cause)
+    expect(first == 3072, "the inputs of the first dense layer", 3072, first, cause)
     cause = {
-        20: "there are nineteen hidden layers; the output layer comes on top of twenty",
-        22: "there is one hidden layer too many",
+        20: "you have 19 hidden layers; the output layer is added to 20",
+        22: "you have 21 hidden layers; 20 are asked for",
     }.get(len(kernels), "")
-    that(len(kernels) == 21, "the number of dense layers, the output's included", 21, len(kernels), cause)
+    expect(len(kernels) == 21, "the number of dense layers, the output's included", 21, len(kernels), cause)
     shapes = [w.shape[1] for w in kernels]
-    that(shapes[-1] == 10, "the units of the output layer", 10, shapes[-1])
-    that(set(shapes[:-1]) == {100}, "the units of the hidden layers", 100, min(shapes[:-1]))
+    expect(shapes[-1] == 10, "the units of the output layer", 10, shapes[-1])
+    expect(set(shapes[:-1]) == {100}, "the units of the hidden layers", 100, min(shapes[:-1]))
     return kernels
 
 
 def _he_or_lecun(kernels, scale, name):
-    """Demand the spread that an initialization gives, and its normal distribution."""
+    """Check that the weights have the initialization's standard deviation and are normally distributed."""
     hidden = kernels[:-1]
     # Each weight in units of what it should spread: all layers together are 500,000 draws.
     unit = np.concatenate([(w * np.sqrt(w.shape[0] / scale)).ravel() for w in hidden])
@@ -425,22 +435,22 @@ def _he_or_lecun(kernels, scale, name):
     spread = float(unit.std())
     cause = ""
     if scale == 2 and np.isclose(narrow.std(), np.sqrt(0.5), rtol=0.03):
-        cause = "that is Glorot's or LeCun's, half of He's variance; Glorot's is what Keras takes unless told"
+        cause = (
+            "you have Glorot's or LeCun's initialization, half of He's variance; Keras' default is Glorot's"
+        )
     elif scale == 1 and np.isclose(spread, np.sqrt(2), rtol=0.03):
-        cause = "that is He's, made for ReLU; SELU wants LeCun's"
+        cause = "you have He's initialization, which is for ReLU; SELU needs LeCun's"
     elif scale == 1 and np.isclose(narrow.std(), 1, rtol=0.03):
-        cause = "that is Glorot's, which Keras takes unless told otherwise"
+        cause = "you have Glorot's initialization, Keras' default; SELU needs LeCun's"
     what = f"the spread of the hidden layers' weights, in units of {name}'s"
-    that(abs(spread - 1) < 0.02, what, 1.0, spread, cause)
-    cause = f"that is `{name.lower().replace('é', 'e')}_uniform`; the card asks for the normal one"
+    expect(abs(spread - 1) < 0.02, what, 1.0, spread, cause)
+    cause = f"that is `{name.lower().replace('é', 'e')}_uniform`; use the normal one"
     top = float(np.abs(unit).max())
-    that(
-        top > 1.9, f"the largest of these weights, in units of {name}'s spread", Words("above 2"), top, cause
-    )
+    expect(top > 1.9, f"the largest of these weights, in units of {name}'s spread", "above 2", top, cause)
 
 
 def _flat(net):
-    """Its layers, those of nets within nets included, in order."""
+    """Return all layers in order, including those of nested nets."""
     found = []
     for layer in net.layers:
         found += _flat(layer) if hasattr(layer, "layers") else [layer]
@@ -451,13 +461,26 @@ def _layers_of(net, kind):
     return [layer for layer in _flat(net) if type(layer).__name__ == kind]
 
 
+@contextlib.contextmanager
+def _weights_restored(net):
+    """Restore the weights: the learner's function may return the same net every time."""
+    before = net.get_weights()
+    try:
+        yield
+    finally:
+        net.set_weights(before)
+
+
 def _compare(net, activation, normalized=()):
     """Compare its output on fresh images with what it should be, computed here from its own weights."""
     rng = np.random.default_rng(7)
     x = rng.uniform(0, 1, (6, 32, 32, 3)).astype("float32")
     dense = _layers_of(net, "Dense")
-    found = _telling_output(net, dense[-1], x)
-    weights = [[np.asarray(w, "float64") for w in layer.get_weights()] for layer in dense]
+
+    def read():
+        return [[np.asarray(w, "float64") for w in layer.get_weights()] for layer in dense]
+
+    weights = read()
 
     def norm(layer, z):
         gamma, beta, mean, variance = (np.asarray(w, "float64") for w in layer.get_weights())
@@ -480,39 +503,44 @@ def _compare(net, activation, normalized=()):
         return h if scores else _softmax(h)
 
     f = _ACTIVATIONS[activation]
+    found = _informative_output(net, dense[-1], x, expected(f, scores=True))
+    weights = read()
     right = expected(f)
     mistakes = {
-        f"the hidden layers use {other}, and the card says {activation}": expected(g)
+        f"the hidden layers use {other}; use {activation}": expected(g)
         for other, g in _ACTIVATIONS.items()
         if other != activation
     }
     mistakes |= {
         "the softmax is missing": expected(f, scores=True),
-        "the output uses sigmoid; ten classes that exclude each other want softmax": 1
+        "the output uses sigmoid; use softmax for ten exclusive classes": 1
         / (1 + np.exp(-expected(f, scores=True))),
-        "the pixels are scaled inside the net; it is to take them as they are": expected(f, x=x / 255),
+        "the net scales the pixels; it should use them unscaled": expected(f, x=x / 255),
     }
     if normalized:
-        mistakes["the normalization comes after the ELU; it is to come before"] = expected(f, after=True)
-    same("the net's output for fresh images", found, right, mistakes=mistakes, rtol=2e-3, atol=2e-4)
+        mistakes["the normalization comes after the ELU; put it before"] = expected(f, after=True)
+    assert_close("the net's output for fresh images", found, right, mistakes=mistakes, rtol=2e-3, atol=2e-4)
 
 
-def _telling_output(net, last, x):
-    """Give its output, with the output layer scaled until the classes differ but none has it all.
+def _informative_output(net, last, x, scores):
+    """Compute the output, with the output layer scaled until the classes differ but none has probability 1.
 
-    An untrained net of twenty layers may be so sure of itself that a wrong net puts out the same zeros and
-    ones as the right one.
+    Otherwise a wrong net of twenty untrained layers may output the same zeros and ones as a right one.
+    `scores` are those of the right net: they give a first guess of the scale.
     """
-    found = np.asarray(net(x, training=False), dtype="float64")
+
+    def scaled(factor):
+        last.set_weights([factor * w for w in last.get_weights()])
+        return np.asarray(net(x, training=False), dtype="float64")
+
+    found = scaled(2 / max(np.ptp(scores, axis=-1).max(), 1e-30))
     for _ in range(30):
         if found.max() > 0.9:
-            factor = 0.5
+            found = scaled(0.5)
         elif np.ptp(found) < 0.05:
-            factor = 2
+            found = scaled(2)
         else:
             break
-        last.set_weights([factor * w for w in last.get_weights()])
-        found = np.asarray(net(x, training=False), dtype="float64")
     return found
 
 

@@ -33,31 +33,31 @@ def by_numpys_ceil(images, batch_size, epochs, steps_per_execution):
     return epochs * steps, epochs * np.ceil(steps / steps_per_execution)
 
 
-@wrong("steps_and_calls", says="the last batch of an epoch is smaller")
+@wrong("steps_and_calls", says="the smaller last batch")
 def the_rest_dropped(images, batch_size, epochs, steps_per_execution):
     steps = images // batch_size
     return epochs * steps, epochs * math.ceil(steps / steps_per_execution)
 
 
-@wrong("steps_and_calls", says="round up before you multiply")
+@wrong("steps_and_calls", says="you rounded up once for all epochs")
 def batches_across_epochs(images, batch_size, epochs, steps_per_execution):
     steps = math.ceil(epochs * images / batch_size)
     return steps, math.ceil(steps / steps_per_execution)
 
 
-@wrong("steps_and_calls", says="not a part of one")
+@wrong("steps_and_calls", says="you did not round")
 def not_rounded(images, batch_size, epochs, steps_per_execution):
     steps = epochs * images / batch_size
     return steps, steps / steps_per_execution
 
 
-@wrong("steps_and_calls", says="a group ends with its epoch")
+@wrong("steps_and_calls", says="no call continues into the next epoch")
 def groups_across_epochs(images, batch_size, epochs, steps_per_execution):
     steps = epochs * math.ceil(images / batch_size)
     return steps, math.ceil(steps / steps_per_execution)
 
 
-@wrong("steps_and_calls", says="the last group of an epoch is smaller")
+@wrong("steps_and_calls", says="the last call of an epoch counts")
 def whole_groups_only(images, batch_size, epochs, steps_per_execution):
     steps = math.ceil(images / batch_size)
     return epochs * steps, epochs * (steps // steps_per_execution)
@@ -69,18 +69,18 @@ def one_epoch(images, batch_size, epochs, steps_per_execution):
     return steps, math.ceil(steps / steps_per_execution)
 
 
-@wrong("steps_and_calls", says="do not add one")
+@wrong("steps_and_calls", says="you added one batch even where the batch size divides the")
 def always_one_more(images, batch_size, epochs, steps_per_execution):
     steps = images // batch_size + 1
     return epochs * steps, epochs * (steps // steps_per_execution + 1)
 
 
-@wrong("steps_and_calls", says="first the steps, then the calls")
+@wrong("steps_and_calls", says="the order is wrong")
 def the_other_order(images, batch_size, epochs, steps_per_execution):
     return by_rounding_up(images, batch_size, epochs, steps_per_execution)[::-1]
 
 
-@wrong("steps_and_calls", says="two things")
+@wrong("steps_and_calls", says="expected 2 values (steps, calls)")
 def only_the_steps(images, batch_size, epochs, steps_per_execution):
     return by_rounding_up(images, batch_size, epochs, steps_per_execution)[0]
 
@@ -123,13 +123,13 @@ def _by(x, mean, deviation):
     return (x - mean) / np.where(deviation == 0, 1, deviation)
 
 
-@wrong("standardize_splits", says="all images together")
+@wrong("standardize_splits", says="you used mean and deviation of all images together")
 def pooled(x_train, x_test):
     x = np.concatenate([x_train, x_test])
     return [_by(part, x.mean(axis=0), x.std(axis=0)) for part in (x_train, x_test)]
 
 
-@wrong("standardize_splits", says="standardized by themselves")
+@wrong("standardize_splits", says="you used the test images' own mean and deviation")
 def each_by_itself(x_train, x_test):
     return [_by(x, x.mean(axis=0), x.std(axis=0)) for x in (x_train, x_test)]
 
@@ -139,7 +139,7 @@ def one_mean_for_all(x_train, x_test):
     return [_by(x, x_train.mean(), x_train.std()) for x in (x_train, x_test)]
 
 
-@wrong("standardize_splits", says="every image got a mean of its own")
+@wrong("standardize_splits", says="you took the mean of each image")
 def image_by_image(x_train, x_test):
     return [
         _by(x, x.mean(axis=(1, 2), keepdims=True), x.std(axis=(1, 2), keepdims=True))
@@ -147,12 +147,12 @@ def image_by_image(x_train, x_test):
     ]
 
 
-@wrong("standardize_splits", says="not by its root")
+@wrong("standardize_splits", says="you divided by the variance")
 def by_the_variance(x_train, x_test):
     return [_by(x, x_train.mean(axis=0), x_train.var(axis=0)) for x in (x_train, x_test)]
 
 
-@wrong("standardize_splits", says="its deviation of zero")
+@wrong("standardize_splits", says="you divided by zero")
 def unprotected(x_train, x_test):
     return [(x - x_train.mean(axis=0)) / x_train.std(axis=0) for x in (x_train, x_test)]
 
@@ -162,7 +162,7 @@ def nearly_unprotected(x_train, x_test):
     return [(x - x_train.mean(axis=0)) / (x_train.std(axis=0) + 1e-7) for x in (x_train, x_test)]
 
 
-@wrong("standardize_splits", says="may change later")
+@wrong("standardize_splits", says="a pixel that is constant in training may vary later")
 def silenced(x_train, x_test):
     mean, deviation = x_train.mean(axis=0), x_train.std(axis=0)
     return [np.where(deviation == 0, 0, _by(x, mean, deviation)) for x in (x_train, x_test)]
@@ -204,27 +204,27 @@ def _t(values):
     return stats.t.ppf(0.975, len(values) - 1)
 
 
-@wrong("further_run", says="where the mean lies")
+@wrong("further_run", says="that is the range for the mean")
 def of_the_mean(values):
     return _around(values, _t(values) * stats.sem(values))
 
 
-@wrong("further_run", says="the 1/n under the root is missing")
+@wrong("further_run", says="the mean of n runs is uncertain too")
 def as_if_the_mean_were_known(values):
     return _around(values, _t(values) * np.std(values, ddof=1))
 
 
-@wrong("further_run", says="take t's quantile")
+@wrong("further_run", says="you used the normal distribution")
 def by_the_normal_distribution(values):
     return _around(values, 1.96 * np.std(values, ddof=1) * np.sqrt(1 + 1 / len(values)))
 
 
-@wrong("further_run", says="two deviations are too few")
+@wrong("further_run", says="you used 2 standard deviations")
 def two_deviations(values):
     return _around(values, 2 * np.std(values, ddof=1))
 
 
-@wrong("further_run", says="from a sample, divide by n - 1")
+@wrong("further_run", says="NumPy's standard deviation divides by n")
 def numpys_deviation(values):
     return _around(values, _t(values) * np.std(values) * np.sqrt(1 + 1 / len(values)))
 
@@ -241,12 +241,12 @@ def one_degree_too_many(values):
     return _around(values, quantile * np.std(values, ddof=1) * np.sqrt(1 + 1 / len(values)))
 
 
-@wrong("further_run", says="that is the variance")
+@wrong("further_run", says="you used the variance")
 def without_the_root(values):
     return _around(values, _t(values) * np.var(values, ddof=1) * np.sqrt(1 + 1 / len(values)))
 
 
-@wrong("further_run", says="best and worst")
+@wrong("further_run", says="you returned the smallest and the largest run")
 def from_worst_to_best(values):
     return min(values), max(values)
 

@@ -25,7 +25,7 @@ def over_images(activations):
     return np.mean(np.all(activations == 0, axis=1))
 
 
-@wrong("dead_share", says="you count every zero")
+@wrong("dead_share", says="you counted every zero")
 def zeros(activations):
     return np.mean(activations == 0)
 
@@ -35,22 +35,22 @@ def any_image(activations):
     return np.mean(np.any(activations == 0, axis=0))
 
 
-@wrong("dead_share", says="the living units")
+@wrong("dead_share", says="you counted the units that are not dead")
 def alive(activations):
     return np.mean(np.any(activations != 0, axis=0))
 
 
-@wrong("dead_share", says="divide by how many there are")
+@wrong("dead_share", says="you returned the number of dead units")
 def a_number(activations):
     return np.sum(np.all(activations == 0, axis=0))
 
 
-@wrong("dead_share", says="not of images")
+@wrong("dead_share", says="you divided by the number of images")
 def over_the_rows(activations):
     return np.sum(np.all(activations == 0, axis=0)) / len(activations)
 
 
-@wrong("dead_share", says="only zero is dead")
+@wrong("dead_share", says="you counted negative outputs as dead")
 def not_positive(activations):
     return np.mean(np.all(activations <= 0, axis=0))
 
@@ -73,17 +73,17 @@ def the_count_of_variances(depth):
     return 1 / np.sqrt(depth)
 
 
-@wrong("residual_factor", says="puts the explosion off")
+@wrong("residual_factor", says="your factor does not get small enough as the depth grows")
 def a_constant(depth):
     return 0.1
 
 
-@wrong("residual_factor", says="as much as is there already")
+@wrong("residual_factor", says="each layer adds as much as its input already has")
 def none_at_all(depth):
     return 1.0
 
 
-@wrong("residual_factor", says="the layers add nothing")
+@wrong("residual_factor", says="your factor is negative")
 def far_too_small(depth):
     return 10.0**-depth
 
@@ -111,32 +111,32 @@ def by_gram_and_schmidt(n_in, n_out, rng):
     return np.stack(columns, axis=1)
 
 
-@wrong("orthogonal", says="returns Q and R")
+@wrong("orthogonal", says="you returned R")
 def the_other_factor(n_in, n_out, rng):
     return np.linalg.qr(rng.normal(size=(n_in, n_out)))[1]
 
 
-@wrong("orthogonal", says="the QR of a wide matrix is square")
+@wrong("orthogonal", says="the Q of a wide matrix is square")
 def not_transposed(n_in, n_out, rng):
     return np.linalg.qr(rng.normal(size=(n_in, n_out)))[0]
 
 
-@wrong("orthogonal", says="only nearly orthogonal")
+@wrong("orthogonal", says="not exactly orthogonal")
 def only_normalized(n_in, n_out, rng):
     w = rng.normal(size=(n_in, n_out))
     return w / np.linalg.norm(w, axis=0)
 
 
-@wrong("orthogonal", says="and then scaled")
+@wrong("orthogonal", says="their lengths are not 1")
 def scaled_like_he(n_in, n_out, rng):
     return by_singular_vectors(n_in, n_out, rng) * np.sqrt(2)
 
 
-@wrong("orthogonal", says="your own generator")
+@wrong("orthogonal", says="you created a generator inside the function")
 def always_the_same(n_in, n_out, rng):
     return by_singular_vectors(n_in, n_out, np.random.default_rng(0))
 
 
-@wrong("orthogonal", says="the other way round")
+@wrong("orthogonal", says="rows and columns are exchanged")
 def the_other_way(n_in, n_out, rng):
     return by_singular_vectors(n_out, n_in, rng)

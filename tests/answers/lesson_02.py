@@ -45,29 +45,29 @@ def by_keras(gradients, limit):
     return [-w for w in weights]
 
 
-@wrong("clip_together", says="a norm of its own")
+@wrong("clip_together", says="you clipped each gradient by its own norm")
 def each_by_its_norm(gradients, limit):
     return [gradient * min(1, limit / max(np.linalg.norm(gradient), 1e-12)) for gradient in gradients]
 
 
-@wrong("clip_together", says="cut by itself")
+@wrong("clip_together", says="you clipped each component")
 def by_value(gradients, limit):
     return [np.clip(gradient, -limit, limit) for gradient in gradients]
 
 
-@wrong("clip_together", says="never stretch")
+@wrong("clip_together", says="you lengthened gradients that are short enough")
 def always_to_the_limit(gradients, limit):
     norm = np.sqrt(sum(np.sum(gradient**2) for gradient in gradients))
     return [gradient * limit / norm for gradient in gradients]
 
 
-@wrong("clip_together", says="the sum of the norms")
+@wrong("clip_together", says="you added the norms")
 def by_the_sum_of_norms(gradients, limit):
     norm = sum(np.linalg.norm(gradient) for gradient in gradients)
     return [gradient * limit / max(norm, limit) for gradient in gradients]
 
 
-@wrong("clip_together", says="the root of the sum of squares")
+@wrong("clip_together", says="you used the sum of squares without its square root")
 def by_the_squares(gradients, limit):
     squares = sum(np.sum(gradient**2) for gradient in gradients)
     return [gradient * min(1, limit / max(squares, 1e-12)) for gradient in gradients]
@@ -85,13 +85,13 @@ def by_the_longest(gradients, limit):
     return [gradient * min(1, limit / max(longest, 1e-12)) for gradient in gradients]
 
 
-@wrong("clip_together", says="not their mean")
+@wrong("clip_together", says="you took the mean of the squares")
 def by_the_root_of_the_mean_square(gradients, limit):
     size = np.sqrt(np.mean(np.concatenate([np.ravel(gradient) for gradient in gradients]) ** 2))
     return [gradient * min(1, limit / max(size, 1e-12)) for gradient in gradients]
 
 
-@wrong("clip_together", says="not multiplied by the limit")
+@wrong("clip_together", says="you divided by the norm but did not multiply by the limit")
 def to_length_one(gradients, limit):
     norm = np.sqrt(sum(np.sum(gradient**2) for gradient in gradients))
     return [gradient / norm for gradient in gradients] if norm > limit else gradients
@@ -177,13 +177,13 @@ class Mistaken:
         return (x - mean) / np.sqrt(variance + self.epsilon)
 
 
-@wrong("TwoLives", says="in inference too")
+@wrong("TwoLives", says="you used the batch's statistics in inference")
 class OneLife(Mistaken):
     def __call__(self, x, training):
         return self.normalized(x, x.mean(axis=0), x.var(axis=0))
 
 
-@wrong("TwoLives", says="exchanged")
+@wrong("TwoLives", says="you exchanged the modes")
 class TheOtherWay(Mistaken):
     def __call__(self, x, training):
         if training:
@@ -192,7 +192,7 @@ class TheOtherWay(Mistaken):
         return self.normalized(x, x.mean(axis=0), x.var(axis=0))
 
 
-@wrong("TwoLives", says="just moved")
+@wrong("TwoLives", says="you used the updated running statistics")
 class MemoryInTraining(Mistaken):
     def __call__(self, x, training):
         if training:
@@ -200,28 +200,28 @@ class MemoryInTraining(Mistaken):
         return self.normalized(x, self.mean, self.variance)
 
 
-@wrong("TwoLives", says="starts at one, not at zero")
+@wrong("TwoLives", says="your running variance starts at 0")
 class StartsAtZero(Mistaken):
     start_variance = 0.0
 
 
-@wrong("TwoLives", says="belongs to the old value")
+@wrong("TwoLives", says="you exchanged the weights")
 class MomentumSwapped(Mistaken):
     def __init__(self, units, momentum=0.99, epsilon=0.001):
         super().__init__(units, 1 - momentum, epsilon)
 
 
-@wrong("TwoLives", says="PyTorch's memory")
+@wrong("TwoLives", says="your running variance divides by n - 1")
 class LikePyTorch(Mistaken):
     memory_ddof = 1
 
 
-@wrong("TwoLives", says="the batch's variance divides by n")
+@wrong("TwoLives", says="you divided by n - 1 in the batch's variance")
 class Sample(Mistaken):
     ddof = memory_ddof = 1
 
 
-@wrong("TwoLives", says="only training may")
+@wrong("TwoLives", says="you updated the running statistics in inference")
 class InferenceMovesTheMemory(Mistaken):
     def __call__(self, x, training):
         if training:
@@ -230,25 +230,25 @@ class InferenceMovesTheMemory(Mistaken):
         return self.normalized(x, self.mean, self.variance)
 
 
-@wrong("TwoLives", says="the memory never moves")
+@wrong("TwoLives", says="you never update the running statistics")
 class NoMemory(Mistaken):
     def remember(self, x):
         self.seen = len(x)
 
 
-@wrong("TwoLives", says="beside the variance")
+@wrong("TwoLives", says="you added ε to the root")
 class EpsilonOutside(Mistaken):
     def normalized(self, x, mean, variance):
         return (x - mean) / (np.sqrt(variance) + self.epsilon)
 
 
-@wrong("TwoLives", says="divide by its root")
+@wrong("TwoLives", says="you divided by the variance")
 class WithoutTheRoot(Mistaken):
     def normalized(self, x, mean, variance):
         return (x - mean) / (variance + self.epsilon)
 
 
-@wrong("TwoLives", says="over the examples of the batch")
+@wrong("TwoLives", says="you took the mean of each example")
 class AcrossTheUnits(Mistaken):
     def __call__(self, x, training):
         if not training:
@@ -256,7 +256,7 @@ class AcrossTheUnits(Mistaken):
         return self.normalized(x, x.mean(axis=1, keepdims=True), x.var(axis=1, keepdims=True))
 
 
-@wrong("TwoLives", says="share one memory")
+@wrong("TwoLives", says="two layers share their running statistics")
 class OneMemoryForAll(Mistaken):
     memory: ClassVar = {}
 
@@ -313,7 +313,7 @@ def without_epsilon(kernel, bias, gamma, beta, mean, variance, epsilon):
     return kernel * scale, (bias - mean) * scale + beta
 
 
-@wrong("folded", says="not by its root")
+@wrong("folded", says="you divided by the variance")
 def by_the_variance(kernel, bias, gamma, beta, mean, variance, epsilon):
     scale = gamma / (variance + epsilon)
     return kernel * scale, (bias - mean) * scale + beta
@@ -325,31 +325,31 @@ def without_gamma(kernel, bias, gamma, beta, mean, variance, epsilon):
     return kernel * scale, (bias - mean) * scale + beta
 
 
-@wrong("folded", says="you added it as it was")
+@wrong("folded", says="you added the old bias without scaling it")
 def bias_not_scaled(kernel, bias, gamma, beta, mean, variance, epsilon):
     scale = gamma / np.sqrt(variance + epsilon)
     return kernel * scale, bias + beta - mean * scale
 
 
-@wrong("folded", says="the old bias is lost")
+@wrong("folded", says="you left out the old bias")
 def bias_lost(kernel, bias, gamma, beta, mean, variance, epsilon):
     scale = gamma / np.sqrt(variance + epsilon)
     return kernel * scale, beta - mean * scale
 
 
-@wrong("folded", says="subtracted, not added")
+@wrong("folded", says="you added the running mean")
 def mean_added(kernel, bias, gamma, beta, mean, variance, epsilon):
     scale = gamma / np.sqrt(variance + epsilon)
     return kernel * scale, (bias + mean) * scale + beta
 
 
-@wrong("folded", says="like the sums")
+@wrong("folded", says="you did not scale the running mean")
 def mean_not_scaled(kernel, bias, gamma, beta, mean, variance, epsilon):
     scale = gamma / np.sqrt(variance + epsilon)
     return kernel * scale, bias * scale + beta - mean
 
 
-@wrong("folded", says="β comes last")
+@wrong("folded", says="you scaled β")
 def beta_scaled(kernel, bias, gamma, beta, mean, variance, epsilon):
     scale = gamma / np.sqrt(variance + epsilon)
     return kernel * scale, (bias - mean + beta) * scale

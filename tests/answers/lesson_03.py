@@ -29,32 +29,32 @@ def by_looping(shape, axes, groups=None):
     return count if groups is None else count * shape[-1] // groups
 
 
-@wrong("values_per_mean", says="that is how many means there are")
+@wrong("values_per_mean", says="you counted the means")
 def the_number_of_means(shape, axes, groups=None):
     return np.zeros(shape).mean(axis=axes).size
 
 
-@wrong("values_per_mean", says="the lengths multiply")
+@wrong("values_per_mean", says="you added the lengths of the axes")
 def a_sum(shape, axes, groups=None):
     return sum(shape[axis] for axis in axes)
 
 
-@wrong("values_per_mean", says="only if its axis, 0, is among")
+@wrong("values_per_mean", says="you included the batch")
 def always_the_batch(shape, axes, groups=None):
     return by_looping(shape, {0, *axes}, groups)
 
 
-@wrong("values_per_mean", says="the group counts as well")
+@wrong("values_per_mean", says="you left out the channels of the group")
 def without_groups(shape, axes, groups=None):
     return by_looping(shape, axes)
 
 
-@wrong("values_per_mean", says="how many groups there are")
+@wrong("values_per_mean", says="you multiplied by `groups`")
 def groups_as_channels(shape, axes, groups=None):
     return by_looping(shape, axes) * (groups or 1)
 
 
-@wrong("values_per_mean", says="you count all channels")
+@wrong("values_per_mean", says="you counted all channels")
 def every_channel(shape, axes, groups=None):
     return by_looping(shape, axes, None if groups is None else 1)
 
@@ -111,7 +111,7 @@ def standardized(split, axes, epsilon, ddof=0):
     return (split - split.mean(axis=axes, keepdims=True)) / np.sqrt(variance + epsilon)
 
 
-@wrong("group_normalize", says="every so-manyth")
+@wrong("group_normalize", says="you took channels at regular distances")
 def interleaved(x, groups, axis=-1, epsilon=1e-3):
     last = np.moveaxis(x, axis, -1)
     split = last.reshape(*last.shape[:-1], -1, groups)
@@ -119,18 +119,18 @@ def interleaved(x, groups, axis=-1, epsilon=1e-3):
     return np.moveaxis(y.reshape(last.shape), -1, axis)
 
 
-@wrong("group_normalize", says="not how many channels each has")
+@wrong("group_normalize", says="you used `groups` as the number of channels in a group")
 def groups_of_that_size(x, groups, axis=-1, epsilon=1e-3):
     return by_examples_and_groups(x, x.shape[axis] // groups, axis, epsilon)
 
 
-@wrong("group_normalize", says="you average over the batch")
+@wrong("group_normalize", says="you averaged over the batch too")
 @by_parts
 def over_the_batch(split, epsilon):
     return standardized(split, but_for(-2, split=split), epsilon)
 
 
-@wrong("group_normalize", says="the positions share the mean")
+@wrong("group_normalize", says="you averaged over the channels only")
 @by_parts
 def each_position(split, epsilon):
     return standardized(split, (-1,), epsilon)
@@ -148,7 +148,7 @@ def the_whole_example(split, epsilon):
     return standardized(split, but_for(0, split=split), epsilon)
 
 
-@wrong("group_normalize", says="not by n - 1")
+@wrong("group_normalize", says="you divided by n - 1 in the variance")
 @by_parts
 def the_variance_of_a_sample(split, epsilon):
     return standardized(split, but_for(0, -2, split=split), epsilon, ddof=1)
@@ -164,23 +164,27 @@ def divided_by(divisor):
     return group_normalize
 
 
-wrong("group_normalize", says="added to the variance, before the root")(
+wrong("group_normalize", says="you added epsilon to the root")(
     divided_by(lambda variance, epsilon: np.sqrt(variance) + epsilon)
 )
 wrong("group_normalize", says="epsilon is missing")(divided_by(lambda variance, epsilon: np.sqrt(variance)))
-wrong("group_normalize", says="you add another value")(
+wrong("group_normalize", says="you used another epsilon than the argument")(
     divided_by(lambda variance, epsilon: np.sqrt(variance + 1e-3))
 )
-wrong("group_normalize", says="take its root")(divided_by(lambda variance, epsilon: variance + epsilon))
-wrong("group_normalize", says="nothing is divided")(divided_by(lambda variance, epsilon: 1.0))
+wrong("group_normalize", says="you divided by the variance")(
+    divided_by(lambda variance, epsilon: variance + epsilon)
+)
+wrong("group_normalize", says="you subtracted the mean but did not divide by the")(
+    divided_by(lambda variance, epsilon: 1.0)
+)
 
 
-@wrong("group_normalize", says="need not be the last")
+@wrong("group_normalize", says="you took the last axis for the channels")
 def always_the_last_axis(x, groups, axis=-1, epsilon=1e-3):
     return by_examples_and_groups(x, groups, -1, epsilon)
 
 
-@wrong("group_normalize", says="back to where they were")
+@wrong("group_normalize", says="the result has another shape than `x`")
 def channels_left_behind(x, groups, axis=-1, epsilon=1e-3):
     return np.moveaxis(by_examples_and_groups(x, groups, axis, epsilon), axis, -1)
 
@@ -237,17 +241,17 @@ def along(cells):
     return [axis for axis in range(cells.shape[1]) if cells[:, axis].any()]
 
 
-@wrong("averaged_axes", says="a yes or no")
+@wrong("averaged_axes", says="you returned true or false for each axis")
 def a_mask(layer, shape):
     return poked_at(layer, shape).any(axis=0)
 
 
-@wrong("averaged_axes", says="keeps apart")
+@wrong("averaged_axes", says="you returned the other axes")
 def the_others(layer, shape):
     return [axis for axis in range(len(shape)) if axis not in along(poked_at(layer, shape))]
 
 
-@wrong("averaged_axes", says="always answers")
+@wrong("averaged_axes", says="the output at the changed place always changes")
 def the_poked_cell_too(layer, shape):
     x = np.random.default_rng(1).normal(size=shape)
     poked = x.copy()
@@ -256,7 +260,7 @@ def the_poked_cell_too(layer, shape):
     return [axis for axis in range(len(shape)) if answers.any(axis=axis).any()]
 
 
-@wrong("averaged_axes", says="start from zeros")
+@wrong("averaged_axes", says="you started from zeros")
 def from_zeros(layer, shape):
     return along(poked_at(layer, shape, np.zeros(shape)))
 
@@ -266,7 +270,7 @@ def only_large_answers(layer, shape):
     return along(poked_at(layer, shape, threshold=1e-2))
 
 
-@wrong("averaged_axes", says="some are enough")
+@wrong("averaged_axes", says="only the channels of one group change")
 def all_along_the_axis(layer, shape):
     x = np.random.default_rng(1).normal(size=shape)
     poked = x.copy()
@@ -279,7 +283,7 @@ def all_along_the_axis(layer, shape):
     return [axis for axis, line in enumerate(lines) if line.all() and len(line) > 1]
 
 
-@wrong("averaged_axes", says="is no copy")
+@wrong("averaged_axes", says="the layer got the same values both times")
 def no_copy(layer, shape):
     x = np.random.default_rng(1).normal(size=shape)
     poked = x
@@ -287,12 +291,12 @@ def no_copy(layer, shape):
     return along(np.argwhere(np.abs(layer(poked) - layer(x)) > 1e-7))
 
 
-@wrong("averaged_axes", says="change a single one")
+@wrong("averaged_axes", says="you changed all values")
 def everything_moved(layer, shape):
     x = np.random.default_rng(1).normal(size=shape)
     return along(np.argwhere(np.abs(layer(x + 1) - layer(x)) > 1e-7))
 
 
-@wrong("averaged_axes", says="called twice")
+@wrong("averaged_axes", says="you called the layer once")
 def by_looking_once(layer, shape):
     return along(np.argwhere(layer(np.zeros(shape)) != 0))

@@ -42,37 +42,37 @@ def differences(loss, x, step=1e-6, one_sided=False, divide_by=2.0):
     return gradient
 
 
-@wrong("numerical_gradient", says="take the difference between both sides")
+@wrong("numerical_gradient", says="you stepped to one side only")
 def forward_only(loss, x):
     return differences(loss, x, one_sided=True, divide_by=1)
 
 
-@wrong("numerical_gradient", says="divide by both")
+@wrong("numerical_gradient", says="you divided by h")
 def divided_by_one_step(loss, x):
     return differences(loss, x, divide_by=1)
 
 
-@wrong("numerical_gradient", says="between the two points, once")
+@wrong("numerical_gradient", says="you divided by 4h")
 def divided_by_four_steps(loss, x):
     return differences(loss, x, divide_by=4)
 
 
-@wrong("numerical_gradient", says="the sign is turned")
+@wrong("numerical_gradient", says="the sign is wrong")
 def backward_minus_forward(loss, x):
     return differences(loss, x, step=-1e-6, divide_by=-2)
 
 
-@wrong("numerical_gradient", says="too short leaves only rounding")
+@wrong("numerical_gradient", says="your step is too short ")
 def the_shortest_step(loss, x):
     return differences(loss, x, step=1e-13)
 
 
-@wrong("numerical_gradient", says="its number's place")
+@wrong("numerical_gradient", says="the gradient should have the shape of `x`")
 def flat(loss, x):
     return differences(loss, x).ravel()
 
 
-@wrong("numerical_gradient", says="put back what you changed")
+@wrong("numerical_gradient", says="you changed `x`")
 def left_behind(loss, x):
     gradient = np.zeros(x.shape)
     for place in np.ndindex(x.shape):
@@ -93,12 +93,12 @@ def in_the_arrays_own_kind(loss, x, kind):
     return gradient
 
 
-@wrong("numerical_gradient", says="drowns in rounding")
+@wrong("numerical_gradient", says="a small step gets lost in single precision")
 def in_single_precision(loss, x):
     return in_the_arrays_own_kind(loss, x, x.dtype)
 
 
-@wrong("numerical_gradient", says="keep no fractions")
+@wrong("numerical_gradient", says="integer arrays cannot hold fractions")
 def in_whole_numbers(loss, x):
     return in_the_arrays_own_kind(loss, x, int if x.dtype.kind == "i" else "float64")
 
@@ -146,15 +146,19 @@ def mean(values, axis=1):
 
 # Wrong ways to dx, each with the right dgamma.
 WRONG_DX = {
-    "that path to the loss is missing": lambda r, n, back, dy, x: back / r,
-    "none is on the way back": lambda r, n, back, dy, x: (back - mean(back) - n * mean(back * n)) / r,
+    "you treated r as a constant": lambda r, n, back, dy, x: back / r,
+    "RMS normalization subtracts no mean": lambda r, n, back, dy, x: (
+        (back - mean(back) - n * mean(back * n)) / r
+    ),
     "gamma is missing": lambda r, n, back, dy, x: (dy - n * mean(dy * n)) / r,
-    "a root of a *mean*": lambda r, n, back, dy, x: (back - n * (back * n).sum(axis=1, keepdims=True)) / r,
-    "has a minus": lambda r, n, back, dy, x: (back + n * mean(back * n)) / r,
+    "a sum over the features where the mean": lambda r, n, back, dy, x: (
+        (back - n * (back * n).sum(axis=1, keepdims=True)) / r
+    ),
+    "the sign of the path through r": lambda r, n, back, dy, x: (back + n * mean(back * n)) / r,
     "the division by r is missing": lambda r, n, back, dy, x: back - n * mean(back * n),
-    "of an example, axis 1": lambda r, n, back, dy, x: (back - n * mean(back * n, 0)) / r,
-    "you took one of everything": lambda r, n, back, dy, x: (back - n * (back * n).mean()) / r,
-    "belongs into the mean, not x itself": lambda r, n, back, dy, x: (back - x * mean(back * x)) / r,
+    "over the features, axis 1": lambda r, n, back, dy, x: (back - n * mean(back * n, 0)) / r,
+    "you took one mean of all values": lambda r, n, back, dy, x: (back - n * (back * n).mean()) / r,
+    "you used x; use the normalized x": lambda r, n, back, dy, x: (back - x * mean(back * x)) / r,
 }
 for says, wrong_dx in WRONG_DX.items():
 
@@ -165,29 +169,29 @@ for says, wrong_dx in WRONG_DX.items():
     wrong("rms_backward", says=says)(with_wrong_dx)
 
 
-@wrong("rms_backward", says="epsilon is part of r")
+@wrong("rms_backward", says="you left epsilon out of r")
 def without_epsilon(dy, x, gamma, epsilon=1e-6):
     return by_the_quotient_rule(dy, x, gamma, 0)
 
 
-@wrong("rms_backward", says="in the other order")
+@wrong("rms_backward", says="dgamma, dx")
 def turned_round(dy, x, gamma, epsilon=1e-6):
     return by_the_quotient_rule(dy, x, gamma, epsilon)[::-1]
 
 
-@wrong("rms_backward", says="two gradients")
+@wrong("rms_backward", says="expected 2 values (dx, dgamma)")
 def only_dx(dy, x, gamma, epsilon=1e-6):
     return by_the_quotient_rule(dy, x, gamma, epsilon)[0]
 
 
 # Wrong ways to dgamma, each with the right dx.
 WRONG_DGAMMA = {
-    "each of them moves the loss": lambda r, n, dy, x, gamma: (dy * n).mean(axis=0),
+    "you took the mean over the examples; take the sum": lambda r, n, dy, x, gamma: (dy * n).mean(axis=0),
     "over the examples, axis 0": lambda r, n, dy, x, gamma: (dy * n).sum(axis=1),
-    "shared by the examples": lambda r, n, dy, x, gamma: dy * n,
+    "you did not sum over the examples": lambda r, n, dy, x, gamma: dy * n,
     "the gradient of an offset": lambda r, n, dy, x, gamma: dy.sum(axis=0),
-    "gamma multiplies the normalized x, not x": lambda r, n, dy, x, gamma: (dy * x).sum(axis=0),
-    "it is not in it": lambda r, n, dy, x, gamma: (gamma * dy * n).sum(axis=0),
+    "you multiplied by x; multiply by": lambda r, n, dy, x, gamma: (dy * x).sum(axis=0),
+    "you multiplied by gamma": lambda r, n, dy, x, gamma: (gamma * dy * n).sum(axis=0),
 }
 for says, wrong_dgamma in WRONG_DGAMMA.items():
 
@@ -228,12 +232,12 @@ def by_making_up_images(means, variances, sizes):
     return mean, (weights * (both - mean) ** 2).sum(axis=(0, 1))
 
 
-@wrong("pooled_statistics", says="you averaged what is within")
+@wrong("pooled_statistics", says="you averaged the batches' variances")
 def within(means, variances, sizes):
     return np.average(means, axis=0, weights=sizes), np.average(variances, axis=0, weights=sizes)
 
 
-@wrong("pooled_statistics", says="what is within the batches is missing")
+@wrong("pooled_statistics", says="you took the variance of the batches' means only")
 def between(means, variances, sizes):
     mean = np.average(means, axis=0, weights=sizes)
     return mean, np.average((means - mean) ** 2, axis=0, weights=sizes)
@@ -244,40 +248,40 @@ def every_batch_alike(means, variances, sizes):
     return means.mean(axis=0), variances.mean(axis=0) + means.var(axis=0)
 
 
-@wrong("pooled_statistics", says="leave out the root")
+@wrong("pooled_statistics", says="you returned the standard deviation")
 def a_deviation(means, variances, sizes):
     mean, variance = by_mean_squares(means, variances, sizes)
     return mean, np.sqrt(variance)
 
 
-@wrong("pooled_statistics", says="take the square of the mean away")
+@wrong("pooled_statistics", says="you returned the mean of the squares")
 def a_mean_square(means, variances, sizes):
     return np.average(means, axis=0, weights=sizes), np.average(variances + means**2, axis=0, weights=sizes)
 
 
-@wrong("pooled_statistics", says="for a sample of them")
+@wrong("pooled_statistics", says="you divided by n - 1")
 def of_a_sample(means, variances, sizes):
     mean, variance = by_mean_squares(means, variances, sizes)
     return mean, variance * sizes.sum() / (sizes.sum() - 1)
 
 
-@wrong("pooled_statistics", says="not by one less")
+@wrong("pooled_statistics", says="you used n - 1 for the variance of the batches' means")
 def batches_as_a_sample(means, variances, sizes):
     mean, spread = within(means, variances, sizes)
     return mean, spread + means.var(axis=0, ddof=1)
 
 
-@wrong("pooled_statistics", says="only where batches are drawn at random")
+@wrong("pooled_statistics", says="which is right for random batches only")
 def as_the_paper_has_it(means, variances, sizes):
     return within(means, variances * (sizes / (sizes - 1))[:, None], sizes)
 
 
-@wrong("pooled_statistics", says="no correction by m / (m - 1) is needed")
+@wrong("pooled_statistics", says="the correction is too much")
 def corrected_twice(means, variances, sizes):
     return by_mean_squares(means, variances * (sizes / (sizes - 1))[:, None], sizes)
 
 
-@wrong("pooled_statistics", says="divide by their number")
+@wrong("pooled_statistics", says="you did not divide by the number of images")
 def sums(means, variances, sizes):
     return sizes @ means, sizes @ variances
 

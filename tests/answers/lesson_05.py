@@ -44,28 +44,28 @@ def as_a_list(v, g):
     return (columns @ np.diag(g / np.linalg.norm(columns, axis=0))).reshape(v.shape).tolist()
 
 
-@wrong("folded_kernel", says="one for the whole kernel")
+@wrong("folded_kernel", says="you used one norm for the whole kernel")
 def one_norm(v, g):
     return g * v / np.linalg.norm(v)
 
 
-@wrong("folded_kernel", says="that of the units, and not")
+@wrong("folded_kernel", says="you took the norm along the last axis")
 def along_the_units(v, g):
     return g * v / np.linalg.norm(v, axis=-1, keepdims=True)
 
 
-@wrong("folded_kernel", says="input channels too")
+@wrong("folded_kernel", says="a filter's norm is over all axes but the last")
 def as_for_a_dense_layer(v, g):
     return g * v / np.linalg.norm(v, axis=0)
 
 
-@wrong("folded_kernel", says="input channels too")
+@wrong("folded_kernel", says="a filter's norm is over all axes but the last")
 def over_positions(v, g):
     axes = (0, 1) if v.ndim == 4 else 0
     return g * v / np.linalg.norm(v, axis=axes)
 
 
-@wrong("folded_kernel", says="the root is missing")
+@wrong("folded_kernel", says="you divided by the sum of squares")
 def without_root(v, g):
     return g * v / over_inputs(v, lambda columns: (columns**2).sum(axis=0))
 
@@ -75,27 +75,27 @@ def a_direction(v, g):
     return v / norms(v)
 
 
-@wrong("folded_kernel", says="divide by it")
+@wrong("folded_kernel", says="you did not divide v by its length")
 def not_normalized(v, g):
     return g * v
 
 
-@wrong("folded_kernel", says="you took their mean")
+@wrong("folded_kernel", says="you took the mean of the squares")
 def by_the_mean_square(v, g):
     return g * v / over_inputs(v, lambda columns: np.sqrt((columns**2).mean(axis=0)))
 
 
-@wrong("folded_kernel", says="added up sizes")
+@wrong("folded_kernel", says="you added absolute values")
 def by_sizes(v, g):
     return g * v / over_inputs(v, lambda columns: np.abs(columns).sum(axis=0))
 
 
-@wrong("folded_kernel", says="turns the weights round")
+@wrong("folded_kernel", says="you used |g|")
 def of_positive_length(v, g):
     return np.abs(g) * v / norms(v)
 
 
-@wrong("folded_kernel", says="multiplied its rows")
+@wrong("folded_kernel", says="you multiplied the rows of v by g")
 def rows_times_g(v, g):
     return g.reshape(-1, *[1] * (v.ndim - 1)) * v / norms(v)
 
@@ -141,43 +141,43 @@ def outputs_of(v, x):
     return x @ v / norms(v)
 
 
-@wrong("start_from_batch", says="as TensorFlow Addons takes it")
+@wrong("start_from_batch", says="you used the deviation of v · x")
 def as_addons_does(v, x):
     return 1 / (x @ v).std(axis=0), -(x @ v).mean(axis=0) / (x @ v).std(axis=0)
 
 
-@wrong("start_from_batch", says="take its root")
+@wrong("start_from_batch", says="you divided by the variance")
 def by_the_variance(v, x):
     t = outputs_of(v, x)
     return 1 / t.var(axis=0), -t.mean(axis=0) / t.var(axis=0)
 
 
-@wrong("start_from_batch", says="divide by n - 1")
+@wrong("start_from_batch", says="you divided by n - 1")
 def of_the_sample(v, x):
     t = outputs_of(v, x)
     return 1 / t.std(axis=0, ddof=1), -t.mean(axis=0) / t.std(axis=0, ddof=1)
 
 
-@wrong("start_from_batch", says="so divide by it")
+@wrong("start_from_batch", says="you returned the standard deviation")
 def times_the_spread(v, x):
     t = outputs_of(v, x)
     return t.std(axis=0), -t.mean(axis=0)
 
 
-@wrong("start_from_batch", says="around zero")
+@wrong("start_from_batch", says="you took the mean square")
 def around_zero(v, x):
     t = outputs_of(v, x)
     g = 1 / np.sqrt((t**2).mean(axis=0))
     return g, -g * t.mean(axis=0)
 
 
-@wrong("start_from_batch", says="one example over the units")
+@wrong("start_from_batch", says="you took the deviation over the units")
 def over_the_units(v, x):
     t = outputs_of(v, x)
     return 1 / t.std(axis=1), -t.mean(axis=1) / t.std(axis=1)
 
 
-@wrong("start_from_batch", says="one spread for all units")
+@wrong("start_from_batch", says="you used one deviation for all units")
 def over_everything(v, x):
     t = outputs_of(v, x)
     return 1 / t.std(), -t.mean() / t.std()
@@ -189,7 +189,7 @@ def rows_normalized(v, x):
     return 1 / t.std(axis=0), -t.mean(axis=0) / t.std(axis=0)
 
 
-@wrong("start_from_batch", says="g comes first")
+@wrong("start_from_batch", says="the order is wrong")
 def bias_first(v, x):
     return by_the_moments(v, x)[::-1]
 
@@ -206,12 +206,12 @@ def mean_not_scaled(v, x):
     return 1 / t.std(axis=0), -t.mean(axis=0)
 
 
-@wrong("start_from_batch", says="a comma between them")
+@wrong("start_from_batch", says="expected 2 values (g, b)")
 def only_the_lengths(v, x):
     return 1 / outputs_of(v, x).std()
 
 
-@wrong("start_from_batch", says="of one axis")
+@wrong("start_from_batch", says="return one number for each unit")
 def keeping_an_axis(v, x):
     t = outputs_of(v, x)
     g = 1 / t.std(axis=0, keepdims=True)
@@ -268,7 +268,7 @@ def sums(product):
     return product.reshape(-1, product.shape[-1]).sum(axis=0)
 
 
-@wrong("split_gradient", says="still in it")
+@wrong("split_gradient", says="you did not subtract the part along v")
 def not_projected(grad_w, v, g):
     return g / norms(v) * grad_w, sums(grad_w * v) / norms(v)
 
@@ -279,30 +279,30 @@ def without_the_factor(grad_w, v, g):
     return grad_w - grad_g * v / norms(v), grad_g
 
 
-@wrong("split_gradient", says="and ‖v‖ is missing")
+@wrong("split_gradient", says="‖v‖ is missing in")
 def without_the_length(grad_w, v, g):
     grad_g = sums(grad_w * v) / norms(v)
     return g * (grad_w - grad_g * v / norms(v)), grad_g
 
 
-@wrong("split_gradient", says="and g is missing")
+@wrong("split_gradient", says="g is missing in the factor")
 def without_g(grad_w, v, g):
     grad_g = sums(grad_w * v) / norms(v)
     return (grad_w - grad_g * v / norms(v)) / norms(v), grad_g
 
 
-@wrong("split_gradient", says="its sign counts")
+@wrong("split_gradient", says="you used |g|")
 def of_a_positive_g(grad_w, v, g):
     grad_v, grad_g = by_differences(grad_w, v, np.abs(g))
     return grad_v, grad_g
 
 
-@wrong("split_gradient", says="divided by its length twice")
+@wrong("split_gradient", says="the part along v is ")
 def on_v_itself(grad_w, v, g):
     return g / norms(v) * (grad_w - sums(grad_w * v) * v), sums(grad_w * v) / norms(v)
 
 
-@wrong("split_gradient", says="you added it")
+@wrong("split_gradient", says="you added the part along v")
 def the_wrong_sign(grad_w, v, g):
     grad_g = sums(grad_w * v) / norms(v)
     return g / norms(v) * (grad_w + grad_g * v / norms(v)), grad_g
@@ -315,47 +315,47 @@ def as_one_vector(grad_w, v, g):
     return g / np.linalg.norm(v) * (grad_w - grad_g * direction), grad_g
 
 
-@wrong("split_gradient", says="sum along the last axis")
+@wrong("split_gradient", says="you summed along the last axis")
 def along_the_rows(grad_w, v, g):
     length = np.linalg.norm(v, axis=-1, keepdims=True)
     grad_g = np.sum(grad_w * v / length, axis=-1, keepdims=True)
     return g / length * (grad_w - grad_g * v / length), grad_g[..., 0]
 
 
-@wrong("split_gradient", says="sums run over all axes but the last")
+@wrong("split_gradient", says="a filter's sums are over all axes but the last")
 def dense_layers_only(grad_w, v, g):
     length = np.linalg.norm(v, axis=0)
     grad_g = np.sum(grad_w * v / length, axis=0)
     return g / length * (grad_w - grad_g * v / length), grad_g
 
 
-@wrong("split_gradient", says="comes first")
+@wrong("split_gradient", says="the order is wrong")
 def the_other_way_round(grad_w, v, g):
     return by_a_projection(grad_w, v, g)[::-1]
 
 
-@wrong("split_gradient", says="the rest turns v")
+@wrong("split_gradient", says="you returned the part along v")
 def the_other_part(grad_w, v, g):
     grad_g = sums(grad_w * v) / norms(v)
     return g / norms(v) * grad_g * v / norms(v), grad_g
 
 
-@wrong("split_gradient", says="v is to be divided by its length.")
+@wrong("split_gradient", says="you did not divide v by its length.")
 def dot_with_v(grad_w, v, g):
     return by_a_projection(grad_w, v, g)[0], sums(grad_w * v)
 
 
-@wrong("split_gradient", says="once, not twice")
+@wrong("split_gradient", says="you divided v by its length twice")
 def divided_twice(grad_w, v, g):
     return by_a_projection(grad_w, v, g)[0], sums(grad_w * v) / norms(v) ** 2
 
 
-@wrong("split_gradient", says="to be added up")
+@wrong("split_gradient", says="you did not add up the products over each unit's weights")
 def not_added_up(grad_w, v, g):
     return by_a_projection(grad_w, v, g)[0], grad_w * v / norms(v)
 
 
-@wrong("split_gradient", says="no place here")
+@wrong("split_gradient", says="you multiplied by g")
 def times_g(grad_w, v, g):
     grad_v, grad_g = by_a_projection(grad_w, v, g)
     return grad_v, g * np.array(grad_g)

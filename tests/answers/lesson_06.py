@@ -46,25 +46,25 @@ def per_class(labels, take):
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
-@wrong("few_of_each", says="leave it to chance")
+@wrong("few_of_each", says="you drew from all images at once")
 def from_all_at_once(labels, n_train, n_valid, rng):
     k = len(np.unique(labels))
     order = rng.permutation(len(labels))
     return order[: n_train * k], order[n_train * k : (n_train + n_valid) * k]
 
 
-@wrong("few_of_each", says="not in all")
+@wrong("few_of_each", says="you drew this many in all")
 def so_many_in_all(labels, n_train, n_valid, rng):
     order = rng.permutation(len(labels))
     return order[:n_train], order[n_train : n_train + n_valid]
 
 
-@wrong("few_of_each", says="take the first ones")
+@wrong("few_of_each", says="you took the first images of each class")
 def the_first(labels, n_train, n_valid, rng):
     return per_class(labels, lambda own: (own[:n_train], own[n_train : n_train + n_valid]))
 
 
-@wrong("few_of_each", says="take the first ones")
+@wrong("few_of_each", says="you took the first images of each class")
 def the_first_shuffled(labels, n_train, n_valid, rng):
     def take(own):
         own = rng.permutation(own[: n_train + n_valid])
@@ -82,14 +82,14 @@ def with_replacement(labels, n_train, n_valid, rng):
     return per_class(labels, take)
 
 
-@wrong("few_of_each", says="without regard to each other")
+@wrong("few_of_each", says="you drew the two parts independently")
 def overlapping(labels, n_train, n_valid, rng):
     return per_class(
         labels, lambda own: (rng.choice(own, n_train, replace=False), rng.choice(own, n_valid, replace=False))
     )
 
 
-@wrong("few_of_each", says="positions within each class")
+@wrong("few_of_each", says="positions within a class")
 def within_the_class(labels, n_train, n_valid, rng):
     def take(own):
         order = rng.permutation(len(own))
@@ -98,22 +98,22 @@ def within_the_class(labels, n_train, n_valid, rng):
     return per_class(labels, take)
 
 
-@wrong("few_of_each", says="a generator of your own")
+@wrong("few_of_each", says="you created a generator inside the function")
 def always_the_same(labels, n_train, n_valid, rng):
     return by_choice_and_difference(labels, n_train, n_valid, np.random.default_rng(0))
 
 
-@wrong("few_of_each", says="elsewhere than `rng`")
+@wrong("few_of_each", says="your random numbers do not come from `rng`")
 def from_elsewhere(labels, n_train, n_valid, rng):
     return by_choice_and_difference(labels, n_train, n_valid, np.random.default_rng())
 
 
-@wrong("few_of_each", says="only a part of each class")
+@wrong("few_of_each", says="from a part of each class only")
 def validation_from_the_end(labels, n_train, n_valid, rng):
     return per_class(labels, lambda own: (rng.permutation(own[:-n_valid])[:n_train], own[-n_valid:]))
 
 
-@wrong("few_of_each", says="what they are called")
+@wrong("few_of_each", says="you assumed that the classes are 0 and 1")
 def classes_counted_from_zero(labels, n_train, n_valid, rng):
     parts = [rng.permutation(np.flatnonzero(labels == c)) for c in range(len(np.unique(labels)))]
     train, valid = [part[:n_train] for part in parts], [part[n_train : n_train + n_valid] for part in parts]
@@ -126,7 +126,7 @@ def masks(labels, n_train, n_valid, rng):
     return tuple(np.isin(positions, part) for part in by_ranking(labels, n_train, n_valid, rng))
 
 
-@wrong("few_of_each", says="return both")
+@wrong("few_of_each", says="expected 2 values (training, validation)")
 def only_one_part(labels, n_train, n_valid, rng):
     return by_ranking(labels, n_train, n_valid, rng)[0]
 
@@ -195,7 +195,7 @@ def layer_by_layer(model, n_layers):
     return net
 
 
-@wrong("reuse_layers", says="hold the same layers")
+@wrong("reuse_layers", says="both nets contain the same layers")
 def shared(model, n_layers):
     return with_unit(model, freeze(model.layers[:n_layers]))
 
@@ -208,7 +208,7 @@ def weights_copied_the_wrong_way(model, n_layers):
     return with_unit(model, freeze(copy.layers[:n_layers]))
 
 
-@wrong("reuse_layers", says="the structure only")
+@wrong("reuse_layers", says="the reused layers do not have the original's weights")
 def cloned_only(model, n_layers):
     keras, _ = parts()
     return with_unit(model, freeze(keras.models.clone_model(model).layers[:n_layers]))
@@ -268,7 +268,7 @@ def what_is_trained_only(model, n_layers):
     return with_unit(model, copy.layers[:n_layers])
 
 
-@wrong("reuse_layers", says="a single new unit")
+@wrong("reuse_layers", says="the new net should end in one new unit instead of the")
 def two_outputs(model, n_layers):
     keras, layers = parts()
     reused = freeze(copied(model).layers[:n_layers])
@@ -309,7 +309,7 @@ def error_of(differences, ddof=1):
     return differences.std(ddof=ddof) / np.sqrt(len(differences))
 
 
-@wrong("paired_interval", says="draws' own differences")
+@wrong("paired_interval", says="you combined the two deviations")
 def not_paired(nothing, reusing, t):
     return around(nothing - reusing, t * np.hypot(error_of(nothing), error_of(reusing)))
 
@@ -319,17 +319,17 @@ def of_a_population(nothing, reusing, t):
     return around(nothing - reusing, t * error_of(nothing - reusing, ddof=0))
 
 
-@wrong("paired_interval", says="spread of one draw")
+@wrong("paired_interval", says="you used the deviation of one draw")
 def of_one_draw(nothing, reusing, t):
     return around(nothing - reusing, t * (nothing - reusing).std(ddof=1))
 
 
-@wrong("paired_interval", says="not by n")
+@wrong("paired_interval", says="you divided by n; divide by √n")
 def divided_by_n(nothing, reusing, t):
     return around(nothing - reusing, t * (nothing - reusing).std(ddof=1) / len(nothing))
 
 
-@wrong("paired_interval", says="you took the variance")
+@wrong("paired_interval", says="you used the variance")
 def by_the_variance(nothing, reusing, t):
     return around(nothing - reusing, t * (nothing - reusing).var(ddof=1) / np.sqrt(len(nothing)))
 
@@ -349,13 +349,13 @@ def the_other_way(nothing, reusing, t):
     return by_hand(reusing, nothing, t)
 
 
-@wrong("paired_interval", says="sizes of the differences")
+@wrong("paired_interval", says="you took absolute differences")
 def of_sizes(nothing, reusing, t):
     sizes = np.abs(nothing - reusing)
     return around(sizes, t * error_of(sizes))
 
 
-@wrong("paired_interval", says="lower end comes first")
+@wrong("paired_interval", says="the order is wrong")
 def upside_down(nothing, reusing, t):
     return by_hand(nothing, reusing, t)[::-1]
 
@@ -365,11 +365,11 @@ def around_zero(nothing, reusing, t):
     return -t * error_of(nothing - reusing), t * error_of(nothing - reusing)
 
 
-@wrong("paired_interval", says="give the two ends")
+@wrong("paired_interval", says="you returned the mean and half the width")
 def mean_and_half(nothing, reusing, t):
     return (nothing - reusing).mean(), t * error_of(nothing - reusing)
 
 
-@wrong("paired_interval", says="return low and high")
+@wrong("paired_interval", says="expected 2 values (low, high)")
 def only_the_half(nothing, reusing, t):
     return t * error_of(nothing - reusing)

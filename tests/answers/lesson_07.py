@@ -40,42 +40,42 @@ def largest(matrix):
     return np.linalg.eigvalsh(matrix)[-1]
 
 
-@wrong("stable_rate", says="factor of two in it")
+@wrong("stable_rate", says="the factor 2 of the square's derivative is missing")
 def without_the_two(x):
     return 2 / largest(x.T @ x / len(x))
 
 
-@wrong("stable_rate", says="then arrives in one step")
+@wrong("stable_rate", says="that rate reaches the minimum in one step")
 def one_over_the_curvature(x):
     return 1 / largest(2 * x.T @ x / len(x))
 
 
-@wrong("stable_rate", says="mean over the examples; you took the sum")
+@wrong("stable_rate", says="Keras takes the mean")
 def for_the_sum(x):
     return 2 / largest(2 * x.T @ x)
 
 
-@wrong("stable_rate", says="left out the factor of two of the square")
+@wrong("stable_rate", says="left out the factor 2")
 def for_the_sum_without_the_two(x):
     return 2 / largest(x.T @ x)
 
 
-@wrong("stable_rate", says="the flattest direction")
+@wrong("stable_rate", says="you used the smallest eigenvalue")
 def the_first_eigenvalue(x):
     return len(x) / np.linalg.eigvalsh(x.T @ x)[0]
 
 
-@wrong("stable_rate", says="along the axes only")
+@wrong("stable_rate", says="you looked at the diagonal only")
 def the_largest_input(x):
     return 1 / np.mean(x**2, axis=0).max()
 
 
-@wrong("stable_rate", says="slopes of all directions")
+@wrong("stable_rate", says="you used the trace")
 def the_trace(x):
     return 1 / np.mean(np.sum(x**2, axis=1))
 
 
-@wrong("stable_rate", says="has to be squared")
+@wrong("stable_rate", says="you used a singular value of the inputs")
 def a_singular_value(x):
     return len(x) / np.linalg.svd(x, compute_uv=False)[0]
 
@@ -85,7 +85,7 @@ def from_the_covariance(x):
     return 2 / largest(2 * np.cov(x.T))
 
 
-@wrong("stable_rate", says="not over the inputs")
+@wrong("stable_rate", says="you took the mean over the inputs")
 def the_other_count(x):
     return x.shape[1] / largest(x.T @ x)
 
@@ -124,13 +124,13 @@ def memory(m, s, g, beta_1, beta_2):
     return beta_1 * m + (1 - beta_1) * g, beta_2 * s + (1 - beta_2) * g**2
 
 
-@wrong("adam_step", says="neither m nor s is corrected")
+@wrong("adam_step", says="you did not correct m and s for their start at zero")
 def uncorrected(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
     m, s = memory(m, s, g, beta_1, beta_2)
     return w - rate * m / (np.sqrt(s) + 1e-7), m, s
 
 
-@wrong("adam_step", says="m is corrected for its start, s is not")
+@wrong("adam_step", says="you corrected m but not s for its start at zero")
 def half_corrected(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
     m, s = memory(m, s, g, beta_1, beta_2)
     return w - rate * m / (1 - beta_1**t) / (np.sqrt(s) + 1e-7), m, s
@@ -142,7 +142,7 @@ def without_the_root(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
     return w - rate * (m / (1 - beta_1**t)) / (s / (1 - beta_2**t) + 1e-7), m, s
 
 
-@wrong("adam_step", says="you return the corrected m")
+@wrong("adam_step", says="you returned the corrected m")
 def corrected_twice(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
     m, s = memory(m, s, g, beta_1, beta_2)
     m = m / (1 - beta_1**t)
@@ -150,14 +150,14 @@ def corrected_twice(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
     return w - rate * m / (np.sqrt(s) + 1e-7), m, s
 
 
-@wrong("adam_step", says="one less, though t counts from 1")
+@wrong("adam_step", says="you used t - 1 as the exponent")
 def counted_from_zero(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
     t = t - 1
     m, s = memory(m, s, g, beta_1, beta_2)
     return w - rate * (m / (1 - beta_1**t)) / (np.sqrt(s / (1 - beta_2**t)) + 1e-7), m, s
 
 
-@wrong("adam_step", says="you left it out")
+@wrong("adam_step", says="you left out the exponent t in 1 - beta ** t")
 def without_the_power(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
     m, s = memory(m, s, g, beta_1, beta_2)
     return w - rate * (m / (1 - beta_1)) / (np.sqrt(s / (1 - beta_2)) + 1e-7), m, s
@@ -168,12 +168,12 @@ def with_numbers_in_it(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
     return as_keras_does(w, m, s, g, t, rate, 0.9, 0.999)
 
 
-@wrong("adam_step", says="the other way round")
+@wrong("adam_step", says="you exchanged the two")
 def swapped(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
     return as_keras_does(w, m, s, g, t, rate, beta_2, beta_1)
 
 
-@wrong("adam_step", says="square of the gradient, not its size")
+@wrong("adam_step", says="you used the absolute gradient")
 def with_the_size(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
     new = as_keras_does(w, m.copy(), s.copy(), g, t, rate, beta_1, beta_2)
     return new[0], new[1], beta_2 * s + (1 - beta_2) * np.abs(g)
@@ -185,12 +185,12 @@ def without_epsilon(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
     return w - rate * (m / (1 - beta_1**t)) / np.sqrt(s / (1 - beta_2**t)), m, s
 
 
-@wrong("adam_step", says="the next step needs the memory")
+@wrong("adam_step", says="expected 3 values (new w, new m, new s)")
 def weights_only(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
     return as_keras_does(w, m, s, g, t, rate, beta_1, beta_2)[0]
 
 
-@wrong("adam_step", says="uphill")
+@wrong("adam_step", says="you added the step")
 def uphill(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
     new, m, s = as_keras_does(w.copy(), m, s, g, t, rate, beta_1, beta_2)
     return 2 * w - new, m, s
@@ -218,27 +218,27 @@ def turning(angle):
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
-@wrong("turned_gradient", says="turned clockwise")
+@wrong("turned_gradient", says="you rotated clockwise")
 def clockwise(gradient, w, angle):
     return turning(angle).T @ gradient(turning(angle) @ w)
 
 
-@wrong("turned_gradient", says="what you got has to be turned as well")
+@wrong("turned_gradient", says="you did not rotate the gradient")
 def the_place_only(gradient, w, angle):
     return gradient(turning(-angle) @ w)
 
 
-@wrong("turned_gradient", says="at the old place")
+@wrong("turned_gradient", says="you took the gradient at the rotated weights")
 def the_arrow_only(gradient, w, angle):
     return turning(angle) @ gradient(w)
 
 
-@wrong("turned_gradient", says="it has to be turned back")
+@wrong("turned_gradient", says="you rotated the weights forward")
 def both_forward(gradient, w, angle):
     return turning(angle) @ gradient(turning(angle) @ w)
 
 
-@wrong("turned_gradient", says="you turned both back")
+@wrong("turned_gradient", says="you rotated both back")
 def both_back(gradient, w, angle):
     return turning(-angle) @ gradient(turning(-angle) @ w)
 

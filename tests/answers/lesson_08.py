@@ -21,37 +21,37 @@ def between_two_steps(epochs, examples, batch_size):
     return [math.ceil(examples / batch_size) * epoch - 0.5 for epoch in epochs]
 
 
-@wrong("keras_boundaries", says="keeps the old rate at the boundary")
+@wrong("keras_boundaries", says="you are one step late")
 def the_first_with_the_new_rate(epochs, examples, batch_size):
     return [math.ceil(examples / batch_size) * epoch for epoch in epochs]
 
 
-@wrong("keras_boundaries", says="even where it is smaller")
+@wrong("keras_boundaries", says="the smaller last batch of an epoch is a step too")
 def whole_batches_only(epochs, examples, batch_size):
     return [examples // batch_size * epoch - 1 for epoch in epochs]
 
 
-@wrong("keras_boundaries", says="round up for the smaller last batch")
+@wrong("keras_boundaries", says="and then were one step late")
 def both(epochs, examples, batch_size):
     return [examples // batch_size * epoch for epoch in epochs]
 
 
-@wrong("keras_boundaries", says="of its own")
+@wrong("keras_boundaries", says="you rounded up once for all epochs")
 def rounded_at_the_end(epochs, examples, batch_size):
     return [math.ceil(epoch * examples / batch_size) - 1 for epoch in epochs]
 
 
-@wrong("keras_boundaries", says="not four")
+@wrong("keras_boundaries", says="you are one epoch early")
 def epochs_from_one(epochs, examples, batch_size):
     return [math.ceil(examples / batch_size) * (epoch - 1) - 1 for epoch in epochs]
 
 
-@wrong("keras_boundaries", says="you are two late")
+@wrong("keras_boundaries", says="you are two steps late")
 def to_the_wrong_side(epochs, examples, batch_size):
     return [math.ceil(examples / batch_size) * epoch + 1 for epoch in epochs]
 
 
-@wrong("keras_boundaries", says="you give epochs")
+@wrong("keras_boundaries", says="you returned epochs")
 def unchanged(epochs, examples, batch_size):
     return epochs
 
@@ -111,7 +111,7 @@ def up_and_down(tf, step, warmup, total, up=None, way=None, down=half):
     return tf.where(step < warmup, up(step), down(tf, way(step)))
 
 
-@wrong("WarmCosine", says="goes up again after its end")
+@wrong("WarmCosine", says="the cosine rises again after its end")
 @schedule
 def without_an_end(tf, step, peak, warmup, total):
     return peak * up_and_down(tf, step, warmup, total, way=lambda t: (t - warmup) / (total - warmup))
@@ -123,7 +123,7 @@ def not_from_zero(tf, step, peak, warmup, total):
     return peak * up_and_down(tf, step, warmup, total, up=lambda t: (t + 1) / warmup)
 
 
-@wrong("WarmCosine", says="when the warm-up is over")
+@wrong("WarmCosine", says="the cosine should count its steps from the end of the")
 @schedule
 def from_the_start(tf, step, peak, warmup, total):
     return peak * up_and_down(tf, step, warmup, total, way=lambda t: tf.minimum(t / total, 1))
@@ -135,7 +135,7 @@ def too_long(tf, step, peak, warmup, total):
     return peak * up_and_down(tf, step, warmup, total, way=lambda t: tf.minimum((t - warmup) / total, 1))
 
 
-@wrong("WarmCosine", says="one step early")
+@wrong("WarmCosine", says="you are one step early at the end")
 @schedule
 def too_short(tf, step, peak, warmup, total):
     return peak * up_and_down(
@@ -149,7 +149,7 @@ def below_zero(tf, step, peak, warmup, total):
     return peak * up_and_down(tf, step, warmup, total, down=lambda tf, way: tf.cos(math.pi * way))
 
 
-@wrong("WarmCosine", says="quarter of a cosine")
+@wrong("WarmCosine", says="you used a quarter of a wave")
 @schedule
 def a_quarter(tf, step, peak, warmup, total):
     # And without an end, besides.
@@ -175,13 +175,13 @@ def shares(tf, step, peak, warmup, total):
     return up_and_down(tf, step, warmup, total)
 
 
-@wrong("WarmCosine", says="tensor of whole numbers")
+@wrong("WarmCosine", says="the step is an integer tensor")
 @schedule
 def not_cast(tf, step, peak, warmup, total):
     return tf.where(step < warmup, peak * step / warmup, peak * half(tf, (step - warmup) / (total - warmup)))
 
 
-@wrong("WarmCosine", says="neither `if` nor NumPy")
+@wrong("WarmCosine", says="in a compiled training the step is a tensor without a")
 @schedule
 def with_an_if(tf, step, peak, warmup, total):
     step = tf.cast(step, tf.float32)
@@ -190,14 +190,14 @@ def with_an_if(tf, step, peak, warmup, total):
     return peak * (1 + tf.cos(math.pi * min(1, (step - warmup) / (total - warmup)))) / 2
 
 
-@wrong("WarmCosine", says="neither `if` nor NumPy")
+@wrong("WarmCosine", says="in a compiled training the step is a tensor without a")
 @schedule
 def in_numpy(tf, step, peak, warmup, total):
     way = np.clip((step - warmup) / (total - warmup), 0, 1)
     return peak * np.where(step < warmup, step / warmup, (1 + np.cos(np.pi * way)) / 2)
 
 
-@wrong("WarmCosine", says="how often you are asked")
+@wrong("WarmCosine", says="you count the calls")
 def with_a_count(peak, warmup, total):
     calls = []
 
@@ -209,7 +209,7 @@ def with_a_count(peak, warmup, total):
     return counting(peak, warmup, total)
 
 
-@wrong("WarmCosine", says="derive the class")
+@wrong("WarmCosine", says="the class should inherit from")
 class NoSchedule:
     def __init__(self, peak, warmup, total):
         self.settings = peak, warmup, total
@@ -245,17 +245,17 @@ def by_how_far_the_mean_moved(means, sizes):
     return means + (means - np.append(means[:1], means[:-1])) * before / sizes
 
 
-@wrong("batch_losses", says="make sums of the means before")
+@wrong("batch_losses", says="you subtracted means")
 def differences(means, sizes):
     return np.diff(means, prepend=0)
 
 
-@wrong("batch_losses", says="you counted batches")
+@wrong("batch_losses", says="you weighted by the number of batches")
 def by_batches(means, sizes):
     return np.diff(means * np.arange(1, len(means) + 1), prepend=0)
 
 
-@wrong("batch_losses", says="the sum before it is zero")
+@wrong("batch_losses", says="the first batch is missing")
 def without_the_first(means, sizes):
     return np.diff(means * np.cumsum(sizes)) / sizes[1:]
 
@@ -265,22 +265,22 @@ def not_divided(means, sizes):
     return np.diff(means * np.cumsum(sizes), prepend=0)
 
 
-@wrong("batch_losses", says="not by all examples so far")
+@wrong("batch_losses", says="you divided by all examples so far")
 def divided_by_all(means, sizes):
     seen = np.cumsum(sizes)
     return np.diff(means * seen, prepend=0) / seen
 
 
-@wrong("batch_losses", says="not by those of its batch")
+@wrong("batch_losses", says="you multiplied each mean by the size of its batch")
 def not_summed_up(means, sizes):
     return np.diff(means * sizes, prepend=0) / sizes
 
 
-@wrong("batch_losses", says="over one batch less")
+@wrong("batch_losses", says="you multiplied both means by the same count")
 def one_too_many(means, sizes):
     return [mean * (k + 1) - (means[k - 1] * (k + 1) if k else 0) for k, mean in enumerate(means)]
 
 
-@wrong("batch_losses", says="as they came")
+@wrong("batch_losses", says="you returned the running means unchanged")
 def as_logged(means, sizes):
     return means

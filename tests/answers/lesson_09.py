@@ -60,18 +60,18 @@ def of_size_one(gradient, radius, norm):
     return the_right_one(gradient, 1.0, norm)
 
 
-@wrong("lowest_point", says="only its direction counts")
+@wrong("lowest_point", says="you did not divide by the length of the gradient")
 def not_normalized(gradient, radius, norm):
     return -radius * gradient
 
 
-@wrong("lowest_point", says="a corner lies lower")
+@wrong("lowest_point", says="ball has corners")
 def shortened_to_fit(gradient, radius, norm):
     length = np.linalg.norm(gradient.ravel(), norm)
     return -radius * gradient / (length if length else 1)
 
 
-@wrong("lowest_point", says="another norm makes another ball")
+@wrong("lowest_point", says="you returned the lowest point of the ℓ2 ball")
 def the_lessons_for_all(gradient, radius, norm):
     return -radius * gradient / np.linalg.norm(gradient)
 
@@ -86,7 +86,7 @@ def one_weight_in_every_ball_with_corners(gradient, radius, norm):
     return the_right_one(gradient, radius, 1 if norm == np.inf else norm)
 
 
-@wrong("lowest_point", says="take absolute values")
+@wrong("lowest_point", says="you took the largest component")
 def largest_but_not_in_size(gradient, radius, norm):
     if norm != 1:
         return the_right_one(gradient, radius, norm)
@@ -96,7 +96,7 @@ def largest_but_not_in_size(gradient, radius, norm):
     return point
 
 
-@wrong("lowest_point", says="you look along one axis")
+@wrong("lowest_point", says="you searched along one axis")
 def a_corner_for_every_column(gradient, radius, norm):
     if norm != 1 or gradient.ndim == 1:
         return the_right_one(gradient, radius, norm)
@@ -118,14 +118,14 @@ def the_norm_of_a_matrix(gradient, radius, norm):
     return -radius * gradient / (np.linalg.norm(gradient, 2) or 1)
 
 
-@wrong("lowest_point", says="zero was divided by zero")
+@wrong("lowest_point", says="you divided 0 by 0")
 def zero_over_zero(gradient, radius, norm):
     return (
         -radius * gradient / np.linalg.norm(gradient) if norm == 2 else the_right_one(gradient, radius, norm)
     )
 
 
-@wrong("lowest_point", says="a number for every weight")
+@wrong("lowest_point", says="the point should have one number for every weight")
 def an_index(gradient, radius, norm):
     return np.argmax(np.abs(gradient)) if norm == 1 else the_right_one(gradient, radius, norm)
 
@@ -156,33 +156,33 @@ def of_each(weights, gradients, radius, sign=-1, power=1):
         yield g * (w - s)
 
 
-@wrong("duality_gap", says="it is the other way round")
+@wrong("duality_gap", says="the sign is wrong")
 def from_s_to_w(weights, gradients, radius):
     return -sum(product.sum() for product in of_each(weights, gradients, radius))
 
 
-@wrong("duality_gap", says="a sign too few or too many")
+@wrong("duality_gap", says="the sign of s is wrong")
 def s_uphill(weights, gradients, radius):
     return sum(product.sum() for product in of_each(weights, gradients, radius, sign=1))
 
 
-@wrong("duality_gap", says="counted from w")
+@wrong("duality_gap", says="you measured from the origin")
 def from_the_origin(weights, gradients, radius):
     return sum(radius * np.linalg.norm(g) for g in gradients)
 
 
-@wrong("duality_gap", says="put all into one")
+@wrong("duality_gap", says="you put all variables into one ball")
 def one_ball_for_all(weights, gradients, radius):
     w, g = (np.concatenate([np.ravel(one) for one in many]) for many in (weights, gradients))
     return w @ g + radius * np.linalg.norm(g)
 
 
-@wrong("duality_gap", says="gaps of the variables add up")
+@wrong("duality_gap", says="you took the mean of the variables' gaps")
 def mean_of_variables(weights, gradients, radius):
     return np.mean([product.sum() for product in of_each(weights, gradients, radius)])
 
 
-@wrong("duality_gap", says="products of all weights add up")
+@wrong("duality_gap", says="you took the mean of the products")
 def mean_of_products(weights, gradients, radius):
     return sum(product.mean() for product in of_each(weights, gradients, radius))
 
@@ -192,17 +192,17 @@ def radius_one(weights, gradients, radius):
     return sum(product.sum() for product in of_each(weights, gradients, 1.0))
 
 
-@wrong("duality_gap", says="divide the gradient by its length")
+@wrong("duality_gap", says="s should be on the surface of the ball")
 def s_not_on_the_surface(weights, gradients, radius):
     return sum(product.sum() for product in of_each(weights, gradients, radius, power=0))
 
 
-@wrong("duality_gap", says="need not vanish")
+@wrong("duality_gap", says="you returned the gradient's norm")
 def length_of_the_gradient(weights, gradients, radius):
     return np.sqrt(sum(np.sum(g**2) for g in gradients))
 
 
-@wrong("duality_gap", says="was divided by its length")
+@wrong("duality_gap", says="you divided a gradient of zeros by its norm")
 def zero_divided_by_zero(weights, gradients, radius):
     return sum(
         np.sum(g * (w + radius * g / np.linalg.norm(g))) for w, g in zip(weights, gradients, strict=True)
@@ -269,22 +269,22 @@ def with_a_search_along_the_line(gradient_at, start, radius, tolerance):
         w = w + min(1.0, here / (here - there) if there > here else 1.0) * (s - w)
 
 
-@wrong("frank_wolfe", says="every step goes the same share")
+@wrong("frank_wolfe", says="your step size is constant. Step sizes that do not shrink")
 def fixed_share(gradient_at, start, radius, tolerance):
     return walk(gradient_at, start, radius, tolerance, lambda t: 0.1)
 
 
-@wrong("frank_wolfe", says="every step goes the same share")
+@wrong("frank_wolfe", says="your step size is constant. Step sizes that do not shrink")
 def short_steps_that_pass_close_by(gradient_at, start, radius, tolerance):
     return walk(gradient_at, start, radius, tolerance, lambda t: 0.01)
 
 
-@wrong("frank_wolfe", says="you keep the share")
+@wrong("frank_wolfe", says="you exchanged the weights")
 def eta_for_the_share(gradient_at, start, radius, tolerance):
     return walk(gradient_at, start, radius, tolerance, lambda t: 1 - 2 / (t + 2))
 
 
-@wrong("frank_wolfe", says="you walk uphill")
+@wrong("frank_wolfe", says="you walked uphill")
 def to_the_highest_point(gradient_at, start, radius, tolerance):
     return walk(gradient_at, start, radius, tolerance, lambda t: 2 / (t + 2), sign=1)
 
@@ -299,7 +299,7 @@ def halves(gradient_at, start, radius, tolerance):
     return walk(gradient_at, start, radius, tolerance, lambda t: 0.5**t)
 
 
-@wrong("frank_wolfe", says="does not lead straight to s")
+@wrong("frank_wolfe", says="your step does not point to s = −radius · gradient / its")
 def gradient_descent(gradient_at, start, radius, tolerance):
     w = start
     while np.linalg.norm(gradient_at(w)) > tolerance:
@@ -307,7 +307,7 @@ def gradient_descent(gradient_at, start, radius, tolerance):
     return w
 
 
-@wrong("frank_wolfe", says="you walk on from a point that is good enough")
+@wrong("frank_wolfe", says="you did not stop at a point that is good enough")
 def until_the_gradient_vanishes(gradient_at, start, radius, tolerance):
     def length(gradient, w, gap):
         return np.linalg.norm(gradient)
@@ -315,12 +315,12 @@ def until_the_gradient_vanishes(gradient_at, start, radius, tolerance):
     return walk(gradient_at, start, radius, tolerance, lambda t: 2 / (t + 2), good=length)
 
 
-@wrong("frank_wolfe", says="you stop at once")
+@wrong("frank_wolfe", says="you stopped at once. The gap is the gradient times w − s")
 def the_gap_turned_round(gradient_at, start, radius, tolerance):
     return walk(gradient_at, start, radius, tolerance, lambda t: 2 / (t + 2), good=lambda g, w, gap: -gap)
 
 
-@wrong("frank_wolfe", says="you stop when a step is short")
+@wrong("frank_wolfe", says="you stopped when a step was short. These steps always")
 def until_steps_are_short(gradient_at, start, radius, tolerance):
     w = start
     for t in range(100_000):
@@ -332,7 +332,7 @@ def until_steps_are_short(gradient_at, start, radius, tolerance):
         w = new
 
 
-@wrong("frank_wolfe", says="you take a step before you look")
+@wrong("frank_wolfe", says="you took a step before you compared the gap with the")
 def step_first(gradient_at, start, radius, tolerance):
     w = start
     for t in range(100_000):
@@ -343,7 +343,7 @@ def step_first(gradient_at, start, radius, tolerance):
             return w
 
 
-@wrong("frank_wolfe", says="you return the one after it")
+@wrong("frank_wolfe", says="you returned the point after the one that was good enough")
 def one_too_far(gradient_at, start, radius, tolerance):
     w, t, gap = start, 0, np.inf
     while gap > tolerance:
@@ -355,7 +355,7 @@ def one_too_far(gradient_at, start, radius, tolerance):
     return w
 
 
-@wrong("frank_wolfe", says="before you divide")
+@wrong("frank_wolfe", says="you divided a gradient of zeros by its norm")
 def direction_first(gradient_at, start, radius, tolerance):
     w = start
     for t in range(100_000):

@@ -34,7 +34,7 @@ def lengths(kernel):
     return np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]), axis=0)
 
 
-@wrong("capped_units", says="in a row")
+@wrong("capped_units", says="you limited the rows")
 def of_inputs(kernel, limit):
     return kernel * np.minimum(1, limit / np.linalg.norm(kernel, axis=-1, keepdims=True))
 
@@ -55,37 +55,37 @@ def of_the_whole(kernel, limit):
     return kernel * min(1, limit / np.linalg.norm(kernel))
 
 
-@wrong("capped_units", says="you limit each weight")
+@wrong("capped_units", says="you limited each weight")
 def clipped(kernel, limit):
     return np.clip(kernel, -limit, limit)
 
 
-@wrong("capped_units", says="up to the limit too")
+@wrong("capped_units", says="you lengthened units that are short enough")
 def unit_norm(kernel, limit):
     return limit * kernel / lengths(kernel)
 
 
-@wrong("capped_units", says="root of the sum of squares")
+@wrong("capped_units", says="you used the sum of squares without its square root")
 def without_the_root(kernel, limit):
     return kernel * np.minimum(1, limit / lengths(kernel) ** 2)
 
 
-@wrong("capped_units", says="multiply by the limit too")
+@wrong("capped_units", says="you divided by the norm but did not multiply by the limit")
 def to_a_length_of_one(kernel, limit):
     return np.where(lengths(kernel) > limit, kernel / lengths(kernel), kernel)
 
 
-@wrong("capped_units", says="no unit has been shortened")
+@wrong("capped_units", says="you returned the kernel unchanged")
 def the_other_way(kernel, limit):
     return kernel * np.maximum(1, limit / np.maximum(lengths(kernel), limit))
 
 
-@wrong("capped_units", says="not removed")
+@wrong("capped_units", says="you set units that are too long to zero")
 def removed(kernel, limit):
     return np.where(lengths(kernel) > limit, 0, kernel)
 
 
-@wrong("capped_units", says="a length of zero")
+@wrong("capped_units", says="you divided by a norm of 0")
 def zero_by_zero(kernel, limit):
     return kernel / lengths(kernel) * np.minimum(lengths(kernel), limit)
 
@@ -136,25 +136,25 @@ def by_the_mean_square(rate, low):
     return a, -a * mean
 
 
-@wrong("alpha_affine", says="the mixture's is not the share kept")
+@wrong("alpha_affine", says="you left the dropped units out of the variance")
 def the_kept_alone(rate, low):
     keep, mean, _ = parts(rate, low)
     return keep**-0.5, -mean * keep**-0.5
 
 
-@wrong("alpha_affine", says="has been multiplied as well")
+@wrong("alpha_affine", says="you did not multiply the mean by a")
 def b_without_a(rate, low):
     _, mean, variance = parts(rate, low)
     return variance**-0.5, -mean
 
 
-@wrong("alpha_affine", says="its sign is wrong")
+@wrong("alpha_affine", says="the sign of b is wrong")
 def b_added(rate, low):
     _, mean, variance = parts(rate, low)
     return variance**-0.5, mean * variance**-0.5
 
 
-@wrong("alpha_affine", says="you take it for the share kept")
+@wrong("alpha_affine", says="you used `rate` as the share that is kept")
 def rate_kept(rate, low):
     _, mean, variance = parts(1 - rate, low)
     return variance**-0.5, -mean * variance**-0.5
@@ -165,12 +165,12 @@ def inverted_dropout(rate, low):
     return 1 / (1 - rate), 0.0
 
 
-@wrong("alpha_affine", says="the mean is not taken away")
+@wrong("alpha_affine", says="b is 0; it should subtract the mean")
 def deviation_only(rate, low):
     return parts(rate, low)[2] ** -0.5, 0.0
 
 
-@wrong("alpha_affine", says="by which to divide")
+@wrong("alpha_affine", says="you returned the deviation")
 def deviation_and_mean(rate, low):
     _, mean, variance = parts(rate, low)
     return variance**0.5, -mean
@@ -222,17 +222,17 @@ def entropy(p):
     return -np.sum(p * np.log(np.maximum(p, 1e-30)), axis=-1)
 
 
-@wrong("mutual_information", says="take away what each net doubts")
+@wrong("mutual_information", says="you returned the entropy of the mean")
 def all_of_the_doubt(samples):
     return entropy(samples.mean(axis=0))
 
 
-@wrong("mutual_information", says="by itself, on average")
+@wrong("mutual_information", says="you returned the mean of the entropies")
 def the_doubt_of_each(samples):
     return entropy(samples).mean(axis=0)
 
 
-@wrong("mutual_information", says="the other way round")
+@wrong("mutual_information", says="the sign is wrong")
 def turned_round(samples):
     return entropy(samples).mean(axis=0) - entropy(samples.mean(axis=0))
 
@@ -242,33 +242,33 @@ def in_bits(samples):
     return (entropy(samples.mean(axis=0)) - entropy(samples).mean(axis=0)) / np.log(2)
 
 
-@wrong("mutual_information", says="not the classes that they favour")
+@wrong("mutual_information", says="you averaged the predicted classes")
 def entropy_of_the_votes(samples):
     votes = np.eye(samples.shape[-1])[samples.argmax(axis=-1)]
     return entropy(votes.mean(axis=0))
 
 
-@wrong("mutual_information", says="you average over the images")
+@wrong("mutual_information", says="you averaged over the images")
 def over_images(samples):
     return entropy(samples.mean(axis=1)) - entropy(samples).mean(axis=1)
 
 
-@wrong("mutual_information", says="a value for each image")
+@wrong("mutual_information", says="you took the mean over the images")
 def one_number(samples):
     return np.mean(entropy(samples.mean(axis=0)) - entropy(samples).mean(axis=0))
 
 
-@wrong("mutual_information", says="the spread of the answers")
+@wrong("mutual_information", says="you returned a standard deviation")
 def spread(samples):
     return samples.std(axis=0).mean(axis=-1)
 
 
-@wrong("mutual_information", says="a sum over the classes")
+@wrong("mutual_information", says="you took the mean over the classes")
 def mean_over_classes(samples):
     return (entropy(samples.mean(axis=0)) - entropy(samples).mean(axis=0)) / samples.shape[-1]
 
 
-@wrong("mutual_information", says="NumPy makes nan of it")
+@wrong("mutual_information", says="0 · log 0 counts as 0 here")
 def with_log_of_zero(samples):
     def entropy(p):
         return -np.sum(p * np.log(p), axis=-1)

@@ -38,17 +38,17 @@ def nested():
     return sequential(layers.Flatten(), body)
 
 
-@wrong("deep_net", says="nineteen hidden layers")
+@wrong("deep_net", says="you have 19 hidden layers")
 def counted_the_output():
     return sequential(layers.Flatten(), *[Elu() for _ in range(19)])
 
 
-@wrong("deep_net", says="one hidden layer too many")
+@wrong("deep_net", says="you have 21 hidden layers")
 def one_too_many():
     return sequential(layers.Flatten(), *[Elu() for _ in range(21)])
 
 
-@wrong("deep_net", says="Keras takes unless told")
+@wrong("deep_net", says="you have Glorot's or LeCun's initialization")
 def no_initializer():
     return sequential(layers.Flatten(), *[layers.Dense(100, "elu") for _ in range(20)])
 
@@ -83,7 +83,7 @@ def pixel_by_pixel():
     return sequential(*[Elu() for _ in range(20)])
 
 
-@wrong("deep_net", says="scaled inside the net")
+@wrong("deep_net", says="the net scales the pixels")
 def rescaled():
     return sequential(layers.Rescaling(1 / 255), layers.Flatten(), *[Elu() for _ in range(20)])
 
@@ -145,7 +145,7 @@ def training_loss(folder):
     return [stop(monitor="loss"), checkpoint(folder), board(folder)]
 
 
-@wrong("run_callbacks", says="the validation accuracy is watched")
+@wrong("run_callbacks", says="you monitor the validation accuracy")
 def accuracy(folder):
     return [stop(monitor="val_accuracy", mode="max"), checkpoint(folder), board(folder)]
 
@@ -155,23 +155,23 @@ def the_last(folder):
     return [stop(), checkpoint(folder, save_best_only=False), board(folder)]
 
 
-@wrong("run_callbacks", says="chosen by validation accuracy")
+@wrong("run_callbacks", says="you chose the best by validation accuracy")
 def most_accurate(folder):
     return [stop(), checkpoint(folder, monitor="val_accuracy", mode="max"), board(folder)]
 
 
-@wrong("run_callbacks", says="no callback writes it")
+@wrong("run_callbacks", says="no callback saves it")
 def keeps_nothing(folder):
     return [stop(restore_best_weights=True), board(folder)]
 
 
-@wrong("run_callbacks", says="a folder that all runs share")
+@wrong("run_callbacks", says="there is no TensorBoard callback")
 def shared_logs(folder):
     shared = tempfile.mkdtemp()
     return [stop(), checkpoint(folder), keras.callbacks.TensorBoard(shared)]
 
 
-@wrong("run_callbacks", says="lacks the subfolder")
+@wrong("run_callbacks", says="`log_dir` should be the subfolder `logs`")
 def logs_beside_the_model(folder):
     return [stop(), checkpoint(folder), keras.callbacks.TensorBoard(folder)]
 
@@ -208,17 +208,17 @@ def normalized_outputs():
     return normalized(after=True)
 
 
-@wrong("normalized_net", says="the inputs are to be normalized as well")
+@wrong("normalized_net", says="the inputs are not normalized")
 def no_normalized_input():
     return normalized(first=False)
 
 
-@wrong("normalized_net", says="the output layer gets one too")
+@wrong("normalized_net", says="the output layer has one too")
 def normalized_scores():
     return normalized(last=True)
 
 
-@wrong("normalized_net", says="stands before Flatten")
+@wrong("normalized_net", says="the first normalization is before Flatten")
 def normalized_colours():
     inner = [layers.BatchNormalization(), layers.Flatten()]
     for _ in range(20):
@@ -253,7 +253,7 @@ def with_a_small_number(x_train, x_valid, x_test):
     return tuple(np.float32((x - mean) / scale) for x in (x_train, x_valid, x_test))
 
 
-@wrong("standardized", says="scaled by its own mean")
+@wrong("standardized", says="you used each set's own mean and deviation")
 def each_by_itself(*sets):
     return tuple((x - x.mean(0)) / np.where(x.std(0) == 0, 1, x.std(0)) for x in sets)
 
@@ -275,19 +275,19 @@ def one_mean_a_colour(x_train, x_valid, x_test):
     return tuple((x - mean) / deviation for x in (x_train, x_valid, x_test))
 
 
-@wrong("standardized", says="its root is the standard deviation")
+@wrong("standardized", says="you divided by the variance")
 def by_the_variance(x_train, x_valid, x_test):
     variance = np.where(x_train.var(0) == 0, 1, x_train.var(0))
     return tuple((x - x_train.mean(0)) / variance for x in (x_train, x_valid, x_test))
 
 
-@wrong("standardized", says="a standard deviation of zero")
+@wrong("standardized", says="you divided by 0")
 def divided_by_zero(x_train, x_valid, x_test):
     mean, deviation = x_train.mean(axis=0), x_train.std(axis=0)
     return tuple((x - mean) / deviation for x in (x_train, x_valid, x_test))
 
 
-@wrong("standardized", says="the spread is as before")
+@wrong("standardized", says="you subtracted the mean but did not divide by the")
 def only_centred(x_train, x_valid, x_test):
     return tuple(x - x_train.mean(0) for x in (x_train, x_valid, x_test))
 
@@ -325,13 +325,13 @@ def ordinary_dropout(dropout_rate=0.0):
     return sequential(layers.Flatten(), *[Selu() for _ in range(20)], layers.Dropout(dropout_rate))
 
 
-@wrong("selu_net", says="only the last hidden layer's outputs")
+@wrong("selu_net", says="you have several dropout layers")
 def dropout_everywhere(dropout_rate=0.0):
     pairs = [layer for _ in range(20) for layer in (Selu(), layers.AlphaDropout(dropout_rate))]
     return sequential(layers.Flatten(), *pairs)
 
 
-@wrong("selu_net", says="before the wrong layer")
+@wrong("selu_net", says="the dropout layer is in the wrong place")
 def dropped_inputs(dropout_rate=0.0):
     return sequential(layers.Flatten(), layers.AlphaDropout(dropout_rate), *[Selu() for _ in range(20)])
 
@@ -341,7 +341,7 @@ def no_dropout(dropout_rate=0.0):
     return sequential(layers.Flatten(), *[Selu() for _ in range(20)])
 
 
-@wrong("selu_net", says="the rate stands fixed")
+@wrong("selu_net", says="you wrote a fixed rate into the function")
 def a_tenth(dropout_rate=0.0):
     return sequential(layers.Flatten(), *[Selu() for _ in range(20)], layers.AlphaDropout(0.1))
 
@@ -351,7 +351,7 @@ def the_kept_share(dropout_rate=0.0):
     return sequential(layers.Flatten(), *[Selu() for _ in range(20)], layers.AlphaDropout(1 - dropout_rate))
 
 
-@wrong("selu_net", says="made for ReLU")
+@wrong("selu_net", says="you have He's initialization")
 def with_hes_weights(dropout_rate=0.0):
     return sequential(layers.Flatten(), *[Selu(kernel_initializer="he_normal") for _ in range(20)])
 
@@ -383,7 +383,7 @@ def adding_up(net, x, n_samples=10):
     return total / n_samples
 
 
-@wrong("mc_probabilities", says="dropout is off")
+@wrong("mc_probabilities", says="dropout was off")
 def with_predict(net, x, n_samples=10):
     return np.mean([net.predict(x, verbose=0) for _ in range(min(n_samples, 3))], axis=0)
 
@@ -393,7 +393,7 @@ def a_sum(net, x, n_samples=10):
     return np.sum([net(x, training=True) for _ in range(n_samples)], axis=0)
 
 
-@wrong("mc_probabilities", says="no mean is taken")
+@wrong("mc_probabilities", says="you did not take the mean over the samples")
 def all_samples(net, x, n_samples=10):
     return np.stack([net(x, training=True) for _ in range(n_samples)])
 
@@ -403,7 +403,7 @@ def mean_over_images(net, x, n_samples=10):
     return np.mean([net(x, training=True) for _ in range(n_samples)], axis=1)
 
 
-@wrong("mc_probabilities", says="those are classes")
+@wrong("mc_probabilities", says="you returned classes")
 def classes(net, x, n_samples=10):
     return np.mean([net(x, training=True) for _ in range(n_samples)], axis=0).argmax(axis=1)
 
@@ -414,12 +414,12 @@ def votes(net, x, n_samples=10):
     return np.eye(3)[chosen].mean(axis=0)
 
 
-@wrong("mc_probabilities", says="`n_samples` is not used")
+@wrong("mc_probabilities", says="you did not use `n_samples`")
 def always_ten(net, x, n_samples=10):
     return np.mean([net(x, training=True) for _ in range(10)], axis=0)
 
 
-@wrong("mc_probabilities", says="do not fix a seed")
+@wrong("mc_probabilities", says="each call draws the same masks")
 def the_same_masks(net, x, n_samples=10):
     from course_utils.mc_dropout import mc_predict
 
@@ -460,12 +460,12 @@ def interpolated(step, total_steps, max_lr, shares=(0, 0.45, 0.9, 1), rates=(0.1
     return np.interp(step / total_steps, shares, np.multiply(rates, max_lr))
 
 
-@wrong("one_cycle_rate", says="starts from 0")
+@wrong("one_cycle_rate", says="you start from 0")
 def from_zero(step, total_steps, max_lr):
     return interpolated(step, total_steps, max_lr, rates=(0, 1, 0.1, 1e-4))
 
 
-@wrong("one_cycle_rate", says="starts at a 25th")
+@wrong("one_cycle_rate", says="you start at a 25th of the maximum")
 def like_pytorch(step, total_steps, max_lr):
     return interpolated(step, total_steps, max_lr, rates=(0.04, 1, 0.04, 0.04e-3))
 
@@ -480,17 +480,17 @@ def half(step, total_steps, max_lr):
     return interpolated(step, total_steps, max_lr, shares=(0, 0.5, 0.9, 1))
 
 
-@wrong("one_cycle_rate", says="the descent lasts to the end")
+@wrong("one_cycle_rate", says="your descent lasts until the end")
 def one_descent(step, total_steps, max_lr):
     return interpolated(step, total_steps, max_lr, shares=(0, 0.45, 1), rates=(0.1, 1, 1e-4))
 
 
-@wrong("one_cycle_rate", says="a share of the top")
+@wrong("one_cycle_rate", says="you returned a share of the maximum")
 def a_share(step, total_steps, max_lr):
     return interpolated(step, total_steps, 1.0)
 
 
-@wrong("one_cycle_rate", says="ends at a thousandth of the tenth")
+@wrong("one_cycle_rate", says="the last phase should end at a thousandth of its start")
 def ends_at_a_hundredth(step, total_steps, max_lr):
     return interpolated(
         step,
