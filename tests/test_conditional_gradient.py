@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_utils.addons import ConditionalGradient
-from course_utils.stack import STACK
 from course_utils.addons._top_singular import top_singular_product
+from course_utils.stack import STACK
 
 schedules = keras.optimizers.schedules
 keras3 = pytest.mark.skipif(
@@ -226,7 +226,7 @@ def test_top_singular_product_keeps_the_dtype(dtype):
 X, Y = data(32, 6, 6, 1), data(32, 2, seed=1)
 
 
-def small_net(optimizer, **options):
+def small_net(optimizer, jit_compile=False, **options):
     keras.utils.set_random_seed(3)
     model = keras.Sequential(
         [
@@ -236,6 +236,8 @@ def small_net(optimizer, **options):
             keras.layers.Dense(2),
         ]
     )
+    # Eagerly is without XLA.
+    options |= {} if options.get("run_eagerly") else {"jit_compile": jit_compile}
     model.compile(optimizer, "mse", **options)
     return model
 
@@ -247,15 +249,29 @@ def fitted(optimizer, epochs=1, **options):
     return model
 
 
+@pytest.fixture(scope="module")
+def plain():
+    """A net after four steps at constant rates."""
+    return fitted(ConditionalGradient(0.9, 3.0))
+
+
+def loss_of(model):
+    return float(np.mean((tf.cast(model(X), "float32") - Y) ** 2))
+
+
 def assert_same_weights(one, other, **tolerance):
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, **(tolerance or {"rtol": 1e-4, "atol": 1e-5}))
 
 
-@both_norms
 @pytest.mark.parametrize(
-    "options",
-    [{"jit_compile": True}, {"jit_compile": False, "steps_per_execution": 2}, {"run_eagerly": True}],
+    ("ord", "options"),
+    [
+        ("fro", {"jit_compile": True}),
+        ("nuclear", {"steps_per_execution": 2}),
+        ("fro", {"run_eagerly": True}),
+        ("nuclear", {"run_eagerly": True}),
+    ],
     ids=str,
 )
 def test_fit_takes_the_steps_of_the_formula(ord, options):
@@ -287,8 +303,7 @@ def test_xla_makes_a_fast_program_of_nuclear_steps():
     assert time.perf_counter() - start < 1
 
 
-@pytest.mark.parametrize("jit_compile", [True, False])
-def test_embeddings_train(jit_compile):
+def test_embeddings_train():
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
         [
@@ -298,22 +313,21 @@ def test_embeddings_train(jit_compile):
             keras.layers.Dense(1),
         ]
     )
-    model.compile(ConditionalGradient(0.9, 3.0), "mse", jit_compile=jit_compile)
+    model.compile(ConditionalGradient(0.9, 3.0), "mse", jit_compile=False)
     before = model.layers[0].get_weights()[0]
     model.fit(np.array([[1, 1, 2], [2, 5, 1]]), np.ones((2, 1)), epochs=3, verbose=0)
     moved = np.abs(model.layers[0].get_weights()[0] - before).max(1)
     np.testing.assert_array_equal(moved > 1e-3, [False, True, True, False, False, True, False])
 
 
-def test_constant_schedules_and_functions_are_as_good_as_numbers():
-    expected = fitted(ConditionalGradient(0.9, 3.0), jit_compile=True)
+def test_constant_schedules_and_functions_are_as_good_as_numbers(plain):
     as_schedules = ConditionalGradient(
         schedules.PiecewiseConstantDecay([100], [0.9, 0.1]),
         schedules.PiecewiseConstantDecay([100], [3.0, 9.0]),
     )
     as_functions = ConditionalGradient(lambda: 0.9, lambda: 3.0)
-    for optimizer in (as_schedules, as_functions):
-        assert_same_weights(fitted(optimizer, jit_compile=True), expected, atol=1e-6)
+    assert_same_weights(fitted(as_functions), plain, atol=1e-6)
+    assert_same_weights(fitted(as_schedules, jit_compile=True), plain)
 
 
 def test_schedules_follow_the_steps():
@@ -365,19 +379,19 @@ def test_same_seed_gives_the_same_weights():
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize(("ord", "jit_compile"), [("fro", True), ("nuclear", False)])
-def test_mixed_precision(ord, jit_compile):
-    plain = fitted(ConditionalGradient(0.99, 3.0, ord=ord), jit_compile=jit_compile)
+@both_norms
+def test_mixed_precision(ord):
+    plain = loss_of(fitted(ConditionalGradient(0.99, 3.0, ord=ord)))
     keras.mixed_precision.set_global_policy("mixed_float16")
     try:
-        model = fitted(ConditionalGradient(0.99, 3.0, ord=ord), jit_compile=jit_compile)
-        loss = model.evaluate(X, Y, verbose=0)
+        model = fitted(ConditionalGradient(0.99, 3.0, ord=ord))
+        loss = loss_of(model)
     finally:
         keras.mixed_precision.set_global_policy("float32")
     assert "LossScale" in type(model.optimizer).__name__
     # Not the weights: where two singular values are close, a gradient rounded to ten bits has other vectors.
-    assert loss == pytest.approx(plain.evaluate(X, Y, verbose=0), rel=2e-2)
-    assert loss < 0.98 * small_net("sgd").evaluate(X, Y, verbose=0)
+    assert loss == pytest.approx(plain, rel=2e-2)
+    assert loss < 0.98 * loss_of(small_net("sgd"))
 
 
 @keras3
@@ -394,8 +408,7 @@ def test_variables_of_other_precision(ord, dtype):
 
 
 @keras3
-def test_moving_average_of_the_weights():
-    plain = fitted(ConditionalGradient(0.9, 3.0))
+def test_moving_average_of_the_weights(plain):
     # A momentum of 0 averages over the last value only.
     last = fitted(ConditionalGradient(0.9, 3.0, use_ema=True, ema_momentum=0.0))
     assert_same_weights(last, plain, atol=1e-6)
@@ -404,8 +417,7 @@ def test_moving_average_of_the_weights():
 
 
 @keras3
-def test_loss_scale_and_accumulated_gradients():
-    plain = fitted(ConditionalGradient(0.9, 3.0))
+def test_loss_scale_and_accumulated_gradients(plain):
     assert_same_weights(fitted(ConditionalGradient(0.9, 3.0, loss_scale_factor=1024.0)), plain)
     model = small_net(ConditionalGradient(0.9, 3.0, gradient_accumulation_steps=2))
     model.fit(X[:16], Y[:16], batch_size=8, shuffle=False, verbose=0)
@@ -466,7 +478,7 @@ def test_state_has_the_numbers_that_were_set(tmp_path):
 @pytest.mark.parametrize("name", ["learning_rate", "lambda_"])
 def test_functions_that_could_not_be_loaded_are_not_saved(name, tmp_path):
     optimizer = ConditionalGradient(**{"learning_rate": 0.9, "lambda_": 3.0, name: lambda: 0.5})
-    message = rf"`{name}` is a function that Keras cannot find again.*LearningRateSchedule.*register_keras"
+    message = rf"`{name}` should be a function that Keras finds again.*LearningRateSchedule.*register_keras"
     with pytest.raises(ValueError, match=message):
         optimizer.get_config()
     model = fitted(optimizer)  # training is another matter
@@ -476,30 +488,33 @@ def test_functions_that_could_not_be_loaded_are_not_saved(name, tmp_path):
 
 # -- what is refused -----------------------------------------------------------------------------------------
 
-NAN, INF = float("nan"), float("inf")
 
-
-@pytest.mark.parametrize("value", [-0.01, 1.01, NAN, INF, True, "0.9", None, [0.9]])
+@pytest.mark.parametrize("value", [-0.01, 1.01, float("nan")])  # tests/test_arguments.py has the whole table
 def test_bad_learning_rate(value):
-    with pytest.raises(ValueError, match=r"`learning_rate` should be a number in \[0, 1\].*received: "):
+    message = (
+        rf"`learning_rate` should be a finite number ≥ 0 and ≤ 1 .*LearningRateSchedule.*; received {value}\."
+    )
+    with pytest.raises(ValueError, match=message):
         ConditionalGradient(value, 3.0)
 
 
-@pytest.mark.parametrize("value", [0, 0.0, -3.0, NAN, INF, True, "3", None])
+@pytest.mark.parametrize("value", [0, "3"])
 def test_bad_lambda(value):
-    with pytest.raises(ValueError, match=r"`lambda_` should be a finite number > 0.*received: "):
+    with pytest.raises(
+        ValueError, match=rf"`lambda_` should be a finite number > 0, .*; received {value!r}\."
+    ):
         ConditionalGradient(0.9, value)
 
 
-@pytest.mark.parametrize("value", [-1e-7, NAN, INF, True, "1e-7", None])
+@pytest.mark.parametrize("value", [-1e-7, None])
 def test_bad_epsilon(value):
-    with pytest.raises(ValueError, match="`epsilon` should be a finite number ≥ 0, received: "):
+    with pytest.raises(ValueError, match=rf"`epsilon` should be a finite number ≥ 0; received {value}\."):
         ConditionalGradient(0.9, 3.0, epsilon=value)
 
 
-@pytest.mark.parametrize("value", ["frobenius", "Fro", 2, None, ["fro"]])
+@pytest.mark.parametrize("value", ["Fro", 2])
 def test_bad_ord(value):
-    with pytest.raises(ValueError, match="`ord` should be 'fro' or 'nuclear', received: "):
+    with pytest.raises(ValueError, match=rf"`ord` should be 'fro' or 'nuclear'; received {value!r}\."):
         ConditionalGradient(0.9, 3.0, ord=value)
 
 
@@ -508,33 +523,64 @@ def test_bad_ord(value):
     [("weight_decay", "already shrinks"), ("decay", "LearningRateSchedule"), ("lr", "Use `learning_rate`")],
 )
 def test_options_that_mean_nothing_here(name, remedy):
-    with pytest.raises(ValueError, match=rf"`{name}` should not be given.*received: 0\.01\. .*{remedy}"):
+    with pytest.raises(ValueError, match=rf"`{name}` should be left out of .*; received 0\.01\. .*{remedy}"):
         ConditionalGradient(0.9, 3.0, **{name: 0.01})
 
 
 def test_bad_values_are_refused_when_set_and_change_nothing():
     optimizer = ConditionalGradient(0.9, 3.0)
-    with pytest.raises(ValueError, match=r"`learning_rate` should be .* received: 2\.0"):
-        optimizer.learning_rate = 2.0
-    with pytest.raises(ValueError, match=r"`lambda_` should be .* received: -1"):
+    for name in ("learning_rate", "lr"):
+        with pytest.raises(ValueError, match=r"`learning_rate` should be .*; received 2\.0"):
+            setattr(optimizer, name, 2.0)
+    with pytest.raises(ValueError, match=r"`lambda_` should be .*; received -1"):
         optimizer.lambda_ = -1
     config = optimizer.get_config()
     assert (config["learning_rate"], config["lambda_"]) == pytest.approx((0.9, 3.0))
 
 
-@keras3
-def test_a_number_stays_a_number():
-    with pytest.raises(TypeError, match="`lambda_` can be changed from one number to another only"):
-        ConditionalGradient(0.9, 3.0).lambda_ = lambda: 3.0
-    with pytest.raises(TypeError, match="`lambda_` can be changed from one number to another only"):
-        ConditionalGradient(0.9, lambda: 3.0).lambda_ = 4.0
+@pytest.mark.parametrize("name", ["learning_rate", "lambda_"])
+def test_a_number_stays_a_number(name):
+    def half():
+        return 0.5
+
+    message = f"`{name}` can be changed from one number to another only; received .* Make a new Cond"
+    schedule = schedules.ExponentialDecay(0.5, 10, 0.5)
+    for before, after in [(0.5, half), (half, 0.25), (0.5, schedule), (schedule, 0.25)]:
+        optimizer = ConditionalGradient(**{"learning_rate": 0.5, "lambda_": 0.5, name: before})
+        with pytest.raises(TypeError, match=message):
+            setattr(optimizer, name, after)
+        assert float(getattr(optimizer, name)) == 0.5
 
 
-def test_numpys_numbers_and_whole_ones_are_taken():
+NUMBERS = {
+    "NumPy's float": np.float32(0.5),
+    "array": np.array(0.5),
+    "tensor": tf.constant(0.5),
+    "tensor in double precision": tf.constant(0.5, tf.float64),
+}
+
+
+@pytest.mark.parametrize("half", NUMBERS.values(), ids=NUMBERS)
+def test_numbers_of_numpy_and_tensorflow_are_taken(half):
     w, gradient = data(4, 3), data(4, 3, seed=1)
-    expected = step(ConditionalGradient(1.0, 3.0), w, gradient)
-    np.testing.assert_array_equal(step(ConditionalGradient(1, np.float64(3)), w, gradient), expected)
-    ConditionalGradient(np.float32(0.5), np.int64(3))
+    optimizer = ConditionalGradient(half, half, epsilon=half)
+    expected = ConditionalGradient(0.5, 0.5, epsilon=0.5)
+    assert optimizer.get_config() == expected.get_config()
+    np.testing.assert_array_equal(step(optimizer, w, gradient), step(expected, w, gradient))
+    ConditionalGradient(1, np.int64(3), epsilon=0)
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "lambda_", "epsilon"])
+def test_variables_are_refused_because_they_would_not_be_followed(name):
+    with pytest.raises(ValueError, match=rf"`{name}` should be .* give its value: float\(variable\)"):
+        ConditionalGradient(**{"learning_rate": 0.5, name: tf.Variable(0.5)})
+
+
+def test_a_rate_may_be_set_from_what_it_is():
+    optimizer = ConditionalGradient(0.5, 2.0)
+    optimizer.learning_rate = optimizer.learning_rate * 0.5
+    optimizer.lambda_ = optimizer.lambda_ * np.float64(2)
+    assert (float(optimizer.learning_rate), float(optimizer.lambda_)) == (0.25, 4.0)
 
 
 @pytest.mark.skipif(STACK != "addons", reason="TensorFlow Addons is only on the addons stack")

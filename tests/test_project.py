@@ -203,11 +203,9 @@ def test_every_requirement_outside_the_stacks_is_a_lower_bound():
 
 MODULES = [m.name for m in pkgutil.walk_packages(course_utils.__path__, "course_utils.")]
 OTHER_STACK = {
-    "course_utils.addons._tfa": "keras3",
-    "course_utils.addons._tfa_conditional_gradient": "keras3",
-    "course_utils.addons._tfa_normalization": "keras3",
-    "course_utils.addons.conditional_gradient": "addons",
-    "course_utils.addons.group_normalization": "addons",
+    "course_utils.addons._conditional_gradient_addons": "keras3",
+    "course_utils.addons._weight_normalization_addons": "keras3",
+    "course_utils.addons._conditional_gradient_keras3": "addons",
     "course_utils.addons.weight_normalization": "addons",
 }
 

@@ -92,6 +92,7 @@ class ConditionalGradient(Steps):
 
     Examples
     --------
+    >>> import numpy as np
     >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
     >>> model.compile(ConditionalGradient(learning_rate=0.99, lambda_=10.0), loss="mse")
     >>> history = model.fit(np.ones((64, 8)), np.ones((64, 2)), epochs=5, verbose=0)

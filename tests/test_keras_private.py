@@ -1,0 +1,101 @@
+"""What course_utils.keras_private relies on: one small test for each private name, which says what broke.
+
+A test here fails when a new release of Keras or TensorFlow has changed a name that is not public.
+"""
+
+import pathlib
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from course_utils import keras_private
+from course_utils.stack import STACK
+
+keras3 = pytest.mark.skipif(STACK != "keras3", reason="these are names of Keras 3")
+PACKAGE = pathlib.Path(keras_private.__file__).parent
+
+
+def dense():
+    layer = keras.layers.Dense(2, kernel_initializer="ones")
+    layer.build((None, 3))
+    return layer
+
+
+@keras3
+def test_a_stateless_scope_remembers_the_one_around_it():
+    broken = "keras.StatelessScope().original_scope: is it still the scope around, and None if there is none?"
+    assert keras_private.in_stateless_scope() is False, broken
+    with keras.StatelessScope():
+        assert keras_private.in_stateless_scope() is True, broken
+
+
+@keras3
+def test_variables_have_other_values_for_a_while():
+    layer, x = dense(), np.ones((1, 3), "float32")
+    with keras_private.values_replaced([(layer.kernel, np.full((3, 2), 5, "float32"))]) as kept_back:
+        inside = layer(x)
+        layer.bias.assign([1.0, 2.0])
+    broken = "keras.StatelessScope: add_update no longer gives a variable another value in the block"
+    np.testing.assert_array_equal(inside, [[15, 15]], err_msg=broken)
+    np.testing.assert_array_equal(layer(x), [[3, 3]], err_msg="keras.StatelessScope changed a variable")
+    ((variable, value),), losses = kept_back(layer.variables)
+    assert variable is layer.bias, "get_current_value no longer tells what was assigned in the block"
+    np.testing.assert_array_equal(value, [1, 2])
+    assert losses == []
+
+
+@keras3
+def test_the_values_of_a_scope_around_stay_in_force():
+    layer, x = dense(), np.ones((1, 3), "float32")
+    with keras.StatelessScope(state_mapping=[(layer.bias, np.array([7.0, 8.0], "float32"))]):
+        with keras_private.values_replaced([(layer.kernel, np.zeros((3, 2), "float32"))]) as kept_back:
+            inside = layer(x)
+        updates, _ = kept_back(layer.variables)
+    np.testing.assert_array_equal(
+        inside, [[7, 8]], err_msg="keras.StatelessScope().state_mapping has changed"
+    )
+    assert updates == [], "a value of the scope around is taken for an assignment of the block"
+
+
+@keras3
+def test_losses_added_in_the_block_are_handed_out():
+    layer = keras.layers.ActivityRegularization(l2=1.0)
+    with keras_private.values_replaced([]) as kept_back:
+        layer(np.full((1, 2), 3, "float32"))
+    _, losses = kept_back([])
+    broken = "keras.StatelessScope(collect_losses=True).losses no longer holds what layers add"
+    assert [float(loss) for loss in losses] == [18.0], broken
+
+
+@keras3
+def test_a_model_being_traced_makes_its_functions_anew():
+    traces = []
+
+    class Renewing(keras.layers.Layer):
+        def call(self, inputs):
+            traces.append(None)
+            if len(traces) == 1:
+                keras_private.renew_functions_being_traced()
+            return inputs
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.add(Renewing())
+    model.compile("sgd", "mse", jit_compile=False)
+    traces.clear()  # those of Keras inferring shapes
+    model.fit(np.ones((16, 3)), np.ones((16, 1)), batch_size=4, epochs=2, verbose=0)
+    assert len(traces) == 2, (
+        "A layer asked in the first step's trace for a new one, and the step was traced "
+        f"{len(traces)} times: does Model.fit still look self.train_function up before each step, and is the "
+        "model still on the Python stack while it traces? Without, WeightNormalization is right, but slower."
+    )
+
+
+MODULES = sorted([*(PACKAGE / "addons").glob("*.py"), PACKAGE / "schedules.py", PACKAGE / "plotting.py"])
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
+def test_private_modules_are_used_in_one_place_only(module):
+    private = r"keras\.src|tensorflow\.python|currentframe|__class__ =|_getframe|\b_(set|get)_hyper|\._hyper"
+    assert not re.search(private, module.read_text(encoding="utf-8")), "move it to keras_private.py"
