@@ -21,7 +21,7 @@ from build_tools.environment import cpu_model, revision, same_cpu, same_versions
 from build_tools.execute import make_task, shown, spread
 from build_tools.lessons import module_digests, repository, select
 from course_utils.data import DIGESTS
-from course_utils.files import to_json, write_text
+from course_utils.files import to_json, write_bytes
 from course_utils.stack import STACK, STACKS
 
 # A change of these modules cannot change a measurement, for the reason given. The list is the only one.
@@ -124,6 +124,14 @@ def _files(folder, problems):
                 problems.append(f"{place} is a link that leads to no file; delete it")
             elif name.endswith(".json") and not name.startswith("."):
                 yield path
+
+
+def write(path, content):
+    """Write a text, or bytes, in one step; a CourseError says why that cannot be."""
+    try:
+        write_bytes(path, content if isinstance(content, bytes) else content.encode())
+    except OSError as error:
+        raise CourseError(f"{shown(path)} cannot be written: {error.strerror}") from None
 
 
 def _key(record):
@@ -284,22 +292,10 @@ def to_do(lesson, seed, root):
 
 
 def measure(runs, jobs=None, root=None, again=False):
-    """Run lessons in full on the real data, and store what they recorded.
+    """Run lessons (pairs of a lesson and a seed) in full on the real data, and store what they recorded.
 
-    Parameters
-    ----------
-    runs : sequence of (Lesson, int)
-        Lessons with a seed each.
-    jobs : int, optional
-        How many at a time.
-    root : path-like, optional
-    again : bool, default=False
-        Whether these repeat runs that results/ holds: they are stored apart, and compared.
-
-    Returns
-    -------
-    list of Outcome
-        A run that recorded what it should not, or not what it should, counts as failed.
+    With `again`, they repeat runs that results/ holds: they are stored apart, and compared. A run that
+    recorded what it should not, or not what it should, comes back as a failed `Outcome`.
     """
     root = Path(root) if root else repository()
     _sweep(root)
@@ -312,7 +308,7 @@ def measure(runs, jobs=None, root=None, again=False):
     def store(outcome):
         lesson = lessons[outcome.name]
         notebook = kept_notebook(root, STACK, lesson.name, outcome.seed, again)
-        write_text(notebook, outcome.notebook + "\n")
+        write(notebook, outcome.notebook + "\n")
         if not outcome.passed:
             return shown(notebook)
         try:
@@ -324,11 +320,11 @@ def measure(runs, jobs=None, root=None, again=False):
         # `build` takes the notebook if it comes from the code it finds; this says which code that was.
         parsed = json.loads(outcome.notebook)
         parsed["metadata"]["course"] = {"code": record["code"], "modules": record["modules"]}
-        write_text(notebook, to_json(parsed))
+        write(notebook, to_json(parsed))
         path = result_path(root, STACK, lesson.name, outcome.seed, again)
         # A run for its notebook's sake (a figure was redrawn) leaves a valid measurement alone.
         if again or to_do(lesson, outcome.seed, root):
-            write_text(path, to_json(record))
+            write(path, to_json(record))
         return f"{shown(path)}  ({_compare(record, root)})" if again else shown(path)
 
     return spread(tasks, jobs, store, unit="run")
@@ -382,23 +378,7 @@ def reproduce(lessons=(), seeds=(42, 43, 44), jobs=None, dry_run=False, root=Non
     """Measure lessons with several seeds on this interpreter's stack, skipping what results/ already holds.
 
     It can be stopped at any moment: every finished run is in results/, whole, and the next call goes on from
-    there.
-
-    Parameters
-    ----------
-    lessons : iterable of str
-        As for `build_tools.lessons.select`; every lesson that has claims if there are none.
-    seeds : iterable of int, default=(42, 43, 44)
-    jobs : int, optional
-        How many at a time.
-    dry_run : bool, default=False
-        Only say what would run.
-    root : path-like, optional
-
-    Returns
-    -------
-    list of Outcome
-        Of the runs that were due.
+    there. With no names, every lesson that has claims. It gives the outcomes of the runs that were due.
     """
     root = Path(root) if root else repository()
     seeds = list(dict.fromkeys(seeds))
@@ -447,20 +427,8 @@ def repeat(lessons=(), jobs=None, root=None):
 
     Where the numbers come out equal to the last bit (times apart), all records of the lesson and stack that
     were made by the same code as that seed are dated anew: they now say that they are of the present code.
-    So a refactoring costs one seed and not all. Where a number differs, the records stay stale.
-
-    Parameters
-    ----------
-    lessons : iterable of str
-        As for `build_tools.lessons.select`; every lesson that has claims if there are none.
-    jobs : int, optional
-        How many at a time.
-    root : path-like, optional
-
-    Returns
-    -------
-    list of Outcome
-        Of the runs that were due. What has been repeated with the present code is not repeated again.
+    So a refactoring costs one seed and not all. Where a number differs, the records stay stale. What has been
+    repeated with the present code is not repeated again. It gives the outcomes of the runs that were due.
     """
     root = Path(root) if root else repository()
     records, repeats, problems = read_records(root)
@@ -516,7 +484,7 @@ def _compare(second, root):
     ]
     for record in same:
         now = {name: second[name] for name in ("code", "modules", "revision", "date")}
-        write_text(result_path(root, *_key(record)), to_json(record | now))
+        write(result_path(root, *_key(record)), to_json(record | now))
     dated = f"; dated anew: seeds {' '.join(str(record['seed']) for record in same)}" if same else ""
     return f"equal to the last bit{dated}"
 

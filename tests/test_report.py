@@ -1,6 +1,7 @@
 """From records to tables, RESULTS.md, the picture and the findings; on records made up for the purpose."""
 
 import dataclasses
+import doctest
 import io
 import json
 import sys
@@ -13,7 +14,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import build_tools
-from build_tools import CourseError, evidence, figure, judging, report
+from build_tools import CourseError, environment, evidence, figure, judging, report, schemas
+from build_tools import claims as claims_module
 from build_tools.claims import load_claims
 from build_tools.execute import shown
 from build_tools.judging import Verdict
@@ -599,6 +601,12 @@ def test_a_folder_in_the_place_of_a_file_is_one_sentence(reported):
         report.report(reported)
 
 
+def test_a_place_that_cannot_be_written_is_one_sentence(course):
+    (course / "docs").write_text("a file where a folder should be")
+    with pytest.raises(CourseError, match=r"docs/claims\.png cannot be written: .*"):
+        report.report(course)
+
+
 def test_a_release_refuses_what_is_stale_missing_or_not_reported(reported):
     again = "no seed was run twice. python -m build_tools repeat 01"
     twice = [f"01_tiny, {stack} stack: {again}" for stack in STACKS]
@@ -619,6 +627,12 @@ def test_a_release_refuses_what_is_stale_missing_or_not_reported(reported):
     assert found[2] == "01_tiny, keras3 stack: 2 of 3 seeds at least"
     path_of(reported, 42).write_text("{")
     assert "cannot be used" in report.release_problems(reported)[0]
+
+
+@pytest.mark.parametrize("module", [claims_module, environment, evidence, figure, judging, report, schemas])
+def test_examples_in_docstrings_run(module):
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    assert doctest.testmod(module, optionflags=flags).failed == 0
 
 
 def test_the_shipped_verdicts_follow_from_the_results_of_the_course():
