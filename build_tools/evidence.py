@@ -21,7 +21,7 @@ from build_tools.environment import cpu_model, revision, same_cpu, same_versions
 from build_tools.execute import make_task, shown, spread
 from build_tools.lessons import module_digests, repository, select
 from course_utils.data import DIGESTS
-from course_utils.files import to_json, write_bytes
+from course_utils.files import to_json, write_text
 from course_utils.stack import STACK, STACKS
 
 # A change of these modules cannot change a measurement, for the reason given. The list is the only one.
@@ -124,14 +124,6 @@ def _files(folder, problems):
                 problems.append(f"{place} is a link that leads to no file; delete it")
             elif name.endswith(".json") and not name.startswith("."):
                 yield path
-
-
-def write(path, content):
-    """Write a text, or bytes, in one step; a CourseError says why that cannot be."""
-    try:
-        write_bytes(path, content if isinstance(content, bytes) else content.encode())
-    except OSError as error:
-        raise CourseError(f"{shown(path)} cannot be written: {error.strerror}") from None
 
 
 def _key(record):
@@ -308,7 +300,7 @@ def measure(runs, jobs=None, root=None, again=False):
     def store(outcome):
         lesson = lessons[outcome.name]
         notebook = kept_notebook(root, STACK, lesson.name, outcome.seed, again)
-        write(notebook, outcome.notebook + "\n")
+        write_text(notebook, outcome.notebook + "\n")
         if not outcome.passed:
             return shown(notebook)
         try:
@@ -320,11 +312,11 @@ def measure(runs, jobs=None, root=None, again=False):
         # `build` takes the notebook if it comes from the code it finds; this says which code that was.
         parsed = json.loads(outcome.notebook)
         parsed["metadata"]["course"] = {"code": record["code"], "modules": record["modules"]}
-        write(notebook, to_json(parsed))
+        write_text(notebook, to_json(parsed))
         path = result_path(root, STACK, lesson.name, outcome.seed, again)
         # A run for its notebook's sake (a figure was redrawn) leaves a valid measurement alone.
         if again or to_do(lesson, outcome.seed, root):
-            write(path, to_json(record))
+            write_text(path, to_json(record))
         return f"{shown(path)}  ({_compare(record, root)})" if again else shown(path)
 
     return spread(tasks, jobs, store, unit="run")
@@ -484,7 +476,7 @@ def _compare(second, root):
     ]
     for record in same:
         now = {name: second[name] for name in ("code", "modules", "revision", "date")}
-        write(result_path(root, *_key(record)), to_json(record | now))
+        write_text(result_path(root, *_key(record)), to_json(record | now))
     dated = f"; dated anew: seeds {' '.join(str(record['seed']) for record in same)}" if same else ""
     return f"equal to the last bit{dated}"
 

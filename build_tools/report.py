@@ -16,7 +16,7 @@ from build_tools.claims import KINDS, ledger_folder, load_claims
 from build_tools.execute import shown
 from build_tools.judging import FAILS, HOLDS, NOT_ENOUGH, NOT_REPRODUCED, REPRODUCED, REVERSED, WITHIN_NOISE
 from build_tools.lessons import repository
-from course_utils.files import to_json
+from course_utils.files import to_json, write_bytes, write_text
 from course_utils.stack import STACKS
 
 COMMAND = "python -m build_tools report"
@@ -560,7 +560,7 @@ def report(root=None):
     """Write what follows from results/, and list the files that changed."""
     files = pending(root)
     for path, content in files.items():
-        evidence.write(path, content)
+        (write_bytes if isinstance(content, bytes) else write_text)(path, content)
     return [shown(path) for path in files]
 
 
