@@ -583,6 +583,10 @@ def test_a_repeat_whose_dating_was_interrupted_is_finished_without_a_run(course,
     assert evidence.repeat(["01"]) == []
     assert kernel.ran == []
     assert evidence.stale_records(course) == []
+    # Records of another older code need a seed of their own, though one has been repeated.
+    change(path_of(course, 43), code="of an older code")
+    evidence.repeat(["01"])
+    assert kernel.ran == [("01_tiny", 43)]
 
 
 def test_the_same_code_with_other_numbers_is_no_matter_of_a_change(course, kernel):

@@ -61,6 +61,7 @@ def test_runs_without_spread():
     assert judging.judge_ordering([2.0] * 3, [1.0] * 3).word == judging.HOLDS
     assert judging.judge_ordering([1.0] * 3, [2.0] * 3).word == judging.REVERSED
     assert judging.judge_ordering([1.0] * 3, [1.0] * 3).word == judging.WITHIN_NOISE
+    assert judging.judge_ordering([1.0] * 3, [1.0] * 3).p == 1.0
 
 
 def test_an_ordering_by_hand():
