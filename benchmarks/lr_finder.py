@@ -1,23 +1,14 @@
-"""What the learning-rate finder costs, beside plain training and beside the classic callback.
+"""What the learning-rate finder costs, beside plain training and beside the callback of many a tutorial.
 
-    python benchmarks/lr_finder.py [--rounds 5] [--net conv|dense] [--num-iter 200]
+    python benchmarks/lr_finder.py [--rounds 3] [--net conv|dense] [--num-iter 200]
 
-Three ways to take the same number of steps take turns, so that another program on the machine slows all of
-them: ``fit`` and nothing else; ``fit`` with the callback of many a tutorial, which sets the rate after every
-batch and undoes the running mean of the loss; and the course's ``lr_find``. A number is the median over the
-turns. Two are given:
+Three ways to take the same number of steps with a fresh net take turns. A number is the median, in
+seconds of CPU time, with tracing and compiling:
 
-- *first call*: what a user waits for: a fresh net, tracing and compiling included, twice in each turn;
-- *per step*: what a longer run costs beyond that, from the difference between ``--num-iter`` steps and four
-  times as many.
-
-All nets are compiled alike, with one step per execution (the callback needs that), the dense one also with
-XLA, and once more as the lessons do, with 50 steps per execution (where the callback would see every fiftieth
-loss, and is left out). Takes some fifteen minutes; a slow machine is not an error, so the exit code says
-nothing.
+- *callback*: Keras' own ``fit`` with the callback of many a tutorial, which sets the rate after every batch;
+- *plain*: ``fit`` as the lessons compile it, 50 steps per execution, the dense net with XLA;
+- *lr_find*: the same net, given to the course's finder.
 """
-
-from __future__ import annotations
 
 import argparse
 import gc
@@ -28,8 +19,8 @@ import keras
 import numpy as np
 from side_by_side import BATCH, NETS, print_machine
 
-from course_utils.stack import STACK
 from course_utils.lr_finder import lr_find
+from course_utils.stack import STACK
 
 START, END = 1e-7, 1e-2  # no divergence: every way takes all its steps
 
@@ -40,93 +31,77 @@ class RaiseRate(keras.callbacks.Callback):
     def __init__(self, factor):
         super().__init__()
         self.factor = factor
-        self.rates, self.losses, self.total = [], [], 0.0
+        self.rates, self.losses = [], []
 
     def on_train_batch_end(self, batch, logs=None):
         rate = self.model.optimizer.learning_rate
-        mean = logs["loss"]
         self.rates.append(float(rate.numpy()))
-        self.losses.append(mean * (batch + 1) - self.total)
-        self.total = mean * (batch + 1)
+        self.losses.append(logs["loss"])
         rate.assign(rate * self.factor)
 
 
-def plain(model, x, y, steps):
-    model.fit(x[: steps * BATCH], y[: steps * BATCH], batch_size=BATCH, verbose=0)
-
-
-def callback(model, x, y, steps):
-    weights = model.get_weights()
-    model.optimizer.learning_rate = START
+def callback(make_net, x, y, steps):
+    net = compiled(make_net, steps_per_execution=1)
+    weights = net.get_weights()
+    net.optimizer.learning_rate = START
     raised = RaiseRate((END / START) ** (1 / (steps - 1)))
-    model.fit(x[: steps * BATCH], y[: steps * BATCH], batch_size=BATCH, verbose=0, callbacks=[raised])
-    model.set_weights(weights)
+    net.fit(x, y, batch_size=BATCH, verbose=0, callbacks=[raised])
+    net.set_weights(weights)
 
 
-def finder(model, x, y, steps):
-    result = lr_find(model, x, y, batch_size=BATCH, num_iter=steps, start_lr=START, end_lr=END)
+def plain(make_net, x, y, steps):
+    net = compiled(make_net, steps_per_execution=50, jit_compile=make_net is NETS["dense"])
+    net.fit(x, y, batch_size=BATCH, verbose=0)
+
+
+def finder(make_net, x, y, steps):
+    net = compiled(make_net, steps_per_execution=50, jit_compile=make_net is NETS["dense"])
+    result = lr_find(net, x, y, batch_size=BATCH, num_iter=steps, start_lr=START, end_lr=END)
     assert len(result.losses) == steps
 
 
-def fresh(make_net, settings):
+WAYS = {"callback": callback, "plain": plain, "lr_find": finder}
+
+
+def compiled(make_net, **settings):
     keras.backend.clear_session()
     keras.utils.set_random_seed(42)
-    model = make_net()
-    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"], **settings)
-    return model
+    net = make_net()
+    net.compile("adam", "categorical_crossentropy", metrics=["accuracy"], **settings)
+    return net
 
 
-def seconds(way, make_net, settings, x, y, steps):
-    model = fresh(make_net, settings)
+def cpu_seconds(way, *args):
     gc.collect()  # what the net before left behind is not this one's cost
-    begin = time.perf_counter()
-    way(model, x, y, steps)
-    return time.perf_counter() - begin
-
-
-def measure(title, ways, make_net, settings, rounds, steps):
-    """Time each way in turns, on few steps and on four times as many, and print the table."""
-    shape = make_net().input_shape[1:]
-    rng = np.random.default_rng(0)
-    x = rng.random((BATCH * 4 * steps, *shape), dtype="float32")
-    y = np.eye(10, dtype="float32")[rng.integers(0, 10, len(x))]
-    taken = {(way, count): [] for way in ways for count in (steps, 4 * steps)}
-    for turn in range(rounds + 1):
-        for count in (steps, steps, 4 * steps):
-            for way in ways:
-                took = seconds(way, make_net, settings, x, y, count)
-                if turn:  # the first meets a cold machine
-                    taken[way, count].append(took)
-    medians = {key: statistics.median(values) for key, values in taken.items()}
-    first = {way: medians[way, steps] for way in ways}
-    per_step = {way: (medians[way, 4 * steps] - first[way]) / (3 * steps) for way in ways}
-    print(f"\n{title:<34}{f'first call, {steps} steps':>24}{'× plain':>9}{'ms per step':>14}{'× plain':>9}")
-    for way in ways:
-        wait, pace = first[way] / first[plain], per_step[way] / per_step[plain]
-        print(f"{way.__name__:<34}{first[way]:>22.2f} s{wait:>9.2f}{1000 * per_step[way]:>14.3f}{pace:>9.2f}")
+    begin = time.process_time()
+    way(*args)
+    return time.process_time() - begin
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help="turns (default 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns (default 3)")
     parser.add_argument("--net", choices=NETS, help="only this one")
-    parser.add_argument("--num-iter", type=int, default=200, help="steps of a first call (default 200)")
+    parser.add_argument("--num-iter", type=int, default=200, help="steps (default 200)")
     options = parser.parse_args()
-
     print_machine(STACK)
-    cases = [
-        ("conv", False, 1),
-        ("conv", False, 50),
-        ("dense", False, 1),
-        ("dense", True, 1),
-        ("dense", True, 50),
-    ]
-    for net, xla, group in cases:
-        if options.net in (None, net):
-            ways = (plain, callback, finder) if group == 1 else (plain, finder)
-            title = f"{net}, {'XLA' if xla else 'no XLA'}, {group} per execution"
-            settings = {"jit_compile": xla, "steps_per_execution": group}
-            measure(title, ways, NETS[net], settings, options.rounds, options.num_iter)
+    print(
+        f"\n{f'CPU s, {options.num_iter} steps':<20}" + "".join(f"{way:>10}" for way in WAYS) + "   ÷ plain"
+    )
+    for name in [options.net] if options.net else NETS:
+        make_net = NETS[name]
+        rng = np.random.default_rng(0)
+        x = rng.random((BATCH * options.num_iter, *make_net().input_shape[1:]), dtype="float32")
+        y = np.eye(10, dtype="float32")[rng.integers(0, 10, len(x))]
+        taken = {way: [] for way in WAYS}
+        for turn in range(options.rounds + 1):
+            for way, run in WAYS.items():
+                took = cpu_seconds(run, make_net, x, y, options.num_iter)
+                if turn:  # the first meets a cold machine
+                    taken[way].append(took)
+        medians = {way: statistics.median(times) for way, times in taken.items()}
+        ratio = medians["lr_find"] / medians["plain"]
+        print(f"{name:<20}" + "".join(f"{value:>10.2f}" for value in medians.values()) + f"{ratio:>10.2f}")
 
 
 if __name__ == "__main__":

@@ -126,3 +126,34 @@ def _set_keras_seeds(generator, state, *seed):
     global_state.set_global_attribute("global_random_seed", *seed)
     if generator is not None:
         generator.state.assign(state)
+
+
+# -- what the first training step would make -----------------------------------------------------------------
+# Without these two a step makes it all the same while it is traced, but is then traced twice.
+
+
+def build_metrics(model, batch):
+    """Make the metrics of a Keras 3 model, as ``fit`` does first; Keras 2 has no such function."""
+    if hasattr(model, "_symbolic_build"):
+        model._symbolic_build(data_batch=keras.utils.unpack_x_y_sample_weight(batch))
+
+
+def make_legacy_slots(optimizer, variables):
+    """Make the slots of an optimizer from before Keras 2.11; newer ones have a public ``build``."""
+    optimizer._create_all_weights(variables)
+
+
+# -- seeds of layers ---------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def layer_seeds_kept(model):
+    """Put back the seeds that Keras 2 counts up in Python each time it traces a seeded layer."""
+    modules = model.submodules if STACK == "addons" else ()
+    generators = [m._random_generator for m in modules if getattr(m, "_random_generator", None) is not None]
+    before = [(generator, generator._seed) for generator in generators]
+    try:
+        yield
+    finally:
+        for generator, seed in before:
+            generator._seed = seed

@@ -1,210 +1,75 @@
 """The learning-rate range test: raise the rate from batch to batch, watch the loss, leave no trace.
 
 The rate grows geometrically from one batch to the next. While it is too small the loss hardly moves, then it
-falls, and where the rate is too large it rises again. A good rate lies where it falls:
-
->>> result = lr_find(model, x_train, y_train, batch_size=32)        # doctest: +SKIP
->>> result.plot()                                                   # doctest: +SKIP
->>> model.optimizer.learning_rate = result.suggestion()             # doctest: +SKIP
-
-Afterwards the model is as it was, so the training that follows is the same, bit for bit, as without the test.
+falls, and where the rate is too large it rises again. A good rate lies where it falls.
 
 The idea is Leslie Smith's: *Cyclical Learning Rates for Training Neural Networks* (2015; WACV 2017), section
 3.3, https://arxiv.org/abs/1506.01186. The names of the settings are those of torch-lr-finder
-(https://github.com/davidtvs/pytorch-lr-finder), the words for the suggestions and the rules behind them are
-fastai's (https://docs.fast.ai/callback.schedule.html). Deliberate differences from both:
-
-- the losses are kept as they are beside the smoothed ones, which are corrected for their start;
-- the test also ends at a loss that is not finite, and does not mistake a negative loss for a divergence;
-- optimizer, metrics and random state are put back too, in memory and after any exception;
-- a suggestion for a curve that never falls is an error, not a number.
+(https://github.com/davidtvs/pytorch-lr-finder); the suggestions are fastai's
+(https://docs.fast.ai/callback.schedule.html). Unlike both, the test keeps the losses unsmoothed as well, ends
+at a loss that is not finite, does not take a negative loss for a divergence, restores the optimizer, the
+metrics and the random state too, and suggests nothing for a curve that never falls.
 """
-
-from __future__ import annotations
 
 import contextlib
 import math
-import numbers
 import random
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 import tensorflow as tf
-from google.protobuf.message import DecodeError
-from tensorflow.python.eager import context  # the one place where eager TensorFlow keeps its random state
 
-_KERAS_2 = keras.__version__.startswith("2.")
+from course_utils import keras_private
+from course_utils.arguments import number, one_of, refuse, whole_number
+from course_utils.arguments import seed as checked_seed
+from course_utils.stack import STACK
+
+# -- suggestions: each takes a curve as two arrays, and returns one rate -------------------------------------
 
 
-# -- suggestions: plain functions of (lrs, losses) ----------------------------------------------------------
+def valley(lrs, losses):
+    """The rate in the middle of the longest fall, as fastai has it.
 
-
-def valley(lrs, losses) -> float:
-    """Suggest the rate in the middle of the longest fall.
-
-    The fall is the longest subsequence of ever lower losses; of several, the one that ends first. With its
-    length L and its end at index e, the suggestion is the rate L/2 before e (fastai's rule, which so takes
-    the fall as if it had no gaps).
-
-    Parameters
-    ----------
-    lrs : array of float, shape (n,)
-        The learning rates, rising.
-    losses : array of float, shape (n,)
-        The loss at each of them, smoothed.
-
-    Returns
-    -------
-    float
-        One of the rates.
-
-    Raises
-    ------
-    ValueError
-        If the curve is shorter than 3 points, holds something not finite, or never falls below its start.
-
-    Examples
-    --------
-    >>> valley([1, 2, 3, 4, 5, 6, 7, 8], [2.3, 2.3, 2.1, 1.9, 1.6, 1.2, 1.1, 9.0])
-    4.0
+    The fall is the longest subsequence of ever lower losses; of several, the first to end. The rate is half
+    the fall's length before its end, as if it had no gaps.
     """
-    lrs, losses = _curve(lrs, losses)
     longest = np.ones(len(losses), int)  # of the falling subsequences that end at each point
     for i in range(1, len(losses)):
-        higher = losses[:i] > losses[i]
-        longest[i] += max(longest[:i][higher], default=0)
+        longest[i] += max(longest[:i][losses[:i] > losses[i]], default=0)
     end = int(longest.argmax())
     third = longest[end] / 3
     # Rounded as fastai rounds. A fall of two points would begin before the first of them.
-    return float(lrs[max(end - longest[end] + int(third) + int(third / 2), 0)])
+    return lrs[max(end - longest[end] + int(third) + int(third / 2), 0)]
 
 
-def slide(lrs, losses, lr_diff: int = 15, thresh: float = 0.005) -> float:
-    """Suggest the rate before the loss begins to bend upwards.
+def slide(lrs, losses, lr_diff=15, thresh=0.005):
+    """The rate before the loss bends upwards: the interval slide rule of Novoselov et al., as in fastai.
 
-    Two marks, `lr_diff` points apart, slide from the right end of the curve to the left, until its slope per
-    point (``numpy.gradient``) differs by no more than `thresh` between them: there, the left mark stands
-    where the bend begins. The method of Novoselov et al., "interval slide rule", as in fastai.
-
-    Parameters
-    ----------
-    lrs, losses : array of float, shape (n,)
-        As for `valley`.
-    lr_diff : int, default=15
-        The points between the marks.
-    thresh : float, default=0.005
-        The difference in slope, in units of loss, that counts as none.
-
-    Returns
-    -------
-    float
-        One of the rates.
-
-    Raises
-    ------
-    ValueError
-        As `valley`; and if the curve has not more than `lr_diff` points.
-
-    Examples
-    --------
-    >>> slide([1, 2, 3, 4, 5, 6, 7, 8], [2.0, 1.9, 1.8, 1.7, 1.6, 1.5, 1.8, 2.9], lr_diff=2)
-    4.0
+    Two marks, `lr_diff` points apart, slide from the right end to the left until the slopes of the curve at
+    both differ by no more than `thresh`.
     """
-    lrs, losses = _curve(lrs, losses, shortest=lr_diff + 1)
     slope = np.gradient(losses)
     right = len(losses) - 1
-    left = right - lr_diff
-    suggested = left
+    suggested = left = right - lr_diff
     while left >= 0 and abs(slope[right] - slope[left]) > thresh:
         suggested = left
         right, left = right - 1, left - 1
-    return float(lrs[suggested])
+    return lrs[suggested]
 
 
-def minimum(lrs, losses) -> float:
-    """Suggest a tenth of the rate at which the loss is lowest.
-
-    At the lowest point itself the training is about to diverge.
-
-    Parameters
-    ----------
-    lrs, losses : array of float, shape (n,)
-        As for `valley`.
-
-    Returns
-    -------
-    float
-        A tenth of one of the rates.
-
-    Raises
-    ------
-    ValueError
-        As `valley`.
-
-    Examples
-    --------
-    >>> minimum([1e-3, 1e-2, 1e-1, 1.0], [2.3, 1.5, 1.2, 9.0])
-    0.01
-    """
-    lrs, losses = _curve(lrs, losses)
-    return float(lrs[losses.argmin()] / 10)
+def minimum(lrs, losses):
+    """A tenth of the rate with the lowest loss, at which the training is about to diverge."""
+    return lrs[losses.argmin()] / 10
 
 
-def steep(lrs, losses) -> float:
-    """Suggest the rate at which the loss falls fastest, over the logarithm of the rate.
-
-    Parameters
-    ----------
-    lrs, losses : array of float, shape (n,)
-        As for `valley`.
-
-    Returns
-    -------
-    float
-        The rate at the upper end of the steepest piece.
-
-    Raises
-    ------
-    ValueError
-        As `valley`.
-
-    Examples
-    --------
-    >>> steep([1e-3, 1e-2, 1e-1, 1.0], [2.3, 2.2, 1.2, 9.0])
-    0.01
-    """
-    lrs, losses = _curve(lrs, losses)
-    return float(lrs[np.argmin(np.diff(losses) / np.diff(np.log(lrs)))])
+def steep(lrs, losses):
+    """The rate at which the loss falls fastest over the logarithm of the rate."""
+    return lrs[np.argmin(np.diff(losses) / np.diff(np.log(lrs)))]
 
 
 #: The methods by their names, the default first.
 SUGGESTIONS = {"valley": valley, "slide": slide, "minimum": minimum, "steep": steep}
-
-
-def _curve(lrs, losses, shortest=3):
-    """Check a curve that a suggestion is asked for, and return it as two arrays."""
-    lrs, losses = np.asarray(lrs, float), np.asarray(losses, float)
-    if lrs.ndim != 1 or lrs.shape != losses.shape:
-        raise ValueError(
-            f"lrs and losses should be rows of one length; received shapes {lrs.shape} and {losses.shape}."
-        )
-    if len(lrs) < shortest:
-        raise ValueError(
-            f"a suggestion needs a curve of at least {shortest} points; received {len(lrs)}. Raise num_iter, "
-            "lower start_lr, or skip fewer points."
-        )
-    if not (np.isfinite(lrs).all() and np.isfinite(losses).all()):
-        raise ValueError("lrs and losses should be finite; cut the curve before the first NaN or infinity.")
-    if lrs[0] <= 0 or (np.diff(lrs) <= 0).any():
-        raise ValueError("lrs should be positive and rising.")
-    if losses.argmin() == 0:
-        raise ValueError(
-            f"the loss never falls below its start ({losses[0]:.4g}), so there is nothing to suggest. Lower "
-            "start_lr, or raise end_lr or num_iter."
-        )
-    return lrs, losses
-
 
 # -- the result ---------------------------------------------------------------------------------------------
 
@@ -230,7 +95,7 @@ class LRFinderResult:
     --------
     >>> lrs = np.geomspace(1e-4, 1, 40)
     >>> losses = np.cosh(np.log10(lrs) + 1)  # lowest at 0.1
-    >>> result = LRFinderResult(lrs, losses, losses, None)
+    >>> result = LRFinderResult(lrs, losses, losses)
     >>> f"{result.suggestion('minimum'):.2g}"
     '0.0094'
     """
@@ -240,16 +105,17 @@ class LRFinderResult:
     smoothed: np.ndarray
     stopped: str | None = None
 
-    def suggestion(self, method: str = "valley", *, skip_start: int = 10, skip_end: int = 5) -> float:
+    def suggestion(self, method="valley", *, skip_start=10, skip_end=5):
         """Suggest a learning rate, from the smoothed losses.
 
         Parameters
         ----------
         method : {"valley", "slide", "minimum", "steep"}, default="valley"
-            The rule; each is a function of this module.
+            The middle of the longest fall; the rate before the loss bends upwards; a tenth of the rate with
+            the lowest loss; the rate at which the loss falls fastest.
         skip_start, skip_end : int, default=10 and 5
-            How many points to leave out at either end: the first are few to average over, the last may have
-            diverged.
+            How many points to leave out at either end: the first are averages over few losses, the last may
+            have diverged.
 
         Returns
         -------
@@ -259,17 +125,26 @@ class LRFinderResult:
         Raises
         ------
         ValueError
-            If the method is unknown, a skip is not a whole number from 0, or what is left of the curve is too
-            short or never falls.
+            If an argument is wrong, or what is left of the curve is too short or never falls.
         """
-        if method not in SUGGESTIONS:
-            raise ValueError(f"method should be one of {', '.join(SUGGESTIONS)}; received {method!r}.")
-        for name, value in [("skip_start", skip_start), ("skip_end", skip_end)]:
-            _whole(name, value, least=0)
+        rule = SUGGESTIONS[one_of("method", method, tuple(SUGGESTIONS))]
+        skip_start = whole_number("skip_start", skip_start, at_least=0)
+        skip_end = whole_number("skip_end", skip_end, at_least=0)
         kept = slice(skip_start, max(len(self.lrs) - skip_end, 0))
-        return SUGGESTIONS[method](self.lrs[kept], self.smoothed[kept])
+        losses, shortest = self.smoothed[kept], 16 if method == "slide" else 3
+        if len(losses) < shortest:
+            raise ValueError(
+                f"{method!r} needs a curve of at least {shortest} points; {len(losses)} are left. "
+                "Raise num_iter, lower start_lr, or skip fewer points."
+            )
+        if losses.argmin() == 0:
+            raise ValueError(
+                f"The loss never falls below its start ({losses[0]:.4g}), so there is nothing to suggest. "
+                "Lower start_lr, or raise end_lr or num_iter."
+            )
+        return float(rule(self.lrs[kept], losses))
 
-    def plot(self, ax=None, *, skip_start: int = 10, skip_end: int = 5):
+    def plot(self, ax=None, *, skip_start=10, skip_end=5):
         """Draw the loss over the learning rate, with every suggestion that the curve allows.
 
         Parameters
@@ -318,30 +193,30 @@ def lr_find(
     x,
     y=None,
     *,
-    batch_size: int = 32,
+    batch_size=32,
     sample_weight=None,
-    start_lr: float = 1e-7,
-    end_lr: float = 10.0,
-    num_iter: int = 100,
-    smooth_f: float = 0.05,
-    diverge_th: float = 5.0,
-    seed: int = 0,
-) -> LRFinderResult:
+    start_lr=1e-7,
+    end_lr=10.0,
+    num_iter=100,
+    smooth_f=0.05,
+    diverge_th=5.0,
+    seed=0,
+):
     """Train for a few batches with a growing learning rate, and undo it all.
 
-    Afterwards these are as before, also after an exception or Ctrl-C: the weights and batch statistics, the
-    optimizer's slots, step count and learning rate, loss scaling, the metrics, the states of the model's
-    seed generators, and the random states of Python, NumPy and TensorFlow.
+    Afterwards these are as before, also after an exception or Ctrl-C: the weights and other variables of the
+    layers, the optimizer's slots, step count and learning rate, loss scaling, the metrics, and the random
+    states of the model's layers, Python, NumPy, TensorFlow and Keras.
 
     Parameters
     ----------
     model : keras.Model
         A compiled model of any kind, also with a ``train_step`` of its own. If it has no weights yet they are
-        made, and an optimizer without slots gets them; "as before" then means as just initialised, with zero
-        steps taken.
+        made, and an optimizer without slots gets them; "as before" then means as just initialised, with no
+        step taken.
     x : array, nested structure of arrays, or tf.data.Dataset
-        What ``fit`` takes. A tuple, list or dictionary is a model's several inputs. A dataset yields batches
-        of ``x``, ``(x, y)`` or ``(x, y, sample_weight)``.
+        What ``fit`` takes, Python generators and ``PyDataset`` excepted. A tuple, list or dictionary is a
+        model's several inputs. A dataset yields batches of ``x``, ``(x, y)`` or ``(x, y, sample_weight)``.
     y, sample_weight : array or nested structure of arrays, optional
         Targets and weights, if `x` is not a dataset.
     batch_size : int, default=32
@@ -350,7 +225,7 @@ def lr_find(
         The first and the last rate, as in fastai; torch-lr-finder starts at the optimizer's own.
     num_iter : int, default=100
         How many batches, at the rates ``numpy.geomspace(start_lr, end_lr, num_iter)``. Where the data holds
-        fewer, it is gone through again.
+        fewer, it is read again.
     smooth_f : float, default=0.05
         The share of the newest loss in the average, as in torch-lr-finder; 0 averages nothing. (fastai's
         ``beta=0.98`` is a share of 0.02.)
@@ -359,7 +234,7 @@ def lr_find(
         fastai it is 4. For a negative loss: when it has risen by more than ``diverge_th - 1`` times the
         lowest one's size.
     seed : int, default=0
-        Shuffles arrays. The global random numbers have no part in it. (A dataset shuffles itself.)
+        Shuffles arrays; the global random numbers have no part in it. (A dataset shuffles itself.)
 
     Returns
     -------
@@ -368,30 +243,27 @@ def lr_find(
 
     Raises
     ------
-    TypeError
-        If `model` is not a Keras model, `x` is nothing that can be cut into batches, or a setting is not a
-        number.
     ValueError
-        If the model is not compiled, or runs on several devices; if its optimizer follows a schedule; if the
-        data is empty, ends early, or differs in length; if a setting is out of range.
+        If an argument is wrong; if the model is not compiled, runs on several devices, or its optimizer
+        follows a schedule; if the data is empty, sparse or ragged, differs in length, or ends early and
+        cannot be read again.
 
     Notes
     -----
-    Ten steps, or more if the model is compiled for more (``steps_per_execution``), run in one call of
-    TensorFlow: waiting for the loss of every single step would cost more than a small step itself. The
-    curve is looked at between calls: steps taken after the stop are thrown away, and Ctrl-C waits for the
-    call to end.
+    Ten steps run in one call of TensorFlow, because waiting for the loss of every single step would cost more
+    than a small step itself. The curve is looked at between calls: steps taken after the stop are thrown
+    away, and Ctrl-C waits for the call to end. XLA is not used: for a few hundred steps, compiling costs more
+    than it saves.
 
-    A dataset that shuffles counts how often it was read. The test reads a copy of it, so that the next epoch
-    has the order it would have had. A pipeline that TensorFlow cannot copy (because of what it holds, or more
-    than 2 GB of it) is read itself, and its next order is a later one. What a Python generator inside a
-    pipeline does when read cannot be undone.
+    What cannot be put back:
 
-    A layer of Keras 2 with a seed of its own (``Dropout(0.5, seed=3)``) takes its random numbers from that
-    seed and from how often it was traced. The first ``fit`` of a freshly compiled model traces once less
-    after the test, whose metrics and slots it finds made; so there, and only there, it draws other numbers.
-
-    Other optimizers that a ``train_step`` uses are put back too, but their rates do not grow.
+    - A dataset is read as it is. One that shuffles in a new order each time counts its readings, so the next
+      epoch has a later order; what a Python function or generator inside it does when read is done. Arrays
+      have no such state.
+    - A layer of Keras 2 with a seed of its own (``Dropout(0.5, seed=3)``) draws its numbers from that seed
+      and from how often it was traced. The first ``fit`` of a freshly compiled model traces once less after
+      the test, which has made its metrics and slots; so there, and only there, the layer draws other numbers.
+    - Other optimizers that a ``train_step`` uses are put back, but their rates do not grow.
 
     References
     ----------
@@ -409,17 +281,21 @@ def lr_find(
     True
     >>> model.optimizer.learning_rate = result.suggestion()
     """
-    _check_settings(start_lr, end_lr, num_iter, smooth_f, diverge_th)
+    start_lr = number("start_lr", start_lr, above=0)
+    end_lr = number("end_lr", end_lr, above=start_lr)
+    num_iter = whole_number("num_iter", num_iter, at_least=2)
+    smooth_f = number("smooth_f", smooth_f, at_least=0, below=1)
+    diverge_th = number("diverge_th", diverge_th, above=1)
     rate = _rate_variable(model)
     batches = _batches(x, y, sample_weight, batch_size, num_iter, seed)
     first_batch = next(iter(batches), None)
     if first_batch is None:
-        raise ValueError("the data holds no batch. Give at least one example.")
+        refuse("x", "data with at least one example", x)
+    lrs = np.geomspace(start_lr, end_lr, num_iter)
 
-    with _layer_seeds_kept(model):
+    with keras_private.layer_seeds_kept(model):
         _build(model, first_batch)
         with _random_state_kept():
-            lrs = np.geomspace(start_lr, end_lr, num_iter)
             iterator = iter(batches)
             steps, variables = _step_function(model, rate, iterator)
             metrics = model.metrics
@@ -427,13 +303,11 @@ def lr_find(
             before = [(variable, variable.numpy()) for variable in variables]
             try:
                 model.reset_metrics()
-                losses, smoothed, stopped = _raise_rate(
-                    steps, iterator, lrs, max(10, int(model.steps_per_execution or 1)), smooth_f, diverge_th
-                )
+                losses, smoothed, stopped = _raise_rate(steps, iterator, lrs, smooth_f, diverge_th)
             except tf.errors.OutOfRangeError as error:
                 raise ValueError(
-                    f"the data ended before {num_iter} batches, and cannot be read a second time. Lower "
-                    "num_iter, or give a dataset that starts anew."
+                    f"The data ended before {num_iter} batches, and cannot be read a second time. "
+                    "Lower num_iter, or give a dataset that starts anew."
                 ) from error
             finally:
                 for variable, value in before:
@@ -444,19 +318,16 @@ def lr_find(
     return LRFinderResult(lrs[: len(losses)], np.array(losses), np.array(smoothed), stopped)
 
 
-def _raise_rate(steps, iterator, lrs, group, smooth_f, diverge_th):
-    """Run the steps, `group` of them at a time, until the rates or the patience end."""
+def _raise_rate(steps, iterator, lrs, smooth_f, diverge_th, group=10):
+    """Run the steps, `group` of them at a time, until the rates end or the loss diverges."""
     share = smooth_f or 1.0
     losses, smoothed = [], []
     average, lowest = 0.0, math.inf
     for begin in range(0, len(lrs), group):
         for loss in steps(iterator, tf.constant(lrs[begin : begin + group])).numpy().tolist():
             if not math.isfinite(loss):
-                return (
-                    losses,
-                    smoothed,
-                    f"the loss became {loss} at a learning rate of {lrs[len(losses)]:.3g}",
-                )
+                rate = lrs[len(losses)]
+                return losses, smoothed, f"the loss became {loss} at a learning rate of {rate:.3g}"
             average += share * (loss - average)
             losses.append(loss)
             # The average began at zero; divided by the sum of its shares it is one over the losses so far.
@@ -494,8 +365,8 @@ def _step_function(model, rate, iterator):
 
     if model.run_eagerly:
         return steps, _distinct(_variables(model, rate))
-    # As `fit` does: XLA, if asked for, sees one step; Keras 2 lets AutoGraph rewrite a train_step.
-    step = tf.function(step, jit_compile=bool(model.jit_compile), autograph=_KERAS_2, reduce_retracing=True)
+    # As in `fit`, AutoGraph rewrites a train_step of Keras 2.
+    step = tf.function(step, autograph=STACK == "addons", reduce_retracing=True)
     # Tracing changes nothing yet, and finds what a train_step uses beyond the model's own variables.
     types = (iterator, tf.TensorSpec((None,), tf.float64))
     traced = tf.function(steps, autograph=False).get_concrete_function(*types)
@@ -508,23 +379,21 @@ def _step_function(model, rate, iterator):
 def _rate_variable(model):
     """Return the variable that holds the learning rate, or say why there is none."""
     if not isinstance(model, keras.Model):
-        raise TypeError(f"model should be a keras.Model; received {type(model).__name__}.")
+        refuse("model", "a compiled keras.Model", model)
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
-        raise ValueError(
-            f"the model {model.name!r} is not compiled. Call model.compile(optimizer, loss) first."
-        )
+        refuse("model", "a compiled keras.Model", model, "Call model.compile(optimizer, loss) first.")
     if model.distribute_strategy.num_replicas_in_sync > 1:
         raise ValueError(
-            "the model trains on several devices at once. Find the rate with a copy of it, made outside the "
+            "The model trains on several devices at once. Find the rate with a copy of it, made outside the "
             "strategy's scope."
         )
     inner = getattr(optimizer, "inner_optimizer", optimizer)  # inside a LossScaleOptimizer
-    rate = inner.learning_rate
-    # Keras 2 shows a schedule's current value as a variable; what it was built with is kept beside.
-    if not hasattr(getattr(inner, "_learning_rate", rate), "assign") or getattr(inner, "_initial_decay", 0):
+    rate, config = inner.learning_rate, inner.get_config()
+    # Keras 2 shows a schedule's current value as a variable; the configuration still holds the schedule.
+    if not hasattr(rate, "assign") or isinstance(config.get("learning_rate"), dict) or config.get("decay"):
         raise ValueError(
-            f"the learning rate of the model's {type(inner).__name__} follows a schedule, so it cannot be "
+            f"The learning rate of the model's {type(inner).__name__} follows a schedule, so it cannot be "
             "set batch by batch. Compile the model with a plain number as learning_rate, find the rate, then "
             "compile with the schedule."
         )
@@ -532,75 +401,46 @@ def _rate_variable(model):
 
 
 def _build(model, batch):
-    """Make the weights, metrics and slots that the first step of a training would make.
-
-    Made while the step is traced they would cost a second tracing.
-    """
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-    optimizer = model.optimizer
-    if not _KERAS_2:
-        model._symbolic_build(data_batch=(x, y, sample_weight))
-        return
+    """Make the weights, metrics and slots that the first step of a training would make."""
+    x, *_ = keras.utils.unpack_x_y_sample_weight(batch)
     if not model.built:
         # A model whose train_step alone says what it does has no `call`.
         with contextlib.suppress(NotImplementedError):
             tf.function(model).get_concrete_function(x)
-    if isinstance(optimizer, keras.optimizers.legacy.Optimizer):
-        optimizer._create_all_weights(model.trainable_variables)
+    keras_private.build_metrics(model, batch)
+    if hasattr(model.optimizer, "build"):
+        model.optimizer.build(model.trainable_variables)
     else:
-        optimizer.build(model.trainable_variables)
+        keras_private.make_legacy_slots(model.optimizer, model.trainable_variables)
 
 
 def _variables(model, rate):
     """List what a step changes, as far as the model and its optimizer tell."""
     variables = [rate, *model.variables, *(v for metric in model.metrics for v in metric.variables)]
-    optimizer = model.optimizer
-    if not _KERAS_2:
-        return variables + list(optimizer.variables)
-    generators = (generator._generator for generator in _keras_2_generators(model))
-    variables += [generator.state for generator in generators if generator is not None]
-    loss_scale = getattr(optimizer, "_loss_scale", None)
-    return variables + list(optimizer.variables()) + list(getattr(loss_scale, "_weights", {}).values())
+    if STACK == "keras3":
+        return variables + list(model.optimizer.variables)
+    # What a checkpoint would hold: slots, loss scales, generators, but no tables of a vocabulary.
+    for tracked in (model, model.optimizer):
+        variables += tf.train.TrackableView(tracked).descendants()
+    return variables + list(model.optimizer.variables())
 
 
 def _distinct(variables):
     """Return TensorFlow's variables behind those of Keras 3, each once."""
-    if not _KERAS_2:
-        variables = [v.value if isinstance(v, keras.Variable) else v for v in variables]
-    return list({v.ref(): v for v in variables}.values())
-
-
-def _keras_2_generators(model):
-    layers = model._flatten_layers() if _KERAS_2 else ()
-    generators = (getattr(layer, "_random_generator", None) for layer in layers)
-    return [generator for generator in generators if generator is not None]
-
-
-@contextlib.contextmanager
-def _layer_seeds_kept(model):
-    """Put back the seeds that Keras 2 counts up in Python whenever it traces a seeded layer."""
-    before = [(generator, generator._seed) for generator in _keras_2_generators(model)]
-    try:
-        yield
-    finally:
-        for generator, seed in before:
-            generator._seed = seed
+    variables = [getattr(v, "value", v) if STACK == "keras3" else v for v in variables]
+    return list({v.ref(): v for v in variables if isinstance(v, tf.Variable)}.values())
 
 
 @contextlib.contextmanager
 def _random_state_kept():
-    """Put back the global random states of Python, NumPy and TensorFlow."""
-    tensorflow = getattr(context.context(), "_rng", None)  # absent until a seed is set
-    before = random.getstate(), np.random.get_state(), tensorflow and tensorflow.getstate()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(before[0])
-        np.random.set_state(before[1])  # noqa: NPY002
-        if tensorflow and tensorflow.getstate() != before[2]:
-            tensorflow.setstate(before[2])
-            # Random operations outside functions are kept with their state and found again by their seeds.
-            context.context().clear_kernel_cache()
+    """Put back the global random states of Python, NumPy, TensorFlow and Keras."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with keras_private.global_state_restored():
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
 
 
 # -- data ---------------------------------------------------------------------------------------------------
@@ -608,13 +448,18 @@ def _random_state_kept():
 
 def _batches(x, y, sample_weight, batch_size, num_iter, seed):
     """Return a dataset of `num_iter` batches as `fit` would see them."""
+    batch_size = whole_number("batch_size", batch_size, at_least=1)
+    seed = checked_seed("seed", seed)
     if isinstance(x, tf.data.Dataset):
-        if y is not None or sample_weight is not None:
-            raise ValueError("a dataset brings its own targets and weights: leave out y and sample_weight.")
-        return _independent_copy(x).repeat().take(num_iter)
-    _whole("batch_size", batch_size, least=1)
-    _whole("seed", seed, least=0)
-    data = tf.nest.map_structure(_as_tensor, keras.utils.pack_x_y_sample_weight(x, y, sample_weight))
+        for name, value in [("y", y), ("sample_weight", sample_weight)]:
+            if value is not None:
+                refuse(
+                    name, "None where x is a dataset, which brings its own targets and weights", type(value)
+                )
+        return x.repeat().take(num_iter)
+    # tf.data makes one tensor of a list, so a list of outputs becomes a tuple, as in `fit`.
+    data = _tree("x", x), _tree("y", y), _tree("sample_weight", sample_weight)
+    data = keras.utils.pack_x_y_sample_weight(*data)
     lengths = sorted({int(tensor.shape[0]) for tensor in tf.nest.flatten(data)})
     if len(lengths) != 1 or lengths[0] == 0:
         raise ValueError(
@@ -632,75 +477,25 @@ def _batches(x, y, sample_weight, batch_size, num_iter, seed):
     return picked.prefetch(tf.data.AUTOTUNE)
 
 
-def _as_tensor(array):
-    """Return an array as a tensor, floats in Keras' own precision as `fit` has them."""
-    if not hasattr(array, "shape") or not len(array.shape):
-        raise TypeError(
-            f"x and y should be arrays, structures of arrays, or one tf.data.Dataset; found {array!r:.60}."
+def _tree(name, part):
+    """Return arrays, or a structure of them, as tensors; floats in Keras' own precision, as in `fit`."""
+    if part is None:
+        return None
+    if isinstance(part, dict):
+        return {key: _tree(name, value) for key, value in part.items()}
+    if isinstance(part, list | tuple):
+        return tuple(_tree(name, value) for value in part)
+    if hasattr(part, "toarray") or isinstance(part, tf.SparseTensor | tf.RaggedTensor):
+        refuse(name, "dense", type(part), "Convert it (.toarray(), tf.sparse.to_dense, .to_tensor()).")
+    if not getattr(part, "shape", ()):
+        refuse(
+            name,
+            "an array, a structure of arrays, or a tf.data.Dataset",
+            part,
+            "Make a dataset of a generator or a PyDataset with tf.data.Dataset.from_generator.",
         )
-    if not tf.is_tensor(array):
-        array = np.asarray(array)
-        if np.issubdtype(array.dtype, np.floating):
-            array = array.astype(keras.backend.floatx(), copy=False)
-    return tf.convert_to_tensor(array)
-
-
-# Operations with a state that a dataset shares with all its iterators, and the stand-in for a new state.
-_SHARED_STATE = {
-    "ShuffleDatasetV3": "DummySeedGenerator",
-    "ShuffleAndRepeatDatasetV2": "DummySeedGenerator",
-    "RandomDatasetV2": "DummySeedGenerator",
-    "CacheDatasetV2": "DummyMemoryCache",
-}
-
-
-def _independent_copy(dataset):
-    """Copy a dataset so that reading the copy moves no shuffle of the original; failing that, return it."""
-    try:
-        graph = tf.raw_ops.DatasetToGraphV2(
-            input_dataset=tf.data.experimental.to_variant(dataset),
-            external_state_policy=1,  # ignore: the copy stays in this process, where everything still exists
-            strip_device_assignment=True,
-        )
-        graph = tf.compat.v1.GraphDef.FromString(graph.numpy())
-        nodes = {node.name: node for node in graph.node}
-        for node in graph.node:
-            for name in node.input if node.op in _SHARED_STATE else ():
-                shared = nodes[name]
-                if shared.op == "Const" and shared.attr["dtype"].type == tf.resource.as_datatype_enum:
-                    shared.op = _SHARED_STATE[node.op]
-                    shared.attr.clear()
-        copy = tf.raw_ops.DatasetFromGraph(graph_def=graph.SerializeToString())
-    except (tf.errors.OpError, DecodeError):
-        return dataset
-    return tf.data.experimental.from_variant(copy, dataset.element_spec)
-
-
-# -- checks -------------------------------------------------------------------------------------------------
-
-
-def _check_settings(start_lr, end_lr, num_iter, smooth_f, diverge_th):
-    named = {"start_lr": start_lr, "end_lr": end_lr, "smooth_f": smooth_f, "diverge_th": diverge_th}
-    for name, value in named.items():
-        if isinstance(value, bool) or not isinstance(value, numbers.Real):
-            raise TypeError(f"{name} should be a number; received {value!r}.")
-        if not math.isfinite(value):
-            raise ValueError(f"{name} should be finite; received {value}.")
-    if start_lr <= 0:
-        raise ValueError(f"start_lr should be above 0, since the rate is multiplied; received {start_lr}.")
-    if end_lr <= start_lr:
-        raise ValueError(f"end_lr should be above start_lr; received {end_lr} and {start_lr}.")
-    if not 0 <= smooth_f < 1:
-        raise ValueError(f"smooth_f should be from 0 (no smoothing) to below 1; received {smooth_f}.")
-    if diverge_th <= 1:
-        raise ValueError(
-            f"diverge_th should be above 1, a multiple of the lowest loss; received {diverge_th}."
-        )
-    _whole("num_iter", num_iter, least=2)
-
-
-def _whole(name, value, least):
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} should be a whole number; received {value!r}.")
-    if value < least:
-        raise ValueError(f"{name} should be at least {least}; received {value}.")
+    if not tf.is_tensor(part):
+        part = np.asarray(part)
+        if np.issubdtype(part.dtype, np.floating):
+            part = part.astype(keras.backend.floatx(), copy=False)
+    return tf.convert_to_tensor(part)
