@@ -169,7 +169,10 @@ def _rebuilt(model, **seed):
                 "in a way that MC dropout does not know. It knows Dropout, AlphaDropout, GaussianDropout and "
                 "SpatialDropout, with a rate below 1."
             )
-        return _ALWAYS_ON[kind].from_config(layer.get_config() | seed)
+        always_on = _ALWAYS_ON[kind].from_config(layer.get_config() | seed)
+        if hasattr(layer, "data_format"):
+            always_on.data_format = layer.data_format  # not in the configuration of Keras 2
+        return always_on
 
     return keras.models.clone_model(view, clone_function=switched)
 

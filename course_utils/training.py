@@ -27,7 +27,9 @@ from IPython import get_ipython
 from IPython.display import Markdown, display
 from tqdm import tqdm
 
+from course_utils import arguments
 from course_utils.files import to_json, write_text
+from course_utils.keras_private import flat_layers
 from course_utils.notebook import say
 
 # Keras 3 warns that it will not shuffle a tf.data.Dataset because `shuffle=True` was passed; nobody did,
@@ -208,9 +210,9 @@ def restart(model: keras.Model, seed: int) -> keras.Model:
 
     Afterwards the model is as if it had been built and compiled right after
     ``keras.utils.set_random_seed(seed)``: initializers have drawn anew, running statistics are those of an
-    untrained net, dropout starts over, and the optimizer has made no step. Its learning rate, and what else
-    it was compiled with, stay as they are. The global seed is set too, so that what is shuffled afterwards
-    can be repeated.
+    untrained net, dropout starts over, and the optimizer has made no step. Its learning rate, what else it
+    was compiled with, and what layers have learnt by ``adapt`` (``Normalization``, ``TextVectorization``)
+    stay as they are. The global seed is set too, so that what is shuffled afterwards can be repeated.
 
     One thing falls short with Keras 2: its dropout takes the seed of its masks when the net is first trained,
     and keeps it. A restarted training still repeats to the last bit, but restarts from different seeds see
@@ -244,31 +246,37 @@ def restart(model: keras.Model, seed: int) -> keras.Model:
     >>> first == restart(net, seed=1).fit(x, y, epochs=2, verbose=0).history["loss"]
     True
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise ValueError(f"seed should be a whole number from 0 to 2**32 - 1; received {seed!r}.")
-    if not model.built or getattr(model, "optimizer", None) is None:
-        raise ValueError(
-            f"The model {model.name!r} should be built and compiled before it is restarted: give it a "
-            "keras.Input, and call compile()."
-        )
+    seed = arguments.seed("seed", seed)
+    _check_compiled(model)
     optimizer = model.optimizer
     keras.utils.set_random_seed(seed)
     fresh = keras.models.clone_model(model)
     fresh_optimizer = type(optimizer).from_config(optimizer.get_config())
-    for one in (optimizer, fresh_optimizer):
-        # TensorFlow Addons' optimizers are of the kind that Keras 2 calls legacy.
-        build = one.build if hasattr(one, "build") else one._create_all_weights
-        build(model.trainable_variables)
+    memory = _memory(optimizer, model), _memory(fresh_optimizer, model)
 
+    adapted = {id(v) for layer in flat_layers(model) if hasattr(layer, "adapt") for v in layer.variables}
     for old, new in zip(model.variables, fresh.variables, strict=True):
-        old.assign(new)
-    for old, new in zip(_memory(optimizer), _memory(fresh_optimizer), strict=True):
+        if id(old) not in adapted:
+            old.assign(new)
+    for old, new in zip(*memory, strict=True):
         old.assign(new)
     return model
 
 
-def _memory(optimizer):
-    """An optimizer's variables, and Nadam's product, which Keras 2 does not count among them."""
+def _check_compiled(model):
+    if not isinstance(model, keras.Model):
+        arguments.refuse("model", "a keras.Model", model)
+    if not model.built or getattr(model, "optimizer", None) is None:
+        raise ValueError(
+            f"The model {model.name!r} should be built and compiled: give it a keras.Input, and call compile()."
+        )
+
+
+def _memory(optimizer, model):
+    """An optimizer's variables, made if need be; and Nadam's product, which Keras 2 does not count among them."""
+    # TensorFlow Addons' optimizers are of the kind that Keras 2 calls legacy.
+    build = optimizer.build if hasattr(optimizer, "build") else optimizer._create_all_weights
+    build(model.trainable_variables)
     variables = optimizer.variables
     variables = variables() if callable(variables) else variables
     return [*variables, *(v for v in vars(optimizer).values() if isinstance(v, tf.Variable))]
