@@ -20,3 +20,9 @@ def second_layer(layer):
     vars(second).update(vars(layer))
     second._inbound_nodes, second._outbound_nodes = [], []
     return second
+
+
+def compile_arguments(model):
+    """What `compile` was given, as it was given; the public way has only the names of functions."""
+    kept = getattr(model, "_compile_config", None)
+    return dict(kept.config) if hasattr(kept, "config") else model.get_compile_config()

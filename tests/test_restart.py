@@ -123,11 +123,14 @@ def test_the_learning_rate_stays():
 
 def adapted_net(kind):
     layers = keras.layers
-    first = layers.Normalization() if kind == "numbers" else layers.TextVectorization(output_mode="count")
+    first = layers.Normalization() if kind == "numbers" else layers.TextVectorization()
     first.adapt(100 + 10 * X if kind == "numbers" else WORDS[:, 0])
     inputs = keras.Input((6,)) if kind == "numbers" else keras.Input((1,), dtype="string")
     inner = keras.Sequential([inputs, first])
-    net = keras.Sequential([inputs, inner, layers.Dense(4), layers.BatchNormalization(), layers.Dense(1)])
+    hidden = (
+        [layers.Dense(4)] if kind == "numbers" else [layers.Embedding(9, 4), layers.GlobalAveragePooling1D()]
+    )
+    net = keras.Sequential([inputs, inner, *hidden, layers.BatchNormalization(), layers.Dense(1)])
     net.compile("sgd", "mse", run_eagerly=True)
     return net, tf.constant(100 + 10 * X if kind == "numbers" else WORDS)
 
@@ -142,7 +145,7 @@ def test_what_a_layer_has_adapted_stays_also_in_a_file(kind, tmp_path):
     net.fit(x, X[:, :1], verbose=0)
     restart(net, 1)
     np.testing.assert_array_equal(np.array(net.layers[0](x)), adapted)
-    np.testing.assert_array_equal(np.array(net.layers[2].moving_mean), 0)
+    np.testing.assert_array_equal(np.array(net.layers[-2].moving_mean), 0)
     net.save(tmp_path / "net.keras")
     loaded = keras.models.load_model(tmp_path / "net.keras")
     np.testing.assert_allclose(np.array(loaded(x)), np.array(net(x)), rtol=1e-6)
@@ -165,7 +168,7 @@ def test_a_bad_seed_changes_nothing(seed):
 
 
 def test_a_net_without_compile_or_weights_is_refused():
-    with pytest.raises(ValueError, match="`model` should be a keras.Model; received 'net'"):
+    with pytest.raises(ValueError, match="`model` should be a .* received 'net'"):
         restart("net", 1)
     with pytest.raises(ValueError, match="built and compiled"):
         restart(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), 1)

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+
 from course_utils.training import Run, fit_once
 
 RNG = np.random.default_rng(0)
