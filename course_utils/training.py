@@ -36,6 +36,7 @@ from course_utils import arguments
 from course_utils.files import to_json, write_text
 from course_utils.keras_private import compile_arguments, flat_layers
 from course_utils.notebook import say
+from course_utils.stack import STACK
 
 # Keras 3 warns that it will not shuffle a tf.data.Dataset because `shuffle=True` was passed; nobody did,
 # it is fit's default. (Why the lessons shuffle themselves: `shuffled`.)
@@ -345,11 +346,11 @@ def fit_once(
 
     Afterwards the model holds the weights of its best epoch, where one of the callbacks has saved them.
 
-    Two trainings are the same if all that `compile` and this function were given is the same: layers, weights,
-    the optimizer with its memory, loss, metrics, data, and callbacks as they are made. Functions and classes
-    count with their code and with what they refer to, not by name. So a callback that has written into a
-    variable outside itself is another one from then on. Where something cannot be compared, as an open file
-    cannot, a warning names it, and the net is trained again. Random states do not count: the starting weights
+    Two trainings are the same if all that `compile` and this function were given is the same: layers,
+    weights, the optimizer with its memory, loss, metrics, data, and callbacks as they are made. Functions and
+    classes count with their code and with what they refer to, not by name. So a callback that has written
+    into a variable outside itself is another one from then on. Where something cannot be compared, as an open
+    file cannot, a warning names it, and the net is trained again. Random states do not count: the starting weights
     tell seeds apart.
 
     Parameters
@@ -534,13 +535,17 @@ class _Description:
                 return self(array.tolist())
             return f"{array.dtype} {np.shape(value)} {hashlib.sha256(array).hexdigest()}"
         if isinstance(value, Mapping):
-            # The marshalled code of a Lambda layer is not the same in every process; its function is described.
+            # A Lambda's marshalled code differs between processes; its function is described apart.
             value = {
                 k: v for k, v in value.items() if not (k == "config" and value.get("class_name") == "Lambda")
             }
-            return str(sorted((self(k), self(v)) for k, v in value.items()))
+            return (
+                "{"
+                + ", ".join(sorted(f"{self(k)}: {self(v)}" for k, v in sorted(value.items(), key=repr)))
+                + "}"
+            )
         if isinstance(value, list):
-            return str([self(one) for one in value])
+            return f"[{', '.join(map(self, value))}]"
         if isinstance(value, set | frozenset):
             return str(sorted(map(self, value)))
         if isinstance(value, types.ModuleType):
@@ -565,16 +570,19 @@ class _Description:
         if isinstance(value, _WITH_STATE):
             return self._keras_object(value)
         if isinstance(value, _PLAIN):
-            return self([type(value), vars(value)])
+            return self([type(value), {k: v for k, v in vars(value).items() if k not in _CHANGED_BY_KERAS}])
         return self(list(value.__reduce_ex__(4)))
 
     def _function(self, function):
+        name = f"{function.__module__}.{function.__qualname__}"
+        if _is_library(function.__module__) and "<" not in name:
+            return name
         inside = [c for c in function.__code__.co_consts if isinstance(c, types.CodeType)]
         names = {name for code in (function.__code__, *inside) for name in code.co_names}
         used = {n: v for n, v in function.__globals__.items() if n in names}
         cells = [cell.cell_contents for cell in function.__closure__ or ()]
         parts = [function.__code__, function.__defaults__, function.__kwdefaults__, cells]
-        return f"{function.__qualname__} {self([*parts, {} if _is_library(function.__module__) else used])}"
+        return f"{name} {self([*parts, {} if _is_library(function.__module__) else used])}"
 
     def _keras_object(self, value):
         """Its class and configuration; and its functions, for which the configuration has but names."""
@@ -590,6 +598,7 @@ class _Description:
             k: v
             for k, v in parts.items()
             if callable(v)
+            or k == "_hyper"  # of Addons' optimizers: numbers and schedules
             or (
                 own
                 and k not in {"name", "_name", "built"}
@@ -597,10 +606,17 @@ class _Description:
             )
         }
         inside = flat_layers(value)[1:] if isinstance(value, keras.layers.Layer) else []
-        return self([type(value), value.get_config(), told, inside])
+        # Keras counts optimizers through a session: sgd, sgd_1, ...
+        config = {
+            k: v for k, v in value.get_config().items() if not (k == "name" and isinstance(value, _OPTIMIZER))
+        }
+        return self([type(value), config, told, inside])
 
 
-_WITH_STATE = keras.layers.Layer, keras.optimizers.Optimizer, keras.metrics.Metric
+_OPTIMIZER = (keras.optimizers.Optimizer,)
+if STACK == "addons":
+    _OPTIMIZER += (keras.optimizers.legacy.Optimizer,)
+_WITH_STATE = (keras.layers.Layer, keras.metrics.Metric, *_OPTIMIZER)
 _PLAIN = (
     keras.callbacks.Callback,
     keras.losses.Loss,
@@ -609,6 +625,7 @@ _PLAIN = (
     keras.initializers.Initializer,
     keras.optimizers.schedules.LearningRateSchedule,
 )
+_CHANGED_BY_KERAS = {"_allow_sum_over_batch_size"}  # of a loss, when it is used
 # What a class has for itself, and is not written in its body.
 _NOT_CODE = {
     "__dict__",
