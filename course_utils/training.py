@@ -349,9 +349,9 @@ def fit_once(
     Two trainings are the same if all that `compile` and this function were given is the same: layers,
     weights, the optimizer with its memory, loss, metrics, data, and callbacks as they are made. Functions and
     classes count with their code and with what they refer to, not by name. So a callback that has written
-    into a variable outside itself is another one from then on. Where something cannot be compared, as an open
-    file cannot, a warning names it, and the net is trained again. Random states do not count: the starting weights
-    tell seeds apart.
+    into a variable outside itself is another one from then on. Where something cannot be compared (an open
+    file, say), a warning names it, and the net is trained again. Random states do not count: the starting
+    weights tell seeds apart.
 
     Parameters
     ----------

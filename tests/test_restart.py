@@ -168,7 +168,7 @@ def test_a_bad_seed_changes_nothing(seed):
 
 
 def test_a_net_without_compile_or_weights_is_refused():
-    with pytest.raises(ValueError, match="`model` should be a .* received 'net'"):
+    with pytest.raises(ValueError, match=r"`model` should be a .* received 'net'"):
         restart("net", 1)
     with pytest.raises(ValueError, match="built and compiled"):
         restart(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), 1)
