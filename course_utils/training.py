@@ -640,6 +640,7 @@ _NOT_CODE = {
 
 def _is_library(module):
     """Whether a module is Python's or was installed: then its functions may be known by their names."""
+    module = module or ""  # a function made by exec may have none
     top, file = module.partition(".")[0], getattr(sys.modules.get(module), "__file__", None) or ""
     return top in sys.stdlib_module_names or (top != "course_utils" and "-packages" in file)
 

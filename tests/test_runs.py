@@ -1,5 +1,6 @@
 """Kept trainings: what is loaded instead of trained again, what is not, and what an interruption leaves."""
 
+import importlib
 import json
 import shlex
 import subprocess
@@ -358,8 +359,7 @@ def test_times_leave_out_the_first_epoch():
 
 @pytest.mark.parametrize("name", ["my runs", "runs/{x}", "runs/$HOME", "it's"])
 def test_tensorboard_opens_the_folder_that_was_named(name, monkeypatch, capsys):
-    from tensorboard import notebook
-
+    notebook = importlib.import_module("tensorboard.notebook")  # the package has a lazy stand-in for it
     started = []
     monkeypatch.setattr(notebook, "start", started.append)
     tensorboard(name)
