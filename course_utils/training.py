@@ -570,7 +570,9 @@ class _Description:
         if isinstance(value, _WITH_STATE):
             return self._keras_object(value)
         if isinstance(value, _PLAIN):
-            return self([type(value), {k: v for k, v in vars(value).items() if k not in _CHANGED_BY_KERAS}])
+            # Keras counts losses through a session, and changes a flag of those it uses.
+            skipped = {"name", "_allow_sum_over_batch_size"} if isinstance(value, keras.losses.Loss) else ()
+            return self([type(value), {k: v for k, v in vars(value).items() if k not in skipped}])
         return self(list(value.__reduce_ex__(4)))
 
     def _function(self, function):
@@ -625,7 +627,6 @@ _PLAIN = (
     keras.initializers.Initializer,
     keras.optimizers.schedules.LearningRateSchedule,
 )
-_CHANGED_BY_KERAS = {"_allow_sum_over_batch_size"}  # of a loss, when it is used
 # What a class has for itself, and is not written in its body.
 _NOT_CODE = {
     "__dict__",
