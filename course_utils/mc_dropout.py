@@ -1,341 +1,124 @@
 """Monte Carlo dropout: leave dropout on, predict many times, and see how far the predictions scatter.
 
-A net trained with dropout is a crowd of thinner nets. One usually lets them speak as one, with dropout off.
-To ask them one by one, and to measure how far they agree:
+A net trained with dropout is a crowd of thinner nets. Usually dropout is switched off to predict, and they
+speak with one voice. Here each prediction comes from another thinner net:
 
->>> result = mc_predict(model, x_test, n_samples=100, seed=42)      # doctest: +SKIP
->>> result.mean.argmax(axis=-1), result.std                         # doctest: +SKIP
->>> result.entropy, result.mutual_information                       # doctest: +SKIP
+    result = mc_predict(model, x_test, n_samples=100, seed=42)
+    result.mean, result.std, result.entropy, result.mutual_information
 
-`mc_predict` takes the trained model and leaves it alone; `mc_model` gives its form with dropout always on,
-and `MCDropout` and `MCAlphaDropout` are the layers for those who build such a net by hand. Everything else in
-the net stays as in inference: batch normalization uses, and keeps, its running statistics, which
-``model(x, training=True)`` would not.
-
-A mask takes sixteen random bits for each unit, and the bits are a function: a hash of the seed, the number of
-the sample, the place of the image in `x` and that of the unit in the net. So they depend on nothing else, are
-made where they are used, and cost a fraction of what Keras' own random numbers cost. benchmarks/mc_dropout.py
-shows how much.
+How it works: `mc_model` builds the net a second time from the same layers, and puts dropout that cannot be
+switched off in the place of its dropout layers. `mc_predict` compiles one pass of a batch, and calls it once
+for each sample with another seed. benchmarks/mc_dropout.py compares it with the plain loop.
 
 Yarin Gal and Zoubin Ghahramani: *Dropout as a Bayesian Approximation* (ICML 2016),
 https://arxiv.org/abs/1506.02142. The mutual information is that of Neil Houlsby et al.: *Bayesian Active
-Learning for Classification and Preference Learning* (2011), https://arxiv.org/abs/1112.5745. The hash is
-SplitMix64, of Guy Steele, Doug Lea and Christine Flood: *Fast Splittable Pseudorandom Number Generators*
-(OOPSLA 2014), https://doi.org/10.1145/2714064.2660195.
+Learning for Classification and Preference Learning* (2011), https://arxiv.org/abs/1112.5745.
 """
 
-from __future__ import annotations
-
-import contextlib
-import contextvars
-import functools
 import inspect
-import numbers
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+import itertools
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 import tensorflow as tf
-from scipy.special import xlogy
+from scipy.special import entr
 
-from course_utils.lr_finder import _random_state_kept as random_state_kept
+from course_utils import arguments
+from course_utils.keras_private import flat_layers, second_layer
+from course_utils.stack import STACK
 
-_KERAS_2 = keras.__version__.startswith("2.")
-
-# What stands in the place of a dropped unit, before the affine map that restores mean and variance: the
-# value that SELU takes far to the left, -α·λ.
-_SELU_FLOOR = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
-
-# Sixteen random bits for each unit; below this rate their steps would be too coarse.
-_BITS = 16
-_LOWEST_RATE = 1e-3
-
-# XLA compiles for half a second or more; below so many passes of an image it cannot make up for that.
-_XLA_FROM = 100_000
+# The value that SELU takes far to the left: alpha dropout puts it in the place of a dropped unit.
+_SELU_FLOOR = -1.6732632423543772 * 1.0507009873554805
 
 
-# -- the layers ---------------------------------------------------------------------------------------------
+# --- dropout that is always on ------------------------------------------------------------------------------
 
 
-@keras.saving.register_keras_serializable(package="course_utils")
-class MCDropout(keras.layers.Dropout):
-    """Dropout that is always on, whatever `training` says.
+class _AlwaysOn:
+    """Dropout whatever `training` says; by Keras' random numbers, or from `seeds` while there are any."""
 
-    The arguments and the arithmetic are those of ``keras.layers.Dropout``: each unit is set to 0 with
-    probability `rate`, the others are multiplied by 1 / (1 - `rate`).
+    seeds = None
 
-    Parameters
-    ----------
-    rate : float
-        The probability to drop a unit, from 0 to 1.
-    noise_shape, seed, **kwargs
-        As for ``keras.layers.Dropout``.
-
-    Examples
-    --------
-    >>> net = keras.Sequential([keras.Input((1000,)), MCDropout(0.2)])
-    >>> dropped = np.mean(net(np.ones((10, 1000)), training=False) == 0)
-    >>> bool(0.18 < dropped < 0.22)
-    True
-    """
-
-    def call(self, inputs, training=True):
-        """Drop units. `training` is there because Keras passes it; it changes nothing.
-
-        Parameters
-        ----------
-        inputs : tensor of shape (batch, ...)
-        training : bool
-            Not used.
-
-        Returns
-        -------
-        tensor of the shape of `inputs`
-        """
-        drop = _drops(self, inputs)
-        if drop is None:
+    def call(self, inputs, training=None):
+        if self.seeds is None:
             return super().call(inputs, training=True)
-        kept = tf.cast(tf.logical_not(drop), inputs.dtype)
-        return inputs * kept * tf.cast(1 / (1 - self.rate), inputs.dtype)
+        seed, rate = next(self.seeds), self.rate
+        if isinstance(self, keras.layers.GaussianDropout):
+            noise = tf.random.stateless_normal(tf.shape(inputs), seed, 1.0, (rate / (1 - rate)) ** 0.5)
+            return inputs * tf.cast(noise, inputs.dtype)
+        kept = tf.cast(_kept(_mask_shape(self, inputs), rate, seed), inputs.dtype)
+        if isinstance(self, keras.layers.AlphaDropout):
+            # Scale and shift as in the paper on SELU, so that mean 0 and variance 1 stay.
+            scale = ((1 - rate) * (1 + rate * _SELU_FLOOR**2)) ** -0.5
+            return scale * ((inputs - _SELU_FLOOR) * kept + _SELU_FLOOR * (1 - rate))
+        return inputs * kept * (1 / (1 - rate))
 
 
-@keras.saving.register_keras_serializable(package="course_utils")
-class MCAlphaDropout(keras.layers.AlphaDropout):
-    """Alpha dropout that is always on, whatever `training` says.
-
-    The arguments and the arithmetic are those of ``keras.layers.AlphaDropout``: each unit is set to SELU's
-    lowest value with probability `rate`, and the result is scaled and shifted so that inputs of mean 0 and
-    variance 1 keep both.
-
-    Parameters
-    ----------
-    rate : float
-        The probability to drop a unit, from 0 to 1.
-    seed, **kwargs
-        As for ``keras.layers.AlphaDropout``.
-
-    Examples
-    --------
-    >>> net = keras.Sequential([keras.Input((1000,)), MCAlphaDropout(0.2)])
-    >>> len(np.unique(net(np.zeros((10, 1000)), training=False)))
-    2
-    """
-
-    def call(self, inputs, training=True):
-        """Drop units. `training` is there because Keras passes it; it changes nothing.
-
-        Parameters
-        ----------
-        inputs : tensor of shape (batch, ...)
-        training : bool
-            Not used.
-
-        Returns
-        -------
-        tensor of the shape of `inputs`
-        """
-        drop = _drops(self, inputs)
-        if drop is None:
-            return super().call(inputs, training=True)
-        scale = ((1 - self.rate) * (1 + self.rate * _SELU_FLOOR**2)) ** -0.5
-        kept = tf.cast(tf.logical_not(drop), inputs.dtype)
-        # scale · (x or the floor) + shift, with shift = -scale · floor · rate, sorted for fewer passes.
-        floor = scale * _SELU_FLOOR
-        return (inputs * scale - floor) * kept + tf.cast(floor - floor * self.rate, inputs.dtype)
+_ALWAYS_ON = {
+    kind: type(f"MC{kind.__name__}", (_AlwaysOn, kind), {})
+    for kind in (
+        keras.layers.Dropout,
+        keras.layers.AlphaDropout,
+        keras.layers.GaussianDropout,
+        keras.layers.SpatialDropout1D,
+        keras.layers.SpatialDropout2D,
+        keras.layers.SpatialDropout3D,
+    )
+}
+_ALWAYS_ON |= {kind: kind for kind in _ALWAYS_ON.values()}  # so that a net from mc_model can be asked too
 
 
-def _drops(layer, inputs):
-    """Return which units to drop, from the numbers drawn for this pass; None if Keras should draw."""
-    draws = _current.get()
-    if draws is None or layer.rate >= 1 or layer.rate < _LOWEST_RATE or layer.noise_shape is not None:
-        return None
-    # Every subclass but ours may have its own idea of what is dropped together.
-    if type(layer) not in (MCDropout, MCAlphaDropout):
-        return None
-    if inputs.shape[0] != draws.images or not inputs.shape[1:].is_fully_defined():
-        return None
-    bits = draws.bits(inputs.shape[1:].num_elements())
-    drop = bits < tf.constant(round(layer.rate * 2**_BITS), tf.uint16)
-    return tf.reshape(drop, inputs.shape)
+def _mask_shape(layer, inputs):
+    """Where a one stands, the mask is the same for all places of that axis."""
+    shape = tf.unstack(tf.shape(inputs))
+    if "SpatialDropout" in type(layer).__name__:
+        channels = 1 if getattr(layer, "data_format", "") == "channels_first" else len(shape) - 1
+        return [size if axis in (0, channels) else 1 for axis, size in enumerate(shape)]
+    asked = layer.noise_shape or [None] * len(shape)
+    return [size if one is None else one for one, size in zip(asked, shape, strict=True)]
 
 
-# -- the random numbers of one pass -------------------------------------------------------------------------
-
-_current = contextvars.ContextVar("the random numbers of the pass that is being traced", default=None)
-
-
-class _Draws:
-    """The random numbers of one pass over one batch, as tensors of the program that is being traced.
-
-    Masks take their bits from 64-bit words, which are numbered image by image. Whatever else draws gets a
-    seed from a list. A first tracing, without tensors, counts how many of either are needed.
-
-    Parameters
-    ----------
-    images : int
-        How many are in the batch.
-    key : tensor of uint64, shape ()
-        What the sample's words are made from.
-    first : tensor of int64, shape ()
-        The place of the batch's first image in all of `x`.
-    words : int
-        How many words one image takes.
-    seeds : tensor of int32, shape (count, 2)
-        The list.
-    """
-
-    def __init__(self, images, key=None, first=None, words=None, seeds=None):
-        self.images = images
-        self.key, self.first, self.words, self.seeds = key, first, words, seeds
-        self.used_words = self.used_seeds = 0
-        self.graph = tf.compat.v1.get_default_graph()
-
-    @contextlib.contextmanager
-    def in_use(self):
-        token = _current.set(self)
-        try:
-            yield self
-        finally:
-            _current.reset(token)
-
-    def bits(self, columns):
-        """Give sixteen bits for each unit of a layer with so many, as a tensor of shape (images, columns)."""
-        self._check_graph()
-        count = -(-columns * _BITS // 64)  # four units to a word
-        begin, self.used_words = self.used_words, self.used_words + count
-        if self.key is None:
-            return tf.zeros((self.images, columns), tf.uint16)
-        images = self.first + tf.range(self.images, dtype=tf.int64)
-        places = images[:, None] * self.words + tf.range(begin, begin + count, dtype=tf.int64)
-        words = _split_mix_64(self.key, tf.cast(places, tf.uint64))
-        return tf.reshape(tf.bitcast(words, tf.uint16), (self.images, 4 * count))[:, :columns]
-
-    def seed(self, same_at_every_step=False):
-        """Give the next seed, as TensorFlow's stateless functions take it."""
-        if not same_at_every_step:
-            self._check_graph()
-        self.used_seeds += 1
-        return tf.zeros(2, tf.int32) if self.seeds is None else self.seeds[self.used_seeds - 1]
-
-    def _check_graph(self):
-        # A loop is traced once and run many times, each time with the same numbers.
-        if tf.compat.v1.get_default_graph() is not self.graph:
-            raise ValueError(
-                "the model drops units inside a loop over time steps of unknown number, where every step "
-                "would drop the same ones. Give keras.Input the number of steps, or move the dropout out of "
-                "the loop."
-            )
+def _kept(shape, rate, seed):
+    """A mask that is False with probability `rate`, from 16 random bits a unit (32 for a small rate)."""
+    bits = tf.uint16 if rate > 0.01 else tf.uint32
+    size = tf.reduce_prod(shape)
+    words = tf.random.stateless_uniform([(size * bits.size + 3) // 4], seed, None, None, tf.uint32)
+    units = tf.reshape(tf.bitcast(words, bits), [-1])[:size]
+    return tf.reshape(units, shape) >= tf.constant(round(rate * 2 ** (8 * bits.size)), bits)
 
 
-def _split_mix_64(key, places):
-    """Give the random words at these places, from 0 on, of the sequence that starts from `key`."""
-
-    def uint64(value):
-        return tf.constant(value, tf.uint64)
-
-    def folded(z, shift):
-        return tf.bitwise.bitwise_xor(z, tf.bitwise.right_shift(z, uint64(shift)))
-
-    z = key + (places + uint64(1)) * uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio
-    z = folded(z, 30) * uint64(0xBF58476D1CE4E5B9)
-    z = folded(z, 27) * uint64(0x94D049BB133111EB)
-    return folded(z, 31)
-
-
-def _key(seed, sample):
-    """Draw where one sample's sequence starts, among 2**64 places.
-
-    A hundred samples of 10,000 images of the chapter's net take 3·10**6 places each. Two of them overlap in
-    one call out of some hundred million.
-    """
-    return _sequence(seed, 0, sample).generate_state(1, np.uint64)[0]
-
-
-def _seeds(seed, sample, first, count):
-    """Draw the seeds for one pass over the images from `first` on."""
-    rng = np.random.default_rng(_sequence(seed, 1, sample, first))
-    return rng.integers(0, 2**31 - 1, (count, 2), dtype=np.int32)
-
-
-def _sequence(seed, *key):
-    return np.random.SeedSequence(seed, spawn_key=key)
-
-
-@functools.cache
-def _fed_generator(base):
-    """Make of Keras' class of seed generators one that asks for this pass's seeds while there is one."""
-    if not _KERAS_2:
-
-        class Fed(base):
-            def next(self, ordered=True):
-                draws = _current.get()
-                return (
-                    super().next(ordered) if draws is None else draws.seed(getattr(self, "_of_cell", False))
-                )
-
-        return Fed
-
-    class Fed2(base):
-        def make_seed_for_stateless_op(self):
-            draws = _current.get()
-            if draws is None:
-                return super().make_seed_for_stateless_op()
-            return draws.seed(getattr(self, "_of_cell", False))
-
-    def fed(name):
-        @functools.wraps(getattr(base, name))
-        def draw(self, *args, **kwargs):
-            method = functools.partial(getattr(base, name), self)
-            if _current.get() is None:
-                return method(*args, **kwargs)
-            before = self._rng_type, self._built
-            self._rng_type, self._built = self.RNG_STATELESS, True
-            try:
-                return method(*args, **kwargs)
-            finally:
-                self._rng_type, self._built = before
-
-        return draw
-
-    for name in ("dropout", "random_uniform", "random_normal", "truncated_normal"):
-        setattr(Fed2, name, fed(name))
-    return Fed2
-
-
-# -- the MC form of a model ---------------------------------------------------------------------------------
+# --- the net, once more, with such dropout ------------------------------------------------------------------
 
 
 def mc_model(model: keras.Model) -> keras.Model:
-    """Copy a trained model, with dropout always on in the copy.
+    """Build a trained net a second time from the same layers, with dropout always on.
 
-    The copy has weights of its own, the same numbers, and is not compiled. It drops units in ``predict``, in
-    ``evaluate`` and when called; all other layers do what ``training=False`` asks for, so batch normalization
-    uses its running statistics and does not move them. The original is not changed in any way, nor are the
-    global random states.
+    The new net drops units in ``predict``, in ``evaluate`` and when it is called. All its other layers do
+    what they do with ``training=False``: batch normalization uses its running statistics and leaves them
+    alone, random image augmentation is off. It is not compiled.
 
-    Dropped at random is what Keras drops in training: ``Dropout``, ``AlphaDropout``, ``SpatialDropout1D``,
-    ``2D``, ``3D``, ``GaussianDropout``; ``GaussianNoise``; the `dropout` and `recurrent_dropout` of recurrent
-    layers and the `dropout` of attention layers; subclasses of all these, and any layer with a seed generator
-    of its own. Random image augmentation stays off. A layer that draws without a seed generator, by
-    ``tf.nn.dropout`` for example, cannot be seen here, and stays as ``training=False`` leaves it.
+    Both nets share their weights, and whatever else a layer has adapted. So train the original further, and
+    the new net has the new weights too. Nothing else in the original changes. Save the original, not this.
 
     Parameters
     ----------
     model : keras.Model
-        Sequential, functional, nested; or a subclass with ``get_config`` whose weights have been made.
+        Sequential or functional, built; nets inside it too. Its dropout layers are ``Dropout``,
+        ``AlphaDropout``, ``GaussianDropout``, ``SpatialDropout1D``, ``2D`` or ``3D``. What drops nothing in
+        training drops nothing here: with Keras 2, a part that the net calls with ``training=False``, as in
+        ``base(x, training=False)``. (Keras 3 takes no notice of this argument when it trains the net.)
 
     Returns
     -------
     keras.Model
-        The copy. Where its random layers are ``Dropout`` and ``AlphaDropout`` (here `MCDropout` and
-        `MCAlphaDropout`) it can be saved and loaded; otherwise save the trained model.
 
     Raises
     ------
     ValueError
-        If `model` is no Keras model, has no weights yet, nothing in it drops at random, or it cannot be
-        copied.
+        If `model` is of another kind, is not built, or drops nothing; if another layer is random in training
+        (``GaussianNoise``, recurrent and attention layers with dropout) or may be (layers of your own with a
+        `training` argument); or, with Keras 2, if it calls a layer with training=True or not always alike.
 
     Examples
     --------
@@ -344,158 +127,85 @@ def mc_model(model: keras.Model) -> keras.Model:
     >>> x = np.ones((1, 4))
     >>> len({float(net(x)[0, 0]) for _ in range(5)})
     1
-    >>> form = mc_model(net)
-    >>> len({float(form(x)[0, 0]) for _ in range(5)}) > 1
+    >>> mc_net = mc_model(net)
+    >>> len({float(mc_net(x)[0, 0]) for _ in range(5)}) > 1
     True
     """
-    _check_model(model)
-    with random_state_kept():
-        copy = _copied(model)
-        copy.set_weights(model.get_weights())
-        layers = list(copy._flatten_layers())
-        active = [layer for layer in layers if _is_random(layer)]
-        if not active:
-            raise ValueError(
-                f"the model {model.name!r} has no layer that drops at random, so all its predictions are the "
-                "same. Train a model with keras.layers.Dropout or AlphaDropout in it."
-            )
-        for layer in active:
-            _activate(layer)
-        # A recurrent layer draws the masks of its cell, or hands its `training` on to it.
-        for layer in layers:
-            cell = getattr(layer, "cell", None)
-            if layer not in active and any(one in active for one in _layers_in(cell)):
-                _swap_class(layer, _always_on(type(layer)))
-    copy._is_mc_form = True
-    return copy
+    return _rebuilt(model)
 
 
-def _layers_in(layer):
-    return list(layer._flatten_layers()) if isinstance(layer, keras.layers.Layer) else []
-
-
-def _generators(layer):
-    """List a layer's own seed generators."""
-    if not _KERAS_2:
-        return list(layer._seed_generators)
-    generator = getattr(layer, "_random_generator", None)
-    return [] if generator is None else [generator]
-
-
-def _is_random(layer):
-    if isinstance(layer, keras.Model) or not _generators(layer):
-        return False
-    if any(".layers.preprocessing." in f"{kind.__module__}." for kind in type(layer).__mro__):
-        return False  # random image augmentation
-    rates = [getattr(layer, name, None) for name in ("rate", "dropout", "recurrent_dropout")]
-    rates = [rate for rate in rates if isinstance(rate, numbers.Real)]
-    # Recurrent cells own a generator even if they drop nothing; of a layer without a rate we know nothing.
-    return not rates or any(0 < rate < 1 for rate in rates)
-
-
-def _activate(layer):
-    """Turn a layer of a fresh copy into its form that is always on."""
-    known = {keras.layers.Dropout: MCDropout, keras.layers.AlphaDropout: MCAlphaDropout}
-    if type(layer) not in known.values():
-        _swap_class(layer, known.get(type(layer)) or _always_on(type(layer)))
-    for generator in _generators(layer):
-        _swap_class(generator, _fed_generator(type(generator)))
-        # The masks of a recurrent cell are meant to be the same at every step, so it may draw in a loop.
-        generator._of_cell = hasattr(layer, "recurrent_dropout")
-
-
-def _swap_class(thing, kind):
-    object.__setattr__(thing, "__class__", kind)
-
-
-@functools.cache
-def _always_on(base):
-    """Make a subclass of a class of layers whose `call` is always told that it is training."""
-    signature = inspect.signature(base.call)
-
-    def call(self, *args, **kwargs):
-        if "training" in signature.parameters:
-            bound = signature.bind(self, *args, **kwargs)
-            bound.arguments["training"] = True
-            return base.call(*bound.args, **bound.kwargs)
-        return base.call(self, *args, **kwargs)
-
-    call.__signature__ = signature
-    return type(f"MC{base.__name__}", (base,), {"call": call, "__module__": __name__})
-
-
-def _copied(model):
-    """Copy a model and its layers, not yet its weights."""
-    made = {}  # so that what is shared stays shared, also between a model and one inside it
-
-    def copied(layer):
-        if id(layer) not in made:
-            made[id(layer)] = copy_of(layer)
-        return made[id(layer)]
-
-    def copy_of(layer):
-        if _is_graph(layer):
-            return keras.models.clone_model(_uncompiled(layer), clone_function=copied)
-        if type(layer) is keras.layers.Lambda:
-            # Made anew from its function: Keras refuses to read one back from a configuration.
-            return keras.layers.Lambda(
-                layer.function, mask=layer.mask, arguments=layer.arguments, name=layer.name, dtype=layer.dtype
-            )
-        fresh = type(layer).from_config(layer.get_config())
-        if layer.built and not fresh.built and isinstance(layer, keras.Model):
-            fresh.build_from_config(layer.get_build_config())
-        return fresh
-
-    custom = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
-    try:
-        with keras.saving.custom_object_scope(custom):
-            copy = copied(model)
-        same = [w.shape for w in copy.weights] == [w.shape for w in model.weights]
-    except Exception as error:
-        raise ValueError(_no_copy(model)) from error
-    if not same:
-        raise ValueError(_no_copy(model))
-    return copy
-
-
-def _is_graph(layer):
-    """Whether a layer is a model that Keras knows layer by layer: sequential or functional."""
-    if not isinstance(layer, keras.Model):
-        return False
-    return (
-        layer._is_graph_network
-        if _KERAS_2
-        else hasattr(layer, "_run_through_graph") or isinstance(layer, keras.Sequential)
-    )
-
-
-def _uncompiled(model):
-    """View a model as if it were not compiled: Keras 3 would compile its clone too, and fails on a lambda."""
-    view = object.__new__(type(model))
-    vars(view).update(vars(model), **({} if _KERAS_2 else {"compiled": False}))
-    return view
-
-
-def _no_copy(model):
-    return (
-        f"the model {model.name!r} ({type(model).__name__}) cannot be copied from its configuration. Give "
-        "its class (and those of its layers) a get_config() that returns the arguments of __init__, make its "
-        "layers in __init__, and call it once on data; or use MCDropout in it in place of Dropout, and call "
-        "it many times."
-    )
-
-
-def _check_model(model):
+def _rebuilt(model, **seed):
+    """`mc_model`; with a seed for Keras' own random numbers, the global random state is left alone."""
     if not isinstance(model, keras.Model):
-        raise ValueError(f"model should be a keras.Model; received {model!r:.60}.")
+        arguments.refuse("model", "a keras.Model", model)
+    name, kind = repr(model.name), type(model)
     if not model.built:
-        raise ValueError(
-            f"the model {model.name!r} has no weights yet. Give it a keras.Input or call it on data, "
-            "and train it."
-        )
+        raise ValueError(f"The net {name} has no weights yet: give it a keras.Input, and train it.")
+    if not any(_drops(layer) for layer in flat_layers(model)):
+        remedy = "Train one with keras.layers.Dropout or AlphaDropout."
+        raise ValueError(f"The net {name} drops no units, so all its predictions are the same. {remedy}")
+    if not kind.__module__.startswith("keras."):
+        remedy = "Call it in a loop, with training=True."
+        raise ValueError(f"The net {name} should be Sequential or functional, not {kind.__name__}. {remedy}")
+    # The same net as a functional one, and not compiled: clone_model would compile the clone too.
+    sequential = isinstance(model, keras.Sequential)
+    ends = (model.inputs[0], model.outputs[0]) if sequential else (model.input, model.output)
+    view = keras.Model(*ends, name=model.name)
+    told_training = _training_arguments(view) if STACK == "addons" else {}
+
+    def switched(layer):
+        kind, told = type(layer), told_training.get(layer.name, {None})
+        drops = any(_drops(part) for part in flat_layers(layer))
+        if len(told) > 1 or (True in told and kind not in _ALWAYS_ON):
+            remedy = "Leave `training` out; or let it be False, if the layer is never to drop."
+            raise ValueError(f"The net {name} calls its layer {layer.name!r} with training={told}. {remedy}")
+        if not drops or told == {False}:
+            return second_layer(layer)
+        if isinstance(layer, keras.Model):
+            return _rebuilt(layer, **seed)
+        if kind not in _ALWAYS_ON or layer.rate >= 1:
+            raise ValueError(
+                f"The layer {layer.name!r} ({kind.__name__}) of the net {name} is random in training "
+                "in a way that MC dropout does not know. It knows Dropout, AlphaDropout, GaussianDropout and "
+                "SpatialDropout, with a rate below 1."
+            )
+        always_on = _ALWAYS_ON[kind].from_config(layer.get_config() | seed)
+        if hasattr(layer, "data_format"):
+            always_on.data_format = layer.data_format  # not in the configuration of Keras 2
+        return always_on
+
+    return keras.models.clone_model(view, clone_function=switched)
 
 
-# -- predictions --------------------------------------------------------------------------------------------
+def _drops(layer):
+    """Whether a layer is random in training, or may be: then it is switched on, or the net is refused."""
+    module = type(layer).__module__
+    if isinstance(layer, keras.Model) and module.startswith("keras."):
+        return False  # its layers are looked at one by one
+    if not module.startswith(("keras.", "course_utils.")):
+        return "training" in inspect.signature(layer.call).parameters
+    config = layer.get_config()
+    rates = [config.get(key) for key in ("rate", "dropout", "recurrent_dropout", "stddev")]
+    return any(isinstance(rate, int | float) and rate > 0 for rate in rates)
+
+
+def _training_arguments(model):
+    """The values of `training` with which a net of Keras 2 calls each layer; None where it leaves it out."""
+
+    def given(calls):
+        if isinstance(calls, dict):
+            yield from (v for k, v in calls.items() if k == "training" and isinstance(v, bool))
+            calls = list(calls.values())
+        for one in calls if isinstance(calls, list | tuple) else ():
+            yield from given(one)
+
+    layers = model.get_config()["layers"]
+    return {
+        one["name"]: {next(given(call), None) for call in one["inbound_nodes"]} or {None} for one in layers
+    }
+
+
+# --- predictions --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -505,11 +215,11 @@ class MCPrediction:
     Attributes
     ----------
     mean : numpy.ndarray of float64, shape (n, classes)
-        The mean over the samples: the prediction. (Or of any other shape (n, ...) the model puts out.)
+        The mean over the samples: the prediction. (Or of any other shape (n, ...) that the net puts out.)
     std : numpy.ndarray of float64, shape (n, classes)
         The standard deviation over the samples, with divisor `n_samples`, as ``numpy.std`` gives it.
     entropy : numpy.ndarray of float64, shape (n,), or None
-        The entropy of the mean probabilities, in nats: all that is uncertain, from 0 to log(classes).
+        The entropy of the mean probabilities, in nats: the whole uncertainty, from 0 to log(classes).
     mutual_information : numpy.ndarray of float64, shape (n,), or None
         The entropy of the mean less the mean entropy, in nats: how far the samples contradict each other,
         which more training data could mend. Where it is small and the entropy large, the samples agree that
@@ -517,8 +227,8 @@ class MCPrediction:
 
     Notes
     -----
-    The last two are None where the outputs are no probabilities. They are taken for some if every one of them
-    adds up to 1 over two or more classes and none is negative; or if the last layer is a single unit with a
+    The last two are None where the outputs are not probabilities. They are taken for probabilities if they
+    are never negative and add up to 1 over two or more classes; or if the last layer is a single unit with a
     sigmoid, as the probability of one of two classes.
     """
 
@@ -533,25 +243,22 @@ def mc_predict(
 ) -> MCPrediction:
     """Predict many times with dropout on; give the mean, the spread and the uncertainty.
 
-    The model is not changed, and the global random states neither. What is held at any time are two batches
-    with their masks, and the results.
+    The model is not changed, and the global random states neither.
 
     Parameters
     ----------
     model : keras.Model
-        A trained model with dropout, or what `mc_model` or the layers `MCDropout` and `MCAlphaDropout` made
-        of it. It has one output.
+        A trained net that `mc_model` can take, or what `mc_model` made of it; with one output.
     x : array of shape (n, ...)
-        The inputs; for a model with several, a list, tuple or dictionary of arrays.
+        The inputs; for a net with several, a list, tuple or dictionary of arrays.
     n_samples : int, default=100
-        How many predictions for each image; 2 or more. The mean's error falls with its square root.
+        How many predictions for each image; 2 or more. The error of the mean falls with its square root.
     batch_size : int, default=2000
-        How many images at most go through the net together. Masks do not depend on it. Two batches are at
-        work at any time, so an even number of them is faster; for a small dense net, so are larger ones.
+        How many images at most go through the net together. All samples of a batch are held in memory.
     seed : int, optional
-        0 or more. The same seed gives the same masks, whatever the batch size, the number of threads and the
-        global seed, and so the same numbers up to rounding: with the same batch size and threads, to the last
-        bit. By default another one is drawn each time.
+        From 0 to 2**32 - 1. The same seed gives the same numbers, whatever the global seed, if `n_samples`
+        and `batch_size` are the same too: the masks of a batch are drawn together. By default a new seed is
+        drawn each time.
 
     Returns
     -------
@@ -561,16 +268,13 @@ def mc_predict(
     Raises
     ------
     ValueError
-        If an argument is none of these, `x` is empty, has another shape than the model's inputs or holds NaN
-        or infinity; if nothing in the model drops at random; if it has several outputs or they are not
-        finite; or if it cannot be copied (see `mc_model`).
+        If an argument is none of these, `x` is empty, does not fit the net or holds NaN or infinity; if the
+        net has several outputs, or puts out NaN or infinity; or if `mc_model` refuses it.
 
     Notes
     -----
-    ``Dropout`` and ``AlphaDropout`` draw a mask of its own for each image, unit and sample. The probability
-    to drop is `rate` rounded to a multiple of 2**-16 (0.2 becomes 0.2 - 3e-6). Other layers draw as they do
-    in training, by TensorFlow, from seeds that belong to a sample and the first image of a batch; there, the
-    batch size is part of the seed.
+    Each image, unit and sample has a mask of its own. The probability to drop is `rate` rounded to a multiple
+    of 2**-16 (0.2 becomes 0.2 - 3e-6).
 
     Examples
     --------
@@ -580,23 +284,12 @@ def mc_predict(
     >>> result = mc_predict(net, np.ones((5, 4)), n_samples=20, seed=0)
     >>> result.mean.shape, result.entropy.shape
     ((5, 3), (5,))
-    >>> again = mc_predict(net, np.ones((5, 4)), n_samples=20, seed=0)
-    >>> bool((again.mean == result.mean).all())
-    True
     """
-    passes = _Passes(model, x, n_samples, batch_size, seed)
-    parts = passes.gathered(lambda outputs: _Moments(outputs, passes.one_sigmoid))
-    probabilities = all(part.probabilities for part in parts)
-
-    def joined(name):
-        return np.concatenate([getattr(part, name) for part in parts])
-
-    if not probabilities:
-        return MCPrediction(joined("mean"), joined("std"), None, None)
-    entropy = joined("entropy")
-    # Where all samples are the same the difference is 0 up to rounding, which may be below 0.
-    information = np.maximum(entropy - joined("mean_entropy"), 0.0)
-    return MCPrediction(joined("mean"), joined("std"), entropy, information)
+    batches = list(_sampled_batches(model, x, n_samples, batch_size, seed, _moments))
+    mean, std, entropy, information = zip(*batches, strict=True)
+    known = all(part is not None for part in entropy) and (mean[0].shape[-1] > 1 or _ends_in_sigmoid(model))
+    uncertainties = map(np.concatenate, (entropy, information)) if known else (None, None)
+    return MCPrediction(np.concatenate(mean), np.concatenate(std), *uncertainties)
 
 
 def mc_samples(model, x, n_samples: int = 100, batch_size: int = 2000, seed: int | None = None) -> np.ndarray:
@@ -613,7 +306,7 @@ def mc_samples(model, x, n_samples: int = 100, batch_size: int = 2000, seed: int
     Returns
     -------
     numpy.ndarray of float32, shape (n_samples, n, classes)
-        The outputs of the model.
+        The outputs of the net.
 
     Raises
     ------
@@ -622,218 +315,93 @@ def mc_samples(model, x, n_samples: int = 100, batch_size: int = 2000, seed: int
 
     Examples
     --------
-    >>> net = keras.Sequential([keras.Input((4,)), MCDropout(0.5), keras.layers.Dense(3, "softmax")])
+    >>> net = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(3)])
     >>> mc_samples(net, np.ones((2, 4)), n_samples=7, seed=0).shape
     (7, 2, 3)
     """
-    passes = _Passes(model, x, n_samples, batch_size, seed)
-    return np.concatenate(passes.gathered(lambda outputs: np.stack(list(outputs))), axis=1)
+    return np.concatenate(list(_sampled_batches(model, x, n_samples, batch_size, seed, lambda y: y)), axis=1)
 
 
-class _Moments:
-    """Mean, spread and entropies of one batch, gathered sample by sample."""
+def _sampled_batches(model, x, n_samples, batch_size, seed, reduced):
+    """Yield `reduced` of each batch's samples, an array of shape (n_samples, images, ...)."""
+    n_samples = arguments.whole_number("n_samples", n_samples, at_least=2)
+    batch_size = arguments.whole_number("batch_size", batch_size, at_least=1)
+    source = np.random.SeedSequence(None if seed is None else arguments.seed("seed", seed))
+    net = _rebuilt(model, seed=0)
+    x, n = _checked(model, x)
+    # A few images go through the net several times in one call.
+    together = min(max(batch_size // n, 1), n_samples)
+    one_pass = _one_pass(net, together)
+    for first in range(0, n, batch_size):
+        images = slice(first, first + batch_size)
+        batch = tf.nest.map_structure(lambda one, images=images: one[images], x)
+        outputs = []
+        for words in source.spawn(1)[0].generate_state(2 * -(-n_samples // together)).reshape(-1, 2):
+            output = one_pass(batch, tf.constant(words.view(np.int32))).numpy()
+            outputs.append(output.reshape(together, -1, *output.shape[1:]))
+        samples = np.concatenate(outputs)[:n_samples]
+        if not np.isfinite(samples).all():
+            raise ValueError(f"The net {model.name!r} puts out NaN or infinity. Has its training diverged?")
+        yield reduced(samples)
 
-    def __init__(self, outputs, one_sigmoid):
-        mean = squares = entropies = 0.0
-        self.probabilities = True
-        for count, output in enumerate(outputs, 1):
-            self.probabilities = self.probabilities and _are_probabilities(output, one_sigmoid)
-            output = output.astype(np.float64)
-            # Welford's way, in which large values with a small spread lose nothing.
-            difference = output - mean
-            mean = mean + difference / count
-            squares = squares + difference * (output - mean)
-            if self.probabilities:
-                entropies = entropies + _entropy(output)
-        self.mean, self.std = mean, np.sqrt(squares / count)
-        if self.probabilities:
-            self.entropy, self.mean_entropy = _entropy(mean), entropies / count
+
+def _one_pass(net, together):
+    """Compile: a batch goes through the net `together` times, with masks that follow from the seed alone."""
+    dropouts = [layer for layer in flat_layers(net) if isinstance(layer, _AlwaysOn)]
+
+    @tf.function(reduce_retracing=True)
+    def one_pass(batch, seed):
+        rows = tf.nest.map_structure(lambda one: tf.concat([one] * together, axis=0), batch)
+        seeds = (tf.random.experimental.stateless_fold_in(seed, i) for i in itertools.count())
+        try:
+            for layer in dropouts:
+                layer.seeds = seeds
+            return net(rows, training=False)
+        finally:
+            for layer in dropouts:
+                layer.seeds = None
+
+    return one_pass
 
 
-def _entropy(p):
-    """The entropy of probabilities over the last axis, in nats; of p and 1 - p if there is but one."""
+def _moments(samples):
+    """Mean and standard deviation; entropy of the mean and mutual information, or None twice."""
+    mean, std = samples.mean(axis=0, dtype=np.float64), samples.std(axis=0, dtype=np.float64)
+    p = samples.astype(np.float64)
     if p.shape[-1] == 1:
         p = np.concatenate([p, 1 - p], axis=-1)
-    return -xlogy(p, p).sum(axis=-1)
+    tolerance = 1e-2 if samples.itemsize < 4 else 1e-4  # half precision keeps three digits
+    if p.min() < 0 or abs(p.sum(axis=-1) - 1).max() > tolerance:
+        return mean, std, None, None
+    entropy = entr(p.mean(axis=0)).sum(axis=-1)
+    # Where all samples are the same the difference is 0 up to rounding, which may be below 0.
+    return mean, std, entropy, np.maximum(entropy - entr(p).sum(axis=-1).mean(axis=0), 0.0)
 
 
-def _are_probabilities(output, one_sigmoid):
-    if output.shape[-1] == 1:
-        return one_sigmoid
-    tolerance = 1e-2 if output.itemsize < 4 else 1e-4  # half precision keeps three digits
-    return bool(output.min() >= 0 and np.abs(output.sum(axis=-1, dtype=np.float64) - 1).max() < tolerance)
+def _ends_in_sigmoid(model):
+    while isinstance(model, keras.Model):
+        model = model.layers[-1]
+    return getattr(getattr(model, "activation", None), "__name__", "") == "sigmoid"
 
 
-class _Passes:
-    """The passes of all images through a net that drops at random, batch by batch, sample by sample."""
-
-    def __init__(self, model, x, n_samples, batch_size, seed):
-        _check_whole("n_samples", n_samples, 2, "one prediction has no spread")
-        _check_whole("batch_size", batch_size, 1, "images go through the net in batches of it")
-        if seed is not None:
-            _check_whole("seed", seed, 0, "leave it out to draw one")
-        _check_model(model)
-        self.x = _checked_x(model, x)
-        self.n_samples = int(n_samples)
-        self.seed = int(np.random.SeedSequence().entropy if seed is None else seed)
-        self.net = model if getattr(model, "_is_mc_form", False) else mc_model(model)
-        self.one_sigmoid = _ends_in_one_sigmoid(model)
-        n = len(tf.nest.flatten(self.x)[0])
-        # Batches of one size need one program; the last is filled up with images that are left out again.
-        self.size = -(-n // -(-n // int(batch_size)))
-        self.n = n
-        self.stopped = False
-        with random_state_kept():
-            self.program, self.seeds = _program(self.net, self._batch(0), xla=n * self.n_samples >= _XLA_FROM)
-
-    def batches(self):
-        return range(0, self.n, self.size)
-
-    def of(self, first):
-        """Give the outputs of one batch, sample after sample."""
-        batch, count = self._batch(first), min(self.size, self.n - first)
-        for sample in range(self.n_samples):
-            if self.stopped:
-                return
-            drawn = _key(self.seed, sample), np.int64(first), _seeds(self.seed, sample, first, self.seeds)
-            output = self.program(batch, *map(tf.convert_to_tensor, drawn)).numpy()
-            if not np.isfinite(output).all():
-                raise ValueError(
-                    f"the model {self.net.name!r} puts out NaN or infinity, so there is nothing to average. "
-                    "Look at its weights: has its training diverged?"
-                )
-            yield output[:count]
-
-    def gathered(self, gather):
-        """Call `gather` on the outputs of every batch, on two batches at a time.
-
-        Neither of them keeps all cores busy from beginning to end.
-        """
-        with ThreadPoolExecutor(2) as pool:
-            jobs = [pool.submit(lambda first: gather(self.of(first)), first) for first in self.batches()]
-            try:
-                done, _ = wait(jobs, return_when=FIRST_EXCEPTION)
-                for job in done:  # a batch that failed, before those that have not ended
-                    job.result()
-                return [job.result() for job in jobs]
-            except BaseException:
-                self.stopped = True
-                for job in jobs:
-                    job.cancel()
-                raise
-
-    def _batch(self, first):
-        rows = np.minimum(np.arange(first, first + self.size), self.n - 1)
-        whole = first + self.size <= self.n
-        return tf.nest.map_structure(
-            lambda a: tf.convert_to_tensor(a[first : first + self.size] if whole else a[rows]), self.x
-        )
-
-
-def _program(net, batch, xla):
-    """Trace one pass over a batch; say how many seeds it takes."""
-    images = int(tf.nest.flatten(batch)[0].shape[0])
-    specs = tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), batch)
-
-    def one_pass(batch, key, first, seeds):
-        with _Draws(images, key, first, words, seeds).in_use():
-            return _one_output(net, net(batch, training=False))
-
-    def count(batch):
-        with _Draws(images).in_use() as draws:
-            _one_output(net, net(batch, training=False))
-        needed.append(draws)
-        return ()
-
-    needed = []
-    tf.function(count, autograph=False).get_concrete_function(specs)
-    words, seeds = needed[-1].used_words, needed[-1].used_seeds
-    if not words and not seeds:
-        raise ValueError(
-            f"the model {net.name!r} drops nothing when it is called, although it has layers that could. Is "
-            "every one of them used?"
-        )
-    program = tf.function(one_pass, autograph=False, jit_compile=xla and not seeds and _xla_pays(net))
-    drawn = tf.TensorSpec((), tf.uint64), tf.TensorSpec((), tf.int64), tf.TensorSpec((seeds, 2), tf.int32)
-    return program.get_concrete_function(specs, *drawn), seeds
-
-
-def _one_output(net, output):
-    if not tf.is_tensor(output):
-        raise ValueError(
-            f"the model {net.name!r} should have one output; it has {len(tf.nest.flatten(output))}. Make a "
-            "model of one of them: keras.Model(model.inputs, model.outputs[0])."
-        )
-    return output
-
-
-def _xla_pays(net):
-    """Whether XLA makes a net faster: on a CPU its convolutions are slow, its loops slow to compile."""
-    slow = ("convolutional", "rnn", "attention", "pooling")
-    return not any(
-        f".{word}." in f"{kind.__module__}."
-        for layer in net._flatten_layers()
-        for kind in type(layer).__mro__
-        for word in slow
+def _checked(model, x):
+    """The inputs as tensors, and how many images they are."""
+    if len(model.outputs) != 1:
+        raise ValueError(f"The net {model.name!r} should have one output; it has {len(model.outputs)}.")
+    several = isinstance(x, dict) or (isinstance(x, list | tuple) and len(model.inputs) > 1)
+    arrays = tf.nest.map_structure(np.asarray, x) if several else np.asarray(x)
+    shapes, expected = (
+        [one.shape for one in tf.nest.flatten(arrays)],
+        [tuple(one.shape) for one in model.inputs],
     )
+    if [len(shape) for shape in shapes] != [len(shape) for shape in expected]:
+        raise ValueError(f"`x` should have the shape {expected}; received {shapes}. A single image is x[:1].")
+    if len({shape[0] for shape in shapes}) != 1 or not shapes[0][0]:
+        raise ValueError(f"`x` should hold one or more images, as many in every input; received {shapes}.")
 
+    def tensor(array):
+        if array.dtype.kind not in "biufUSO" or (array.dtype.kind == "f" and not np.isfinite(array).all()):
+            arguments.refuse("x", "an array of finite numbers or strings", array)
+        return tf.convert_to_tensor(array, keras.backend.floatx() if array.dtype.kind == "f" else None)
 
-def _ends_in_one_sigmoid(model):
-    last = model
-    while isinstance(last, keras.Model) and last.layers:
-        last = last.layers[-1]
-    # The activation may be an argument of the last layer, or the last layer itself.
-    return getattr(getattr(last, "activation", None), "__name__", "") == "sigmoid"
-
-
-# -- checks -------------------------------------------------------------------------------------------------
-
-
-def _check_whole(name, value, least, why):
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise ValueError(f"{name} should be a whole number ≥ {least} ({why}); received {value!r}.")
-
-
-def _checked_x(model, x):
-    """Return the inputs as arrays in the model's precision, once they fit the model and each other."""
-
-    def checked(array):
-        if tf.is_tensor(array):
-            array = array.numpy()
-        array = np.asarray(array)
-        if array.dtype.kind not in "biuf" or array.ndim == 0:
-            raise ValueError(
-                f"x should be an array of numbers with one row per image; received {array!r:.60}, of type "
-                f"{array.dtype} and shape {array.shape}."
-            )
-        if array.dtype.kind == "f":
-            bad = int(array.size - np.isfinite(array).sum())
-            if bad:
-                raise ValueError(f"x should be finite; received {bad} values that are NaN or infinite.")
-            array = array.astype(keras.backend.floatx(), copy=False)
-        return array
-
-    if isinstance(x, tf.data.Dataset):
-        raise ValueError("x should be an array, not a dataset: a dataset may bring other images each time.")
-    several = isinstance(x, dict) or (
-        isinstance(x, list | tuple) and len(getattr(model, "inputs", None) or ()) > 1
-    )
-    x = tf.nest.map_structure(checked, x) if several else checked(x)
-    arrays = tf.nest.flatten(x)
-    lengths = sorted({len(array) for array in arrays})
-    if len(lengths) != 1 or lengths[0] == 0:
-        raise ValueError(f"x should hold one or more images, as many in every input; received {lengths}.")
-    inputs = getattr(model, "inputs", None) or ()
-    expected = [tuple(one.shape) for one in inputs]
-    given = [array.shape for array in arrays]
-    if expected and not isinstance(x, dict):
-        fits = len(given) == len(expected) and all(
-            len(a) == len(b) and all(q in (None, p) for p, q in zip(a[1:], b[1:], strict=True))
-            for a, b in zip(given, expected, strict=True)
-        )
-        if not fits:
-            raise ValueError(
-                f"x should have the shape of the model's inputs, {expected}; received {given}. "
-                "The first axis is that of the images: a single one is x[:1]."
-            )
-    return x
+    return tf.nest.map_structure(tensor, arrays), shapes[0][0]

@@ -11,12 +11,17 @@ from __future__ import annotations
 import gc
 import hashlib
 import importlib.util
+import inspect
 import io
 import json
-import re
+import os
 import shlex
+import subprocess
+import sys
 import time
+import types
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +32,11 @@ from IPython import get_ipython
 from IPython.display import Markdown, display
 from tqdm import tqdm
 
+from course_utils import arguments
 from course_utils.files import to_json, write_text
+from course_utils.keras_private import compile_arguments, flat_layers
 from course_utils.notebook import say
+from course_utils.stack import STACK
 
 # Keras 3 warns that it will not shuffle a tf.data.Dataset because `shuffle=True` was passed; nobody did,
 # it is fit's default. (Why the lessons shuffle themselves: `shuffled`.)
@@ -189,15 +197,17 @@ def tensorboard(logdir):
     >>> tensorboard("runs")
     TensorBoard opens in a notebook; in a shell, run: tensorboard --logdir runs
     """
-    shell = get_ipython()
-    if shell is None:
-        folder = shlex.quote(str(logdir))
-        print(f"TensorBoard opens in a notebook; in a shell, run: tensorboard --logdir {folder}")
+    command = ["--logdir", str(arguments.path("logdir", logdir))]
+    if get_ipython() is None:
+        quoted = (subprocess.list2cmdline if os.name == "nt" else shlex.join)(["tensorboard", *command])
+        print(f"TensorBoard opens in a notebook; in a shell, run: {quoted}")
     elif importlib.util.find_spec("tensorboard") is None:
         say("TensorBoard is not installed here: `%pip install tensorboard`, then run this cell again.")
     else:
-        shell.run_line_magic("load_ext", "tensorboard")
-        shell.run_line_magic("tensorboard", f"--logdir {shlex.quote(str(logdir))}")
+        from tensorboard import notebook
+
+        # What %tensorboard calls; but the magic's line goes through IPython first, which fills in {x} and $x.
+        notebook.start(shlex.join(command))
 
 
 # --- the same net from another seed ------------------------------------------------------------------------
@@ -208,9 +218,9 @@ def restart(model: keras.Model, seed: int) -> keras.Model:
 
     Afterwards the model is as if it had been built and compiled right after
     ``keras.utils.set_random_seed(seed)``: initializers have drawn anew, running statistics are those of an
-    untrained net, dropout starts over, and the optimizer has made no step. Its learning rate, and what else
-    it was compiled with, stay as they are. The global seed is set too, so that what is shuffled afterwards
-    can be repeated.
+    untrained net, dropout starts over, and the optimizer has made no step. Its learning rate, what else it
+    was compiled with, and what layers have learnt by ``adapt`` (``Normalization``, ``TextVectorization``)
+    stay as they are. The global seed is set too, so that what is shuffled afterwards can be repeated.
 
     One thing falls short with Keras 2: its dropout takes the seed of its masks when the net is first trained,
     and keeps it. A restarted training still repeats to the last bit, but restarts from different seeds see
@@ -244,31 +254,36 @@ def restart(model: keras.Model, seed: int) -> keras.Model:
     >>> first == restart(net, seed=1).fit(x, y, epochs=2, verbose=0).history["loss"]
     True
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise ValueError(f"seed should be a whole number from 0 to 2**32 - 1; received {seed!r}.")
-    if not model.built or getattr(model, "optimizer", None) is None:
-        raise ValueError(
-            f"The model {model.name!r} should be built and compiled before it is restarted: give it a "
-            "keras.Input, and call compile()."
-        )
+    seed = arguments.seed("seed", seed)
+    _check_compiled(model)
     optimizer = model.optimizer
     keras.utils.set_random_seed(seed)
     fresh = keras.models.clone_model(model)
     fresh_optimizer = type(optimizer).from_config(optimizer.get_config())
-    for one in (optimizer, fresh_optimizer):
-        # TensorFlow Addons' optimizers are of the kind that Keras 2 calls legacy.
-        build = one.build if hasattr(one, "build") else one._create_all_weights
-        build(model.trainable_variables)
+    memory = _memory(optimizer, model), _memory(fresh_optimizer, model)
 
+    adapted = {id(v) for layer in flat_layers(model) if hasattr(layer, "adapt") for v in layer.variables}
     for old, new in zip(model.variables, fresh.variables, strict=True):
-        old.assign(new)
-    for old, new in zip(_memory(optimizer), _memory(fresh_optimizer), strict=True):
+        if id(old) not in adapted:
+            old.assign(new)
+    for old, new in zip(*memory, strict=True):
         old.assign(new)
     return model
 
 
-def _memory(optimizer):
-    """An optimizer's variables, and Nadam's product, which Keras 2 does not count among them."""
+def _check_compiled(model):
+    if not isinstance(model, keras.Model):
+        arguments.refuse("model", "a keras.Model", model)
+    if not model.built or getattr(model, "optimizer", None) is None:
+        remedy = "give it a keras.Input, and call compile()."
+        raise ValueError(f"The model {model.name!r} should be built and compiled: {remedy}")
+
+
+def _memory(optimizer, model):
+    """An optimizer's variables, made if need be; and Nadam's product, which Keras 2 leaves out of them."""
+    # TensorFlow Addons' optimizers are of the kind that Keras 2 calls legacy.
+    build = optimizer.build if hasattr(optimizer, "build") else optimizer._create_all_weights
+    build(model.trainable_variables)
     variables = optimizer.variables
     variables = variables() if callable(variables) else variables
     return [*variables, *(v for v in vars(optimizer).values() if isinstance(v, tf.Variable))]
@@ -331,6 +346,13 @@ def fit_once(
 
     Afterwards the model holds the weights of its best epoch, where one of the callbacks has saved them.
 
+    Two trainings are the same if all that `compile` and this function were given is the same: layers,
+    weights, the optimizer with its memory, loss, metrics, data, and callbacks as they are made. Functions and
+    classes count with their code and with what they refer to, not by name. So a callback that has written
+    into a variable outside itself is another one from then on. Where something cannot be compared (an open
+    file, say), a warning names it, and the net is trained again. Random states do not count: the starting
+    weights tell seeds apart.
+
     Parameters
     ----------
     model : keras.Model
@@ -366,20 +388,17 @@ def fit_once(
     >>> net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     >>> net.compile("sgd", "mse")
     >>> x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
-    >>> start = net.get_weights()
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     first = fit_once(net, x, y, folder=folder, validation_data=(x, y), epochs=2)
-    ...     net.set_weights(start)
-    ...     again = fit_once(net, x, y, folder=folder, validation_data=(x, y), epochs=2)
+    ...     first = fit_once(restart(net, 1), x, y, folder=folder, validation_data=(x, y), epochs=2)
+    ...     again = fit_once(restart(net, 1), x, y, folder=folder, validation_data=(x, y), epochs=2)
     >>> first.loaded, again.loaded, again.history == first.history
     (False, True, True)
     """
-    if not model.built or getattr(model, "optimizer", None) is None:
-        raise ValueError(
-            f"The model {model.name!r} should be built and compiled: give it a keras.Input, and call "
-            "compile()."
-        )
-    folder = Path(folder)
+    _check_compiled(model)
+    epochs = arguments.whole_number("epochs", epochs, at_least=1)
+    batch_size = arguments.whole_number("batch_size", batch_size, at_least=1)
+    batches = _untuned(shuffled(x, y, batch_size))
+    folder = arguments.path("folder", folder)
     numbered = sorted(
         (earlier for earlier in folder.glob("run-*") if earlier.name[4:].isdecimal()),
         key=lambda earlier: int(earlier.name[4:]),
@@ -391,9 +410,10 @@ def fit_once(
     ):
         raise ValueError(f"callbacks should return a list of Keras callbacks; it returned {chosen!r}.")
 
-    settings = _settings(model, x, y, validation_data, epochs, batch_size, chosen)
+    given = {"x": x, "y": y, "validation_data": validation_data, "epochs": epochs, "batch_size": batch_size}
+    key = _key(model, given | {"callbacks": list(chosen), "best": best}, new)
     for earlier in reversed(numbered):
-        note = _finished(earlier, settings)
+        note = _finished(earlier, key)
         if note is not None:
             model.load_weights(earlier / note["weights"])
             history = {name: [float(value) for value in values] for name, values in note["history"].items()}
@@ -402,7 +422,7 @@ def fit_once(
     new.mkdir(parents=True)
     clock = _Clock()
     fitted = model.fit(
-        _untuned(shuffled(x, y, batch_size)),
+        batches,
         epochs=epochs,
         validation_data=validation_data,
         validation_batch_size=1000,  # nothing is learned there, so larger batches only save time
@@ -422,7 +442,7 @@ def fit_once(
         name: [value if np.isfinite(value) else str(value) for value in values]
         for name, values in history.items()
     }
-    note = {"settings": settings, "history": plain, "weights": weights.name, "sha256": _sha256(weights)}
+    note = {"key": key, "history": plain, "weights": weights.name, "sha256": _sha256(weights)}
     # Last of all, and in one step: a folder without this file is a training that did not reach its end.
     write_text(new / _NOTE, to_json(note))
     return Run(new, history, loaded=False)
@@ -451,61 +471,179 @@ class _Clock(keras.callbacks.Callback):
         self.last = now
 
 
-def _finished(folder, settings):
-    """The note of a training that reached its end with these settings, and whose weights are whole."""
+def _finished(folder, key):
+    """The note of a training that reached its end with this key, and whose weights are whole."""
     try:
         note = json.loads((folder / _NOTE).read_text(encoding="utf-8"))
-        same = note["settings"] == settings and _sha256(folder / note["weights"]) == note["sha256"]
+        same = key is not None and note["key"] == key
+        same = same and _sha256(folder / note["weights"]) == note["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return note if same else None
 
 
-def _settings(model, x, y, validation_data, epochs, batch_size, callbacks):
-    """Everything that a training depends on, in a form that JSON keeps."""
-    plain = {
-        "model": _unnumbered(json.dumps(model.get_config(), default=str, sort_keys=True)),
-        "optimizer": _unnumbered(json.dumps(model.optimizer.get_config(), default=_plain, sort_keys=True)),
-        "loss": str(getattr(model.loss, "__name__", model.loss)),
-        "callbacks": [
-            {"class": type(one).__name__}
-            | {name: repr(value) for name, value in sorted(vars(one).items()) if _is_setting(value)}
-            for one in callbacks
-        ],
-    }
-    return {
-        # The weights say which seed it was, and what a layer computes is more than its configuration.
-        "start": _sha256_of(*model.get_weights(), np.asarray(model(x[:8], training=False))),
-        "data": _sha256_of(x, y, *validation_data),
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "versions": {"keras": keras.__version__, "tensorflow": tf.__version__},
-        **{name: hashlib.sha256(repr(value).encode()).hexdigest()[:16] for name, value in plain.items()},
-    }
+def _key(model, given, folder):
+    """A digest of all that a training depends on; None if something in it cannot be described."""
+    names = {layer.name: f"layer {i}" for i, layer in enumerate(flat_layers(model))}
+    describe = _Description({str(folder): "the run's folder"}, names)
+    compiled = {k: v for k, v in compile_arguments(model).items() if k != "optimizer"}
+    start = [*model.get_weights(), *_memory(model.optimizer, model), model(given["x"][:8], training=False)]
+    try:
+        text = describe([model, model.optimizer, compiled, start, given, keras.__version__, tf.__version__])
+    except Exception as error:
+        warnings.warn(
+            f"fit_once cannot tell whether this training is a new one, so it trains: {error}", stacklevel=3
+        )
+        return None
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _unnumbered(config):
-    """Without what Keras counts through a session: dense_1, dense_2, …, sgd_1 mean nothing."""
-    return re.sub(r'_\d+"', '"', config)
+class _Description:
+    """Describes values by text that is the same in every process, and differs where a value does.
+
+    No library's hash will do: joblib's and Keras' serialization take a function for its name, and pickles of
+    code are not the same in every process.
+    """
+
+    def __init__(self, replaced, names):
+        self.replaced, self.names, self.seen = replaced, names, {}
+
+    def __call__(self, value):
+        if isinstance(value, np.generic):
+            value = value.item()
+        if value is None or isinstance(value, bool | int | float | complex | bytes | type(...)):
+            return repr(value)
+        if isinstance(value, str | Path):
+            text = self.names.get(str(value), str(value))
+            for old, new in self.replaced.items():
+                text = text.replace(old, new)
+            return repr(text)
+        if isinstance(value, types.CodeType):
+            parts = value.co_names, value.co_varnames, value.co_freevars, value.co_argcount, value.co_flags
+            return f"code {value.co_code.hex()} {parts} {self(value.co_consts)}"
+        if isinstance(value, tuple):
+            return f"({', '.join(map(self, value))})"
+        if id(value) in self.seen:  # the value is kept with its number, so that its id is not given away
+            return f"<{self.seen[id(value)][0]}>"
+        self.seen[id(value)] = len(self.seen), value
+        return f"{type(value).__name__} {self._described(value)}"
+
+    def _described(self, value):
+        if isinstance(value, np.ndarray | tf.Tensor | tf.Variable) or type(value).__name__ == "Variable":
+            array = np.ascontiguousarray(value)
+            if array.dtype.hasobject:
+                return self(array.tolist())
+            return f"{array.dtype} {np.shape(value)} {hashlib.sha256(array).hexdigest()}"
+        if isinstance(value, Mapping):
+            # A Lambda's marshalled code differs between processes; its function is described apart.
+            value = {
+                k: v for k, v in value.items() if not (k == "config" and value.get("class_name") == "Lambda")
+            }
+            return (
+                "{"
+                + ", ".join(sorted(f"{self(k)}: {self(v)}" for k, v in sorted(value.items(), key=repr)))
+                + "}"
+            )
+        if isinstance(value, list):
+            return f"[{', '.join(map(self, value))}]"
+        if isinstance(value, set | frozenset):
+            return str(sorted(map(self, value)))
+        if isinstance(value, types.ModuleType):
+            return value.__name__
+        if isinstance(value, types.FunctionType):
+            return self._function(value)
+        if isinstance(value, types.MethodType):
+            return f"{self(value.__self__)} {self(value.__func__)}"
+        if isinstance(value, types.BuiltinFunctionType | np.ufunc):
+            return f"{getattr(value, '__module__', '')}.{value.__name__}"
+        if isinstance(value, staticmethod | classmethod):
+            return self(value.__func__)
+        if isinstance(value, property):
+            return self([value.fget, value.fset])
+        if isinstance(value, type):
+            own = {
+                k: v for k, v in vars(value).items() if k not in _NOT_CODE and not inspect.isdatadescriptor(v)
+            }
+            own |= {k: v for k, v in vars(value).items() if isinstance(v, property)}
+            known = _is_library(value.__module__)
+            return f"{value.__module__}.{value.__qualname__} {'' if known else self([value.__bases__, own])}"
+        if isinstance(value, _WITH_STATE):
+            return self._keras_object(value)
+        if isinstance(value, _PLAIN):
+            # Keras counts losses through a session, and changes a flag of those it uses.
+            skipped = {"name", "_allow_sum_over_batch_size"} if isinstance(value, keras.losses.Loss) else ()
+            return self([type(value), {k: v for k, v in vars(value).items() if k not in skipped}])
+        return self(list(value.__reduce_ex__(4)))
+
+    def _function(self, function):
+        name = f"{function.__module__}.{function.__qualname__}"
+        if _is_library(function.__module__) and "<" not in name:
+            return name
+        inside = [c for c in function.__code__.co_consts if isinstance(c, types.CodeType)]
+        names = {name for code in (function.__code__, *inside) for name in code.co_names}
+        used = {n: v for n, v in function.__globals__.items() if n in names}
+        cells = [cell.cell_contents for cell in function.__closure__ or ()]
+        parts = [function.__code__, function.__defaults__, function.__kwdefaults__, cells]
+        return f"{name} {self([*parts, {} if _is_library(function.__module__) else used])}"
+
+    def _keras_object(self, value):
+        """Its class and configuration; and its functions, for which the configuration has but names."""
+        parts = {
+            k: v
+            for k, v in vars(value).items()
+            if not isinstance(v, _WITH_STATE) and not hasattr(type(value), k)
+        }
+        if isinstance(value, keras.Model):
+            parts = {}
+        own = not _is_library(type(value).__module__)
+        told = {
+            k: v
+            for k, v in parts.items()
+            if callable(v)
+            or k == "_hyper"  # of Addons' optimizers: numbers and schedules
+            or (
+                own
+                and k not in {"name", "_name", "built"}
+                and isinstance(v, bool | int | float | str | list | np.ndarray)
+            )
+        }
+        inside = flat_layers(value)[1:] if isinstance(value, keras.layers.Layer) else []
+        # Keras counts optimizers through a session: sgd, sgd_1, ...
+        config = {
+            k: v for k, v in value.get_config().items() if not (k == "name" and isinstance(value, _OPTIMIZER))
+        }
+        return self([type(value), config, told, inside])
 
 
-def _plain(value):
-    return (
-        float(value) if isinstance(value, np.generic | np.ndarray | tf.Tensor | tf.Variable) else str(value)
-    )
+_OPTIMIZER = (keras.optimizers.Optimizer,)
+if STACK == "addons":
+    _OPTIMIZER += (keras.optimizers.legacy.Optimizer,)
+_WITH_STATE = (keras.layers.Layer, keras.metrics.Metric, *_OPTIMIZER)
+_PLAIN = (
+    keras.callbacks.Callback,
+    keras.losses.Loss,
+    keras.regularizers.Regularizer,
+    keras.constraints.Constraint,
+    keras.initializers.Initializer,
+    keras.optimizers.schedules.LearningRateSchedule,
+)
+# What a class has for itself, and is not written in its body.
+_NOT_CODE = {
+    "__dict__",
+    "__weakref__",
+    "__doc__",
+    "__module__",
+    "__firstlineno__",
+    "__static_attributes__",
+    "_abc_impl",
+}
 
 
-def _is_setting(value):
-    return value is None or isinstance(value, bool | int | float)
-
-
-def _sha256_of(*arrays):
-    digest = hashlib.sha256()
-    for array in arrays:
-        array = np.ascontiguousarray(array)
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(array)
-    return digest.hexdigest()[:16]
+def _is_library(module):
+    """Whether a module is Python's or was installed: then its functions may be known by their names."""
+    module = module or ""  # a function made by exec may have none
+    top, file = module.partition(".")[0], getattr(sys.modules.get(module), "__file__", None) or ""
+    return top in sys.stdlib_module_names or (top != "course_utils" and "-packages" in file)
 
 
 def _sha256(path):

@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 import pytest
-from course_utils.training import shuffled
-from course_utils.training import restart
+import tensorflow as tf
 
 from course_utils.addons import ConditionalGradient
 from course_utils.stack import STACK
+from course_utils.training import restart, shuffled
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(48, 6)).astype("float32")
@@ -121,17 +121,55 @@ def test_the_learning_rate_stays():
     assert float(net.optimizer.learning_rate.numpy()) == 0.25
 
 
-@pytest.mark.parametrize("seed", [-1, 2**32, 1.0, "42", None, True])
+def adapted_net(kind):
+    layers = keras.layers
+    first = layers.Normalization() if kind == "numbers" else layers.TextVectorization()
+    first.adapt(100 + 10 * X if kind == "numbers" else WORDS[:, 0])
+    inputs = keras.Input((6,)) if kind == "numbers" else keras.Input((1,), dtype="string")
+    inner = keras.Sequential([inputs, first])
+    hidden = (
+        [layers.Dense(4)] if kind == "numbers" else [layers.Embedding(9, 4), layers.GlobalAveragePooling1D()]
+    )
+    net = keras.Sequential([inputs, inner, *hidden, layers.BatchNormalization(), layers.Dense(1)])
+    net.compile("sgd", "mse", run_eagerly=True)
+    return net, tf.constant(100 + 10 * X if kind == "numbers" else WORDS)
+
+
+WORDS = np.array([["one two"], ["two three"]] * 24)
+
+
+@pytest.mark.parametrize("kind", ["numbers", "words"])
+def test_what_a_layer_has_adapted_stays_also_in_a_file(kind, tmp_path):
+    net, x = adapted_net(kind)
+    adapted = np.array(net.layers[0](x))
+    net.fit(x, X[:, :1], verbose=0)
+    restart(net, 1)
+    np.testing.assert_array_equal(np.array(net.layers[0](x)), adapted)
+    np.testing.assert_array_equal(np.array(net.layers[-2].moving_mean), 0)
+    net.save(tmp_path / "net.keras")
+    loaded = keras.models.load_model(tmp_path / "net.keras")
+    np.testing.assert_allclose(np.array(loaded(x)), np.array(net(x)), rtol=1e-6)
+    assert (net.layers[1].get_weights()[0] != restart(net, 2).layers[1].get_weights()[0]).all()
+
+
+def test_numpys_seeds_count_as_seeds():
+    net = make()
+    first = restart(net, 3).get_weights()
+    assert_equal(restart(net, np.int64(3)).get_weights(), first)
+
+
+@pytest.mark.parametrize("seed", [-1, True])
 def test_a_bad_seed_changes_nothing(seed):
     net = make()
-    train(net)
-    before = state(net)
-    with pytest.raises(ValueError, match=r"seed should be a whole number .* received"):
+    before = net.get_weights()
+    with pytest.raises(ValueError, match=r"`seed` should be a whole number .* received"):
         restart(net, seed)
-    assert_equal(state(net), before)
+    assert_equal(net.get_weights(), before)
 
 
 def test_a_net_without_compile_or_weights_is_refused():
+    with pytest.raises(ValueError, match=r"`model` should be a .* received 'net'"):
+        restart("net", 1)
     with pytest.raises(ValueError, match="built and compiled"):
         restart(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), 1)
     unbuilt = keras.Sequential([keras.layers.Dense(1)])

@@ -1,11 +1,18 @@
 """Kept trainings: what is loaded instead of trained again, what is not, and what an interruption leaves."""
 
+import importlib
 import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from course_utils.training import Run, fit_once
+
+from course_utils import training
+from course_utils.training import Run, fit_once, restart, tensorboard
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 3)).astype("float32")
@@ -91,29 +98,172 @@ def test_the_settings_of_callbacks_count(tmp_path):
     assert not train(tmp_path, callbacks=patient(6)).loaded
 
 
-def test_a_schedule_counts(tmp_path):
-    def scheduled(rate):
-        model = net()
-        schedule = keras.optimizers.schedules.ExponentialDecay(rate, 10, 0.5)
-        model.compile(keras.optimizers.SGD(schedule), "mse", run_eagerly=True)
-        return model
+def compiled(optimizer="sgd", loss="mse", **how):
+    model = net()
+    model.compile(optimizer, loss, run_eagerly=True, **how)
+    return model
 
-    train(tmp_path, scheduled(0.1))
-    assert train(tmp_path, scheduled(0.1)).loaded
-    assert not train(tmp_path, scheduled(0.2)).loaded
+
+def scaled(by):
+    """Functions of one name and one code, with different constants bound to them."""
+
+    def loss(y, p):
+        return by * keras.losses.mean_squared_error(y, p)
+
+    return loss
+
+
+FACTOR = 1.0
+
+
+def by_global(y, p):
+    return FACTOR * keras.losses.mean_squared_error(y, p)
+
+
+def by_code(line):
+    space = {"keras": keras}
+    exec(f"def loss(y, p):\n    return {line}", space)
+    return space["loss"]
+
+
+class OwnLoss(keras.losses.Loss):
+    def __init__(self, power):
+        super().__init__()
+        self.power = power
+
+    def call(self, y, p):
+        return (y - p) ** self.power
+
+
+class Own(keras.callbacks.Callback):
+    def __init__(self, values):
+        super().__init__()
+        self.values = values
+
+
+class OwnSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    def __init__(self, rate):
+        self.rate = rate
+
+    def __call__(self, step):
+        return self.rate
+
+    def get_config(self):
+        return {}
+
+
+def penalty(by):
+    return lambda w: by * abs(w).sum() if isinstance(w, np.ndarray) else by * w * 0.0
+
+
+def regularized(by):
+    model = net()
+    model.layers[-1].kernel_regularizer = penalty(by)
+    return model
+
+
+callbacks, schedules = keras.callbacks, keras.optimizers.schedules
+PAIRS = {
+    "a loss's bound value": lambda one: {"model": compiled(loss=scaled((1.0, 2.0)[one]))},
+    "a loss's code": lambda one: {"model": compiled(loss=by_code(("(y - p) ** 2", "(y - p) ** 4")[one]))},
+    "a loss object": lambda one: {"model": compiled(loss=keras.losses.Huber((1.0, 2.0)[one]))},
+    "a loss of one's own": lambda one: {"model": compiled(loss=OwnLoss((2, 4)[one]))},
+    "loss_weights": lambda one: {"model": compiled(loss_weights=[(1.0, 2.0)[one]])},
+    "a metric": lambda one: {"model": compiled(metrics=[("mae", "mape")[one]])},
+    "a metric object": lambda one: {
+        "model": compiled(metrics=[keras.metrics.MeanMetricWrapper(scaled((1.0, 2.0)[one]), name="m")])
+    },
+    "a schedule": lambda one: {
+        "model": compiled(keras.optimizers.SGD(schedules.ExponentialDecay((0.1, 0.2)[one], 10, 0.5)))
+    },
+    "a schedule of one's own": lambda one: {
+        "model": compiled(keras.optimizers.SGD(OwnSchedule((0.1, 0.2)[one])))
+    },
+    "a regularizer": lambda one: {"model": regularized((1.0, 2.0)[one])},
+    "monitor": lambda one: {"callbacks": lambda f: [callbacks.EarlyStopping(("loss", "val_loss")[one])]},
+    "a schedule function": lambda one: {
+        "callbacks": lambda f: [callbacks.LearningRateScheduler((lambda e: 0.1, lambda e: 0.2)[one])]
+    },
+    "a callback's list": lambda one: {"callbacks": lambda f: [Own([1, (2, 3)[one]])]},
+    "a callback's array": lambda one: {"callbacks": lambda f: [Own(np.arange(2000) == (7, 8)[one])]},
+    "a callback's path": lambda one: {"callbacks": lambda f: [Own(f / ("a", "b")[one])]},
+}
+
+
+@pytest.mark.parametrize("what", PAIRS)
+def test_what_compile_and_callbacks_were_given_counts(tmp_path, what):
+    make = PAIRS[what]
+    first = train(tmp_path, epochs=1, **make(0))
+    assert train(tmp_path, epochs=1, **make(0)).folder == first.folder
+    assert not train(tmp_path, epochs=1, **make(1)).loaded
+
+
+def test_a_value_that_a_loss_refers_to_counts(tmp_path, monkeypatch):
+    train(tmp_path, compiled(loss=by_global), epochs=1)
+    assert train(tmp_path, compiled(loss=by_global), epochs=1).loaded
+    monkeypatch.setitem(globals(), "FACTOR", 2.0)
+    assert not train(tmp_path, compiled(loss=by_global), epochs=1).loaded
+
+
+def test_the_optimizers_memory_counts_until_a_restart(tmp_path):
+    model = restart(compiled("adam", metrics=["mae"]), 1)
+    train(tmp_path, model, epochs=1)
+    start = restart(model, 1).get_weights()
+    assert train(tmp_path, model, epochs=1).loaded
+    model.fit(X, Y, verbose=0)
+    model.set_weights(start)
+    assert not train(tmp_path, model, epochs=1).loaded
+
+
+def test_what_cannot_be_compared_is_trained_again(tmp_path):
+    with open(tmp_path / "log", "w") as file:
+        for _ in range(2):
+            with pytest.warns(UserWarning, match=r"cannot tell whether .* trains: .*TextIOWrapper"):
+                run = train(tmp_path, epochs=1, callbacks=lambda folder: [Own(file)])
+            assert not run.loaded
+    assert run.folder.name == "run-002"
+
+
+FRESH = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import test_runs
+for name in ("a loss's bound value", "a metric object", "a schedule function", "a callback's array"):
+    print(test_runs.train(sys.argv[2] + "/" + name, epochs=1, **test_runs.PAIRS[name](0)).loaded)
+"""
+
+
+def test_a_fresh_process_finds_the_same_training(tmp_path):
+    here = str(Path(__file__).parent)
+    command = [sys.executable, "-c", FRESH, here, str(tmp_path)]
+    for found in ("False", "True"):
+        told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(here).parent)
+        assert told.stdout.split() == [found] * 4, told.stderr
+
+
+def test_numpys_integers_are_numbers(tmp_path):
+    run = train(tmp_path, epochs=np.int64(2), batch_size=np.int32(16))
+    assert len(run.history["loss"]) == 2
+    assert train(tmp_path, epochs=2).loaded
 
 
 def test_the_best_epochs_weights_are_left_in_the_model(tmp_path):
     losses = [3.0, 1.0, 2.0]
-    seen = []
 
     class Prescribed(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             logs["val_loss"] = losses[epoch]
-            seen.append(self.model.get_weights())
+            if epoch == 1:
+                np.savez(self.params["kept"], *self.model.get_weights())
 
+        def on_train_begin(self, logs=None):
+            self.params = self.params | {"kept": str(PLACE / "kept.npz")}
+
+    global PLACE
+    PLACE = tmp_path
     model = net()
     run = train(tmp_path, model, callbacks=lambda folder: [Prescribed(), *checkpoint(folder)])
+    seen = [None, list(np.load(tmp_path / "kept.npz").values())]
     for one, other in zip(model.get_weights(), seen[1], strict=True):
         np.testing.assert_array_equal(one, other)
     assert (run.folder / "best.keras").exists()
@@ -181,6 +331,12 @@ def test_bad_input_changes_nothing(tmp_path):
     for callbacks in (lambda folder: None, lambda folder: [1], lambda folder: keras.callbacks.History()):
         with pytest.raises(ValueError, match="should return a list of Keras callbacks; it returned"):
             train(tmp_path / "a", model, callbacks=callbacks)
+    for wrong in ({"epochs": 0}, {"batch_size": 1.5}, {"x": X[:3]}, {"folder": 3}):
+        with pytest.raises(ValueError, match="received"):
+            fit_once(
+                model,
+                **{"x": X, "y": Y, "validation_data": VALID, "epochs": 1, "folder": tmp_path / "a"} | wrong,
+            )
     assert not (tmp_path / "a").exists()
     for one, other in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -199,3 +355,30 @@ def test_times_leave_out_the_first_epoch():
     assert (run.seconds_per_epoch, run.seconds_to_best) == (3.0, 9.0)
     assert Run(None, {"val_loss": [1.0], "seconds": [7.0]}, False).seconds_per_epoch == 7.0
     assert Run(None, {"val_loss": [float("nan")] * 2, "seconds": [7.0, 1.0]}, False).best_epoch == 1
+
+
+@pytest.mark.parametrize("name", ["my runs", "runs/{x}", "runs/$HOME", "it's"])
+def test_tensorboard_opens_the_folder_that_was_named(name, monkeypatch, capsys):
+    notebook = importlib.import_module("tensorboard.notebook")  # the package has a lazy stand-in for it
+    started = []
+    monkeypatch.setattr(notebook, "start", started.append)
+    tensorboard(name)
+    command = capsys.readouterr().out.split("run: ")[1]
+    assert shlex.split(command) == ["tensorboard", "--logdir", name]
+    monkeypatch.setattr(training, "get_ipython", object)
+    tensorboard(Path(name))
+    assert shlex.split(started[0]) == ["--logdir", name]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    said = []
+    monkeypatch.setattr(training, "say", said.append)
+    tensorboard(name)
+    assert "TensorBoard is not installed here" in said[0]
+    assert len(started) == 1
+
+
+def test_the_command_is_quoted_for_windows(monkeypatch, capsys):
+    with monkeypatch.context() as patched:
+        patched.setattr(training.os, "name", "nt")
+        patched.setattr(training.arguments, "path", lambda name, value: value)  # no Windows paths here
+        tensorboard("my runs")
+    assert 'run: tensorboard --logdir "my runs"' in capsys.readouterr().out
