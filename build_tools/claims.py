@@ -1,12 +1,13 @@
 """What the sources say: ``claims.toml``, read and checked."""
 
+import math
 import os
-import re
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from build_tools import CourseError
+from build_tools import CourseError, schemas
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -15,23 +16,15 @@ else:
 
 KINDS = ("value", "ordering", "property")
 
-_COMMON = {"id", "lesson", "section", "kind", "text", "timing"}
-_BY_KIND = {
-    "value": {"values", "tolerance", "reason"},
-    "ordering": {"orderings"},
-    "property": {"worst_is"},
-}
-_REQUIRED = {"value": {"values"}, "ordering": {"orderings"}, "property": set()}
-_SOURCE_REQUIRED = {"id", "title", "lesson"}
-_SOURCE_KEYS = _SOURCE_REQUIRED | {"author", "publisher", "year", "url"}
-
 
 class Printed(float):
     """A number that remembers how it was written: 0.7040 is not shortened to 0.704."""
 
     def __new__(cls, text):
-        """Keep the text beside its value."""
+        """Keep the text beside its value; TOML's inf and nan are no printed numbers."""
         number = super().__new__(cls, text)
+        if not math.isfinite(number):
+            raise ValueError(f"{text} is not a finite number")
         number.text = text
         return number
 
@@ -83,202 +76,115 @@ class Claim:
             return tuple(dict.fromkeys(name for pair in self.orderings for name in pair))
         return ("holds", "worst")
 
+    def misfit(self, measures):
+        """Say in what the measures of a record are not those that the claim asks for; "" if they are."""
+        if set(measures) != set(self.measures):
+            had = ", ".join(sorted(measures)) or "nothing"
+            return f"{self.id} asks for {', '.join(self.measures)}; the lesson recorded {had}"
+        forms = {name: _form(value) for name, value in measures.items()}
+        if self.kind == "ordering":
+            for one, other in self.orderings:
+                if forms[one] != forms[other] or forms[one] == "True or False":
+                    return (
+                        f"{self.id} compares {one} with {other}: two numbers or two lists of equal length; "
+                        f"the lesson recorded {forms[one]} and {forms[other]}"
+                    )
+            return ""
+        for name, form in forms.items():
+            wanted = "True or False" if name == "holds" else "a number"
+            if form != wanted:
+                return f"{self.id} asks for {wanted} as {name}; the lesson recorded {form}"
+        return ""
+
+
+def _form(value):
+    if isinstance(value, bool):
+        return "True or False"
+    return f"a list of {len(value)}" if isinstance(value, list) else "a number"
+
 
 @dataclass(frozen=True)
 class Claims:
-    """Every source and every claim, in the order of the file."""
+    """Every source and every claim, by id, in the order of the file."""
 
     sources: dict
     claims: dict
 
     def of(self, source_or_lesson):
-        """Give the claims of one source or one lesson.
-
-        Parameters
-        ----------
-        source_or_lesson : str
-            A source's id (``"S1"``) or a lesson's name (``"05_weight_normalization"``).
-
-        Returns
-        -------
-        list of Claim
-
-        Raises
-        ------
-        CourseError
-            If no claim belongs to it.
-
-        Examples
-        --------
-        >>> [claim.id for claim in load_claims().of("S1")][:2]
-        ['S1.c1', 'S1.c2']
-        """
-        found = [c for c in self.claims.values() if source_or_lesson in (c.source, c.lesson)]
-        if not found:
-            lessons = sorted({claim.lesson for claim in self.claims.values()})
-            raise CourseError(
-                f"the ledger has no claims of {source_or_lesson!r}. It knows the sources "
-                f"{', '.join(self.sources)} and the lessons {', '.join(lessons)}."
-            )
-        return found
+        """Give the claims of one source (``"S1"``) or one lesson (``"05_weight_normalization"``)."""
+        return [c for c in self.claims.values() if source_or_lesson in (c.source, c.lesson)]
 
 
 def ledger_folder():
-    """Give the folder of ``claims.toml`` and ``summary.json``.
-
-    Returns
-    -------
-    pathlib.Path
-        The package's own, or the folder that ``COURSE_LEDGER`` names (tests; a course of your own).
-
-    Examples
-    --------
-    >>> (ledger_folder() / "claims.toml").exists()
-    True
-    """
+    """Give the folder of ``claims.toml``: this one, or what ``COURSE_LEDGER`` names (another course)."""
     return Path(os.environ.get("COURSE_LEDGER") or Path(__file__).parent)
 
 
 def load_claims(path=None):
-    """Read and check the claims.
-
-    Parameters
-    ----------
-    path : path-like, optional
-        The TOML file; by default ``claims.toml`` of `ledger_folder`.
-
-    Returns
-    -------
-    Claims
-
-    Raises
-    ------
-    CourseError
-        If the file is missing or not TOML, or if an entry has an unknown or a missing key, an unknown kind,
-        an id already used, or an id whose source is not listed.
-
-    Examples
-    --------
-    >>> load_claims().claims["S1.c4"].measures
-    ('weight_normalized', 'plain')
-    """
+    """Read and check the claims; a CourseError names the entry that is wrong."""
     path = Path(path) if path else ledger_folder() / "claims.toml"
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Printed)
-    except FileNotFoundError:
+        return _parse(path.name, path.read_text(encoding="utf-8"))
+    except OSError as error:
         raise CourseError(
-            f"there is no {path}: COURSE_LEDGER should name the folder of claims.toml"
+            f"{path} cannot be read ({error.strerror}): COURSE_LEDGER should name the folder of claims.toml"
         ) from None
-    except tomllib.TOMLDecodeError as error:
-        raise CourseError(f"{path.name} is not TOML: {error}") from None
-    _check_keys(path.name, "the file", content, required=set(), known={"source", "claim"})
+    except UnicodeDecodeError as error:
+        raise CourseError(f"{path.name} is not UTF-8: {error}") from None
+
+
+@lru_cache(maxsize=8)
+def _parse(file, text):
+    try:
+        content = tomllib.loads(text, parse_float=Printed)
+    except (ValueError, RecursionError) as error:
+        raise CourseError(f"{file} is not TOML: {schemas.plain(error)}") from None
+    _check(file, content, schemas.CLAIMS)
     sources, claims = {}, {}
     for entry in content.get("source", []):
         name = f"source {entry.get('id', '(without id)')}"
-        _check_keys(path.name, name, entry, _SOURCE_REQUIRED, _SOURCE_KEYS)
+        _check(f"{file}: {name}", entry, schemas.SOURCE)
         if entry["id"] in sources:
-            raise CourseError(f"{path.name}: {name} stands twice")
+            raise CourseError(f"{file}: {name} stands twice")
         sources[entry["id"]] = Source(**entry)
     for entry in content.get("claim", []):
-        claim = _claim(path.name, entry)
+        claim = _claim(file, entry)
         if claim.id in claims:
-            raise CourseError(f"{path.name}: claim {claim.id} stands twice")
+            raise CourseError(f"{file}: claim {claim.id} stands twice")
         if claim.source not in sources:
             raise CourseError(
-                f"{path.name}: claim {claim.id} belongs to source {claim.source!r}, which no [[source]] has"
+                f"{file}: claim {claim.id} belongs to source {claim.source!r}, which no [[source]] has"
             )
         claims[claim.id] = claim
     return Claims(sources, claims)
 
 
+def _check(where, content, schema):
+    problem = schemas.complaint(content, schema)
+    if problem:
+        raise CourseError(schemas.plain(f"{where}: {problem}"))
+
+
 def _claim(file, entry):
-    name = f"claim {entry.get('id', '(without id)')}"
+    where = f"{file}: claim {entry.get('id', '(without id)')}"
     kind = entry.get("kind")
+    if kind not in KINDS:
+        raise CourseError(f"{where} has kind {kind!r}; it should be one of {', '.join(KINDS)}")
     if kind == "ordering" and "orderings" not in entry:
         # The short form, for a single comparison.
         pair = {key: entry[key] for key in ("greater", "less") if key in entry}
         entry = {key: value for key, value in entry.items() if key not in pair} | {"orderings": [pair]}
-    if kind not in KINDS:
-        raise CourseError(f"{file}: {name} has kind {kind!r}; it should be one of {', '.join(KINDS)}")
-    _check_keys(
-        file,
-        name,
-        entry,
-        required=(_COMMON - {"timing"}) | _REQUIRED[kind],
-        known=_COMMON | _BY_KIND[kind],
-    )
-    for key in ("id", "lesson", "section", "text"):
-        if key in entry and not (isinstance(entry[key], str) and entry[key].strip()):
-            raise CourseError(f"{file}: {name}: {key} should be a text, got {entry[key]!r}")
-    if not re.fullmatch(r"[A-Za-z]\w*\.c[A-Z]?\d+\w*", entry["id"]):
-        raise CourseError(f"{file}: {name}: an id looks like S1.c1, got {entry['id']!r}")
-    if not isinstance(entry.get("timing", False), bool):
-        raise CourseError(f"{file}: {name}: timing should be true or false, got {entry['timing']!r}")
-    if ("tolerance" in entry) != ("reason" in entry):
-        raise CourseError(f"{file}: {name}: a tolerance and its reason come together; only one is given")
-    if "tolerance" in entry and not (_is_number(entry["tolerance"]) and entry["tolerance"] > 0):
-        raise CourseError(f"{file}: {name}: tolerance should be above 0, got {entry['tolerance']!r}")
-    if entry.get("worst_is", "largest") not in ("largest", "smallest"):
-        raise CourseError(
-            f"{file}: {name}: worst_is should be largest or smallest, got {entry['worst_is']!r}"
-        )
+    _check(where, entry, schemas.CLAIM[kind])
     if kind == "value":
-        entry = {**entry, "values": _values(file, name, entry["values"])}
+        values = tuple((value["measure"], value["printed"]) for value in entry["values"])
+        if len(dict(values)) < len(values):
+            raise CourseError(f"{where} names a measure twice")
+        entry = entry | {"values": values}
     if kind == "ordering":
-        entry = {**entry, "orderings": _orderings(file, name, entry["orderings"])}
+        pairs = tuple((pair["greater"], pair["less"]) for pair in entry["orderings"])
+        if any(greater == less for greater, less in pairs):
+            raise CourseError(f"{where} compares a measure with itself")
+        if len({frozenset(pair) for pair in pairs}) < len(pairs):
+            raise CourseError(f"{where} makes a comparison twice")
+        entry = entry | {"orderings": pairs}
     return Claim(**entry)
-
-
-def _orderings(file, name, orderings):
-    pairs = []
-    for ordering in _tables(file, name, "orderings", orderings, ("greater", "less")):
-        for key in ("greater", "less"):
-            _check_measure(file, name, ordering[key])
-        if ordering["greater"] == ordering["less"]:
-            raise CourseError(f"{file}: {name} compares {ordering['greater']!r} with itself")
-        pairs.append((ordering["greater"], ordering["less"]))
-    if len({frozenset(pair) for pair in pairs}) < len(pairs):
-        raise CourseError(f"{file}: {name} makes a comparison twice")
-    return tuple(pairs)
-
-
-def _tables(file, name, key, tables, keys):
-    """Check that a value of the file is a list of small tables with just these keys."""
-    form = f"{{ {', '.join(f'{k} = …' for k in keys)} }}"
-    if not isinstance(tables, list) or not tables:
-        raise CourseError(f"{file}: {name}: {key} should list {form} tables, got {tables!r}")
-    for table in tables:
-        if not isinstance(table, dict):
-            raise CourseError(f"{file}: {name}: one of the {key} is {form}, got {table!r}")
-        _check_keys(file, f"{name}, one of its {key},", table, set(keys), set(keys))
-    return tables
-
-
-def _check_measure(file, name, measure):
-    if not (isinstance(measure, str) and measure.isidentifier()):
-        raise CourseError(
-            f"{file}: {name}: a measure is a Python name (it is recorded as a keyword), got {measure!r}"
-        )
-
-
-def _values(file, name, values):
-    pairs = []
-    for value in _tables(file, name, "values", values, ("measure", "printed")):
-        _check_measure(file, name, value["measure"])
-        if not _is_number(value["printed"]):
-            raise CourseError(f"{file}: {name}: printed should be a number, got {value['printed']!r}")
-        pairs.append((value["measure"], value["printed"]))
-    if len({measure for measure, _ in pairs}) < len(pairs):
-        raise CourseError(f"{file}: {name} names a measure twice")
-    return tuple(pairs)
-
-
-def _is_number(value):
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
-
-
-def _check_keys(file, name, table, required, known):
-    for key in sorted(set(table) - known):
-        raise CourseError(f"{file}: {name} has the unknown key {key!r}; known are {', '.join(sorted(known))}")
-    for key in sorted(required - set(table)):
-        raise CourseError(f"{file}: {name} lacks the key {key!r}")

@@ -1,12 +1,10 @@
-"""Where a measurement was made: the stack, versions, processor and threads, without importing TensorFlow."""
+"""Where a measurement was made: versions, processor, threads and revision, without importing TensorFlow."""
 
 import importlib.metadata
 import os
 import platform
 import subprocess
 import sys
-
-from course_utils.stack import STACK
 
 # TensorFlow is published under several names; whichever is installed is the TensorFlow that runs.
 _DISTRIBUTIONS = {
@@ -17,24 +15,8 @@ _DISTRIBUTIONS = {
 }
 
 
-def current_stack():
-    """The stack of this interpreter."""
-    return STACK
-
-
 def versions():
-    """Give the versions that can change a measurement.
-
-    Returns
-    -------
-    dict of str to str
-        ``python`` and each of TensorFlow, Keras, NumPy and TensorFlow Addons that is installed.
-
-    Examples
-    --------
-    >>> {"python", "numpy"} <= set(versions())
-    True
-    """
+    """Give the versions that can change a measurement, by name: Python's, and those that are installed."""
     found = {"python": platform.python_version()}
     for name, candidates in _DISTRIBUTIONS.items():
         for candidate in candidates:
@@ -47,21 +29,10 @@ def versions():
 
 
 def same_versions(one, other):
-    """Say whether two version tables belong to the same software, as far as results go.
+    """Say whether two tables of versions are of the same software, as far as results go.
 
     A patch release of Python changes no arithmetic, so 3.12.1 and 3.12.11 count as the same.
 
-    Parameters
-    ----------
-    one, other : dict of str to str
-        As from `versions`.
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
     >>> same_versions({"python": "3.12.1", "keras": "3.10.0"}, {"python": "3.12.11", "keras": "3.10.0"})
     True
     >>> same_versions({"python": "3.12.1", "keras": "3.10.0"}, {"python": "3.12.1", "keras": "3.11.0"})
@@ -79,15 +50,6 @@ def cpu_model():
 
     The name alone does not tell: servers call processors of several generations "Intel(R) Xeon(R) Processor",
     and the libraries choose other kernels for each, which round otherwise.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> bool(cpu_model())
-    True
     """
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
@@ -117,24 +79,45 @@ def _from_cpuinfo(text):
     return f"{name} ({known})" if name and known else name
 
 
-def threads():
-    """Give the thread settings that TensorFlow and OpenMP read, and the number of processors.
+def same_cpu(then, now):
+    """Say whether a record's processor can be this one: older records name it without its numbers.
 
-    Returns
-    -------
-    dict
-        ``intra_op``, ``inter_op`` and ``omp``: a number, or ``"default"`` where nothing is set; ``cores``.
-
-    Examples
-    --------
-    >>> sorted(threads())
-    ['cores', 'inter_op', 'intra_op', 'omp']
+    >>> same_cpu("AMD EPYC", "AMD EPYC (family 25, model 1)"), same_cpu("AMD EPYC (family 23)", "AMD EPYC")
+    (True, False)
     """
+    return then == now or now.startswith(f"{then} (")
+
+
+def threads():
+    """Give the thread settings that TensorFlow and OpenMP read, and the number of processors."""
     names = {
         "intra_op": "TF_NUM_INTRAOP_THREADS",
         "inter_op": "TF_NUM_INTEROP_THREADS",
         "omp": "OMP_NUM_THREADS",
     }
     found = {key: os.environ.get(name) for key, name in names.items()}
-    settings = {key: int(value) if value and value.isdigit() else "default" for key, value in found.items()}
+    settings = {key: int(value) if value and value.isdecimal() else "default" for key, value in found.items()}
     return {**settings, "cores": os.cpu_count()}
+
+
+def revision(root):
+    """Give the commit that lessons and package are of, with a + where they have changed since."""
+    # verdicts.json follows from the measurements, which it would otherwise make those of a changed package.
+    measured = ["lessons", "course_utils", ":!course_utils/verdicts.json"]
+    try:
+        commit = _git(root, "rev-parse", "--short=12", "HEAD")
+        return commit + "+" * bool(_git(root, "status", "--porcelain", "--", *measured))
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(root, *arguments):
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def current_stack():
+    """Until build_tools.execute takes it from course_utils.stack."""
+    from course_utils.stack import STACK
+
+    return STACK

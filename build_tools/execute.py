@@ -144,6 +144,8 @@ def execute(task):
             timeout=None,
             startup_timeout=180,
             record_timing=False,
+            # ipykernel warns of every kernel that it listens on this machine's own ports.
+            extra_arguments=["--log-level=ERROR"],
             coalesce_streams=True,
             shutdown_kernel="immediate",
             on_cell_execute=lambda cell, cell_index: started.append(cell_index),

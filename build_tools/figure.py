@@ -5,9 +5,8 @@ import io
 import json
 from pathlib import Path
 
-from build_tools import judging as verdict
-from build_tools import table
-from build_tools.claims import load_claims
+import course_utils
+from build_tools import judging
 from course_utils.stack import STACKS
 
 # Okabe and Ito's blue and vermilion, and a marker each: nobody has to tell colours apart.
@@ -15,78 +14,32 @@ _LOOKS = {"addons": ("#0072B2", "o", -0.16), "keras3": ("#D55E00", "s", 0.16)}
 _KEY = "Drawn from"
 
 
-def rows(summary, claims=None):
-    """Give what the picture shows, row by row.
-
-    Parameters
-    ----------
-    summary : dict
-        As from `build_tools.report.summarize`.
-    claims : Claims, optional
-
-    Returns
-    -------
-    list of dict
-        For each printed number its ``claim``, ``measure`` and ``printed``, whether it is an ``accuracy``, and
-        for each stack with runs ``mean``, ``low``, ``high`` (the prediction interval, None below three
-        seeds) and ``word``.
-
-    Examples
-    --------
-    >>> rows({"claims": {}})[0]["claim"], rows({"claims": {}})[0]["printed"]
-    ('S1.c1', 0.6045)
-    """
-    claims = claims or load_claims()
+def rows(judged, claims):
+    """Give what the picture shows: for each printed number mean, interval and word on each stack."""
     found = []
     for claim in claims.claims.values():
-        for number, (measure, printed) in enumerate(claim.values):
+        for place, (measure, printed) in enumerate(claim.values):
             row = {"claim": claim.id, "measure": measure, "printed": float(printed), "text": str(printed)}
             row["accuracy"] = "accuracy" in measure
-            for stack in STACKS:
-                judged = summary["claims"].get(claim.id, {}).get(stack)
-                if judged:
-                    row[stack] = {key: judged["rows"][number][key] for key in ("mean", "low", "high", "word")}
+            for stack, one in judged.get(claim.id, {}).items():
+                verdict = one["rows"][place]
+                row[stack] = {key: _rounded(getattr(verdict, key)) for key in ("mean", "low", "high", "word")}
             found.append(row)
     return found
 
 
-def digest(summary, claims=None):
-    """Give a digest of what the picture shows, by which a stored one is recognized.
+def _rounded(value):
+    # Six digits are more than the seeds support, and few enough that SciPy's releases agree on every one.
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
-    Parameters
-    ----------
-    summary : dict
-    claims : Claims, optional
 
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> len(digest({"claims": {}}))
-    16
-    """
-    return hashlib.sha256(json.dumps(rows(summary, claims)).encode()).hexdigest()[:16]
+def digest(judged, claims):
+    """Give a digest of what the picture shows, by which a stored one is recognized."""
+    return hashlib.sha256(json.dumps(rows(judged, claims)).encode()).hexdigest()[:16]
 
 
 def drawn_from(path):
-    """Read from a stored picture which `digest` it was drawn from.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    str
-        Empty if there is no picture, or it is none of these.
-
-    Examples
-    --------
-    >>> drawn_from("no such file.png")
-    ''
-    """
+    """Read from a stored picture which `digest` it was drawn from; "" if it is none of these."""
     from PIL import Image
 
     try:
@@ -96,38 +49,22 @@ def drawn_from(path):
         return ""
 
 
-def draw(summary, claims=None):
-    """Draw every printed number against the interval of our runs.
+def draw(judged, claims):
+    """Draw every printed number against the interval of our runs, as a PNG.
 
-    Parameters
-    ----------
-    summary : dict
-    claims : Claims, optional
-
-    Returns
-    -------
-    bytes
-        A PNG. Above, accuracies in percentage points from the printed one; below, losses, factors and ratios
-        in percent of it. A bar is the 95 % prediction interval; the line at 0 is the source.
-
-    Examples
-    --------
-    >>> draw({"claims": {}})[1:4]
-    b'PNG'
+    Above, accuracies in percentage points from the printed one; below, losses, factors and ratios in percent
+    of it. A bar is the 95 % prediction interval; the line at 0 is the source.
     """
     import matplotlib.pyplot as plt
 
-    shown = rows(summary, claims)
+    shown = rows(judged, claims)
+    accuracies, others = ([row for row in shown if row["accuracy"] is kind] for kind in (True, False))
     groups = [
-        ([row for row in shown if row["accuracy"]], "ours minus printed, percentage points", _points),
-        (
-            [row for row in shown if not row["accuracy"]],
-            "ours against printed, % of the printed number",
-            _percent,
-        ),
+        (accuracies, "ours minus printed, percentage points", _points),
+        (others, "ours against printed, % of the printed number", _percent),
     ]
     groups = [group for group in groups if group[0]]
-    with plt.style.context(Path(__file__).parents[1] / "course.mplstyle"):
+    with plt.style.context(Path(course_utils.__file__).with_name("course.mplstyle")):
         heights = [len(group[0]) + 2 for group in groups] or [1]
         figure, panels = plt.subplots(
             len(heights),
@@ -142,7 +79,7 @@ def draw(summary, claims=None):
         _legend(figure)
         buffer = io.BytesIO()
         figure.savefig(
-            buffer, format="png", dpi=110, metadata={_KEY: digest(summary, claims), "Software": None}
+            buffer, format="png", dpi=110, metadata={_KEY: digest(judged, claims), "Software": None}
         )
         plt.close(figure)
     return buffer.getvalue()
@@ -151,7 +88,7 @@ def draw(summary, claims=None):
 def _count(shown):
     """The point of the picture in a line."""
     counts = [
-        f"{sum(row.get(stack, {}).get('word') == verdict.REPRODUCED for row in shown)} of {len(shown)} "
+        f"{sum(row.get(stack, {}).get('word') == judging.REPRODUCED for row in shown)} of {len(shown)} "
         f"on the {stack} stack"
         for stack in STACKS
     ]
@@ -188,7 +125,7 @@ def _panel(ax, of_kind, label, change):
 def _signs(ax, place, row):
     """The verdicts again, at the right end of the row, where the eye runs down them."""
     for stack, x in zip(STACKS, (1.02, 1.05), strict=True):
-        sign = table.SIGNS[row[stack]["word"] if stack in row else verdict.NOT_ENOUGH]
+        sign = judging.SIGNS[row[stack]["word"] if stack in row else judging.NOT_ENOUGH]
         colour = _LOOKS[stack][0]
         ax.text(x, place, sign, transform=ax.get_yaxis_transform(), color=colour, va="center", fontsize=11)
 
@@ -207,8 +144,8 @@ def _mark(ax, place, stack, ours, printed, change, reach):
         for end, out, arrow in ((low, low < -reach, "<"), (high, high > reach, ">")):
             if out:
                 ax.plot(max(-reach, min(reach, end)), y, arrow, color=colour, markersize=5, clip_on=False)
-    filled = {verdict.REPRODUCED: colour, verdict.NOT_REPRODUCED: "black"}.get(ours["word"], "white")
-    if ours["word"] == verdict.NOT_REPRODUCED:
+    filled = {judging.REPRODUCED: colour, judging.NOT_REPRODUCED: "black"}.get(ours["word"], "white")
+    if ours["word"] == judging.NOT_REPRODUCED:
         marker, colour = "X", "black"
     x = max(-reach, min(reach, x))
     ax.plot(x, y, marker, color=colour, markerfacecolor=filled, markersize=5.5, zorder=3, clip_on=False)

@@ -2,8 +2,11 @@
 
 Every interval is a 95 % interval of Student's t distribution, because there are few seeds and their spread is
 estimated from these few. `judge_value`, `judge_ordering` and `judge_property` judge one statement by itself.
-Who looks at fifty statements that way finds two or three out of place by chance alone, so `corrected` looks
-at all of them together (Holm, 1979) and takes back the words that do not stand that test.
+Fifty statements judged that way show two or three out of place by chance alone, so `corrected` looks at all
+of them together (Holm, 1979) and takes back the words that do not pass.
+
+Runs without any spread (a claim that no seed changes) have no t statistic: then a difference of any size is
+certain, and none is no difference.
 
 References
 ----------
@@ -18,7 +21,7 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import stats
 
 LEVEL = 0.95
 POWER = 0.8
@@ -31,6 +34,21 @@ WITHIN_NOISE = "within noise"
 REVERSED = "reversed"
 FAILS = "fails"
 NOT_ENOUGH = "not enough runs"
+
+# A word and a sign: nobody has to tell colours apart.
+SIGNS = {
+    REPRODUCED: "✓",
+    HOLDS: "✓",
+    WITHIN_NOISE: "≈",
+    NOT_REPRODUCED: "✗",
+    REVERSED: "✗",
+    FAILS: "✗",
+    NOT_ENOUGH: "…",
+}
+# The words that a correction takes back: they assert something that chance alone might have brought about.
+_ASSERTING = (HOLDS, REVERSED, NOT_REPRODUCED)
+# A claim with several measures has the word of its weakest.
+_WEAKEST_FIRST = (NOT_ENOUGH, REVERSED, FAILS, NOT_REPRODUCED, WITHIN_NOISE, HOLDS, REPRODUCED)
 
 
 @dataclass(frozen=True)
@@ -47,16 +65,16 @@ class Verdict:
         Of the measure (value), of the difference (ordering), or the worst number (property, without sd).
     low, high : float or None
         The interval that decided; None below three seeds.
-    element : int or None
-        For an ordering of lists, which element is the least clear, counted from 0.
-    detectable : float or None
-        For an ordering, the difference that as many seeds would have found four times in five.
+    element, elements : int or None
+        For an ordering of lists, which element is the least clear, counted from 0, and of how many.
     p : float or None
         The two-sided p value behind the word; None for a property and below three seeds.
     p_holm : float or None
         The same, corrected for all that was looked at; None before `corrected`.
     alone : str or None
-        The word before the correction.
+        The word before the correction, where that has changed it.
+    level : float
+        The level that a word had to pass: 0.95 alone, more where many were looked at.
     """
 
     word: str
@@ -66,193 +84,92 @@ class Verdict:
     low: float | None = None
     high: float | None = None
     element: int | None = None
-    detectable: float | None = None
+    elements: int | None = None
     p: float | None = None
     p_holm: float | None = None
     alone: str | None = None
+    level: float = LEVEL
+
+    @property
+    def detectable(self):
+        """The difference that as many seeds, with this spread, would have found four times in five."""
+        return detectable_difference(self.sd, self.n, self.level)
 
 
 def mean_and_sd(values):
-    """Give mean and standard deviation (with n − 1), the latter None for a single value.
-
-    Parameters
-    ----------
-    values : array-like of shape (n,)
-
-    Returns
-    -------
-    tuple of (float or None, float or None)
-
-    Examples
-    --------
-    >>> mean_and_sd([1.0, 2.0, 3.0])
-    (2.0, 1.0)
-    """
+    """Give mean and standard deviation (with n − 1); None for what too few values do not have."""
     values = np.asarray(values, dtype=np.float64)
-    if not values.size:
-        return None, None
-    return float(values.mean()), float(values.std(ddof=1)) if values.size > 1 else None
+    mean = float(values.mean()) if values.size else None
+    return mean, float(values.std(ddof=1)) if values.size > 1 else None
 
 
-def prediction_interval(values, level=LEVEL):
+def prediction_interval(values):
     """Give the interval in which one more run would fall: mean ± t · s · √(1 + 1/n).
 
-    Parameters
-    ----------
-    values : array-like of shape (n,)
-        The measure at n seeds.
-    level : float, default=0.95
-
-    Returns
-    -------
-    tuple of (float, float)
-
-    Raises
-    ------
-    ValueError
-        With fewer than two values, which have no spread.
-
-    Examples
-    --------
-    With three seeds t is 4.303, so the interval is 2 ± 4.303 · 1 · √(4/3):
+    With three seeds t is 4.303, so here it is 2 ± 4.303 · 1 · √(4/3):
 
     >>> low, high = prediction_interval([1.0, 2.0, 3.0])
     >>> round(low, 3), round(high, 3)
     (-2.968, 6.968)
     """
-    mean, half = _half_width(values, level, extra=1.0)
-    return mean - half, mean + half
+    return _interval(values, 1 + 1 / len(values))
 
 
-def paired_interval(greater, less, level=LEVEL):
-    """Give the confidence interval of the mean difference of pairs, one pair per seed.
-
-    Parameters
-    ----------
-    greater, less : array-like of shape (n,)
-        The two measures, in the same order of seeds.
-    level : float, default=0.95
-
-    Returns
-    -------
-    tuple of (float, float)
-
-    Raises
-    ------
-    ValueError
-        With fewer than two pairs, or lists of different lengths.
-
-    Examples
-    --------
-    >>> low, high = paired_interval([1.0, 2.0, 3.0], [0.0, 0.0, 0.0])
-    >>> round(low, 3), round(high, 3)
-    (-0.484, 4.484)
-    """
-    mean, half = _half_width(_differences(greater, less), level, extra=0.0)
-    return mean - half, mean + half
+def paired_interval(greater, less):
+    """Give the confidence interval of the mean difference of pairs, one pair for each seed."""
+    return _interval(np.subtract(greater, less), 1 / len(greater))
 
 
-def detectable_difference(differences, level=LEVEL, power=POWER):
-    """Give the mean difference that this many pairs, with this spread, would have resolved.
+def _interval(values, share):
+    mean, sd = mean_and_sd(values)
+    half = stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * sd * np.sqrt(share)
+    return float(mean - half), float(mean + half)
 
-    A true difference of this size is found significant four times in five. The power is that of the t test,
-    by the noncentral t distribution; with three seeds the usual normal approximation is far off.
 
-    Parameters
-    ----------
-    differences : array-like of shape (n,)
-    level : float, default=0.95
-    power : float, default=0.8
+def detectable_difference(sd, n, level=LEVEL, power=POWER):
+    """Give the mean difference that n pairs with this spread of differences find with that power.
 
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        With fewer than two differences.
-
-    Examples
-    --------
     Cohen's d for a paired t test of ten pairs, as tables of power have it:
 
-    >>> ten = [-1.0, 1.0] * 5
-    >>> round(detectable_difference(ten) / mean_and_sd(ten)[1], 3)
+    >>> round(detectable_difference(1.0, 10), 3)
     0.996
     """
-    differences = np.asarray(differences, dtype=np.float64)
-    n = _enough_for_spread(differences)
-    spread = differences.std(ddof=1) / np.sqrt(n)
-    critical = stats.t.ppf((1 + level) / 2, n - 1)
-    # A difference found with the wrong sign is no find, and next to impossible at this power.
-    shift = optimize.brentq(lambda shift: stats.nct.sf(critical, n - 1, shift) - power, 0.0, 4 * critical)
-    return float(shift * spread)
+    from statsmodels.stats.power import TTestPower
+
+    # One tail of the two-sided test: a difference found with the wrong sign is no find.
+    one_tail = {"alpha": (1 - level) / 2, "alternative": "larger"}
+    return float(sd * TTestPower().solve_power(nobs=n, power=power, **one_tail))
 
 
 def value_p(values, printed):
     """Give the probability that one more run would be as far from ours as the printed number is.
 
-    Parameters
-    ----------
-    values : array-like of shape (n,)
-        The measure at n seeds.
-    printed : float
+    It is below 0.05 exactly where the printed number lies outside the 95 % `prediction_interval`.
 
-    Returns
-    -------
-    float
-        Below 0.05 exactly where the printed number lies outside the 95 % `prediction_interval`.
-
-    Raises
-    ------
-    ValueError
-        With fewer than two values.
-
-    Examples
-    --------
     >>> round(value_p([1.0, 2.0, 3.0], 2.0), 3), round(value_p([1.0, 2.0, 3.0], 6.968), 3)
     (1.0, 0.05)
     """
-    mean, scale = _half_width(values, None, extra=1.0)
-    # Runs without any spread predict themselves; one unit in the last place is not a disagreement.
+    mean, sd = mean_and_sd(values)
+    # Runs without spread predict themselves; one unit in the last place is not a disagreement.
     if np.isclose(mean, printed, rtol=1e-12, atol=0.0):
         return 1.0
-    return _two_sided(abs(printed - mean), scale, len(values))
+    if sd == 0:
+        return 0.0
+    n = len(values)
+    return float(2 * stats.t.sf(abs(printed - mean) / (sd * np.sqrt(1 + 1 / n)), n - 1))
 
 
-def ordering_p(greater, less):
-    """Give the p values of "greater at every element" and of "less at some element".
-
-    Parameters
-    ----------
-    greater, less : array-like of shape (n,) or (n, k)
-        The two measures at n seeds.
-
-    Returns
-    -------
-    holds, reversed : float
-        For "at every element" the largest of the k p values counts (an intersection of alternatives needs no
-        correction); for "at some element" the smallest, k times (Bonferroni). Each is two-sided in the usual
-        sense: with a single element the smaller of the two is the p value of the paired t test.
-
-    Raises
-    ------
-    ValueError
-        With fewer than two pairs, or if the two differ in shape.
-
-    Examples
-    --------
-    >>> holds, reversed = ordering_p([1.0, 2.0, 3.0], [0.0, 0.0, 0.0])
-    >>> round(holds, 4), round(reversed, 4)
-    (0.0742, 1.0)
-    """
-    above, below = _tails(_differences(greater, less))
-    return max(above), min(1.0, len(below) * min(below))
+def _tails(differences):
+    """Give for every element the two-sided p values of "above 0" and of "below 0", each at most 1."""
+    n = len(differences)
+    mean, sd = differences.mean(axis=0), differences.std(axis=0, ddof=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where((sd == 0) & (mean == 0), 0.0, mean / (sd / np.sqrt(n)))
+    return np.minimum(1, 2 * stats.t.sf(t, n - 1)), np.minimum(1, 2 * stats.t.sf(-t, n - 1))
 
 
 def judge_value(values, printed, tolerance=None):
-    """Judge a printed number: is it one that our runs could have given?
+    """Judge a printed number: could our runs have given it?
 
     Parameters
     ----------
@@ -270,21 +187,17 @@ def judge_value(values, printed, tolerance=None):
 
     Examples
     --------
-    >>> judge_value([0.60, 0.61, 0.62], 0.6045).word
-    'reproduced'
-    >>> judge_value([0.60, 0.61, 0.62], 0.70).word
-    'not reproduced'
-    >>> judge_value([0.60, 0.61], 0.6045).word
-    'not enough runs'
+    >>> judge_value([0.60, 0.61, 0.62], 0.6045).word, judge_value([0.60, 0.61, 0.62], 0.70).word
+    ('reproduced', 'not reproduced')
     """
     mean, sd = mean_and_sd(values)
     n = len(values)
     if n < FEWEST_SEEDS:
         return Verdict(NOT_ENOUGH, n, mean, sd)
-    low, high = prediction_interval(values)
     near = tolerance is not None and abs(mean - printed) <= tolerance
     p = 1.0 if near else value_p(values, printed)
-    return Verdict(NOT_REPRODUCED if p < 1 - LEVEL else REPRODUCED, n, mean, sd, low, high, p=p)
+    word = NOT_REPRODUCED if p < 1 - LEVEL else REPRODUCED
+    return Verdict(word, n, mean, sd, *prediction_interval(values), p=p)
 
 
 def judge_ordering(greater, less):
@@ -299,14 +212,10 @@ def judge_ordering(greater, less):
     Returns
     -------
     Verdict
-        ``holds`` where the paired interval lies above 0 (at every element), ``reversed`` where it lies
-        below 0 (at any element; with k elements the interval is that much wider, Bonferroni), else ``within
-        noise``. The numbers are those of the least clear element.
-
-    Raises
-    ------
-    ValueError
-        If the two differ in shape.
+        ``holds`` where the paired interval lies above 0 at every element; ``reversed`` where it lies below 0
+        at any element (with k elements that interval is wider, Bonferroni); else ``within noise``. For "at
+        every element" the largest of the k p values counts, for "at some element" the smallest, k times.
+        The numbers are those of the least clear element.
 
     Examples
     --------
@@ -315,95 +224,30 @@ def judge_ordering(greater, less):
     >>> judge_ordering([0.62, 0.63, 0.64], [0.60, 0.61, 0.62]).word
     'holds'
     """
-    differences = _differences(greater, less)
-    n = len(differences)
-    columns = differences.reshape(n, -1).T if n else differences.reshape(1, 0)
-    is_list = differences.ndim == 2
+    greater, less = np.asarray(greater, dtype=np.float64), np.asarray(less, dtype=np.float64)
+    if greater.shape != less.shape:
+        raise ValueError(
+            f"both should have one shape (seeds, elements); received {greater.shape} and {less.shape}"
+        )
+    n = len(greater)
+    differences = (greater - less).reshape(n, -1)
+    means, count = differences.mean(axis=0), differences.shape[1]
+    word, p, worst = NOT_ENOUGH, None, int(np.argmin(means))
+    if n >= FEWEST_SEEDS:
+        above, below = _tails(differences)
+        holds, against = float(above.max()), min(1.0, count * float(below.min()))
+        p = min(holds, against)
+        if against < 1 - LEVEL:
+            word, worst = REVERSED, min(range(count), key=lambda k: (below[k], means[k]))
+        else:
+            word = HOLDS if holds < 1 - LEVEL else WITHIN_NOISE
+            worst = max(range(count), key=lambda k: (above[k], -means[k]))
+    mean, sd = mean_and_sd(differences[:, worst])
+    of_lists = {"element": worst, "elements": count} if greater.ndim == 2 else {}
     if n < FEWEST_SEEDS:
-        worst = int(np.argmin(columns.mean(axis=1))) if n else 0
-        mean, sd = mean_and_sd(columns[worst])
-        return Verdict(NOT_ENOUGH, n, mean, sd, element=worst if is_list else None)
-    holds, against = ordering_p(greater, less)
-    above, below = _tails(differences)
-    means = columns.mean(axis=1)
-    if against < 1 - LEVEL:
-        word, worst = REVERSED, min(range(len(columns)), key=lambda k: (below[k], means[k]))
-    else:
-        word = HOLDS if holds < 1 - LEVEL else WITHIN_NOISE
-        worst = max(range(len(columns)), key=lambda k: (above[k], -means[k]))
-    mean, sd = mean_and_sd(columns[worst])
-    low, high = paired_interval(columns[worst], np.zeros(n))
-    return Verdict(
-        word,
-        n,
-        mean,
-        sd,
-        low,
-        high,
-        element=worst if is_list else None,
-        detectable=detectable_difference(columns[worst]),
-        p=min(holds, against),
-    )
-
-
-def corrected(verdicts, level=LEVEL):
-    """Correct verdicts for having looked at all of them: Holm's step-down procedure.
-
-    A word that asserts something (``holds``, ``reversed``, ``not reproduced``) stays only if its p value
-    passes Holm's test among all those given; otherwise it becomes ``within noise``. The chance that *any* of
-    the words that stay is due to the seeds alone is then at most 5 %. ``reproduced`` and ``within noise``
-    assert nothing against chance, and stay.
-
-    Parameters
-    ----------
-    verdicts : sequence of Verdict
-        Of statements of one kind, all values or all orderings, before the correction. Those without a p
-        value (properties, too few seeds) are passed on as they are, and do not count.
-    level : float, default=0.95
-
-    Returns
-    -------
-    list of Verdict
-        With ``p_holm`` and, where the word has changed, ``alone``. What an ordering that ends within noise
-        would have detected is taken at the level that the procedure had reached.
-
-    Examples
-    --------
-    Each is significant alone; the second is not when both are looked at with two more.
-
-    >>> four = [Verdict(HOLDS, 5, p=p) for p in (0.01, 0.04, 0.03, 0.005)]
-    >>> [one.word for one in corrected(four)]
-    ['holds', 'within noise', 'within noise', 'holds']
-    """
-    from statsmodels.stats.multitest import multipletests
-
-    judged = [verdict for verdict in verdicts if verdict.p is not None]
-    if not judged:
-        return list(verdicts)
-    rejected, adjusted, *_ = multipletests([v.p for v in judged], alpha=1 - level, method="holm")
-    # Holm compares the next p value with this.
-    reached = (1 - level) / max(1, len(judged) - int(rejected.sum()))
-    answers = iter(zip(rejected, adjusted, strict=True))
-    result = []
-    for verdict in verdicts:
-        if verdict.p is None:
-            result.append(verdict)
-            continue
-        stays, p_holm = next(answers)
-        changes = {"p_holm": float(p_holm)}
-        if not stays and verdict.word in (HOLDS, REVERSED, NOT_REPRODUCED):
-            changes |= {"word": WITHIN_NOISE, "alone": verdict.word}
-        if not stays and verdict.detectable is not None:
-            changes["detectable"] = _scaled(verdict, 1 - reached)
-        result.append(dataclasses.replace(verdict, **changes))
-    return result
-
-
-def _scaled(verdict, level):
-    """What n pairs with the verdict's spread would have detected at another level."""
-    # Any numbers of that spread will do: the answer depends on n and sd alone.
-    unit = np.arange(verdict.n, dtype=np.float64)
-    return detectable_difference(unit / unit.std(ddof=1) * verdict.sd, level)
+        return Verdict(word, n, mean, sd, **of_lists)
+    low, high = paired_interval(greater.reshape(n, -1)[:, worst], less.reshape(n, -1)[:, worst])
+    return Verdict(word, n, mean, sd, low, high, p=p, **of_lists)
 
 
 def judge_property(holds, worst, worst_is="largest"):
@@ -427,80 +271,65 @@ def judge_property(holds, worst, worst_is="largest"):
     >>> judge_property([True, True, False], [1e-6, 2e-6, 0.3])
     Verdict(word='fails', n=3, mean=0.3, ...)
     """
-    holds = np.asarray(holds, dtype=bool)
-    worst = np.asarray(worst, dtype=np.float64)
-    n = len(holds)
-    if not n:
-        return Verdict(NOT_ENOUGH, 0)
-    choice = worst[~holds] if not holds.all() else worst
+    holds, worst = np.asarray(holds, dtype=bool), np.asarray(worst, dtype=np.float64)
+    choice = worst if holds.all() else worst[~holds]
     number = float(choice.max() if worst_is == "largest" else choice.min())
-    if n < FEWEST_SEEDS:
-        return Verdict(NOT_ENOUGH, n, number)
-    return Verdict(HOLDS if holds.all() else FAILS, n, number)
+    if len(holds) < FEWEST_SEEDS:
+        return Verdict(NOT_ENOUGH, len(holds), number)
+    return Verdict(HOLDS if holds.all() else FAILS, len(holds), number)
 
 
-def overall(words):
-    """Give the verdict of a claim with several measures: that of its weakest.
+def corrected(verdicts):
+    """Correct verdicts for having looked at all of them: Holm's step-down procedure.
+
+    A word that asserts something (``holds``, ``reversed``, ``not reproduced``) stays only if its p value
+    passes Holm's test among all those given; otherwise it becomes ``within noise``. The chance that *any* of
+    the words that stay is due to the seeds alone is then at most 5 %. ``reproduced`` and ``within noise``
+    assert nothing against chance, and stay.
 
     Parameters
     ----------
-    words : sequence of str
+    verdicts : sequence of Verdict
+        Of statements of one kind, all values or all orderings, before the correction. Those without a p
+        value (properties, too few seeds) are passed on as they are, and do not count.
 
     Returns
     -------
-    str
+    list of Verdict
+        With ``p_holm``; where the word has changed, with ``alone``; and where it asserts nothing, with the
+        ``level`` that the procedure had reached.
 
     Examples
     --------
-    >>> overall(["reproduced", "not reproduced"])
-    'not reproduced'
+    Each is significant alone; two are not when all four are looked at.
+
+    >>> four = [Verdict(HOLDS, 5, p=p) for p in (0.01, 0.04, 0.03, 0.005)]
+    >>> [one.word for one in corrected(four)]
+    ['holds', 'within noise', 'within noise', 'holds']
     """
-    for word in (NOT_ENOUGH, REVERSED, FAILS, NOT_REPRODUCED, WITHIN_NOISE):
-        if word in words:
-            return word
-    return words[0]
+    from statsmodels.stats.multitest import multipletests
+
+    judged = [verdict.p for verdict in verdicts if verdict.p is not None]
+    if not judged:
+        return list(verdicts)
+    rejected, adjusted, *_ = multipletests(judged, alpha=1 - LEVEL, method="holm")
+    # Holm compares the next p value with this.
+    reached = (1 - LEVEL) / max(1, len(judged) - int(rejected.sum()))
+    answers = iter(zip(rejected, adjusted, strict=True))
+    result = []
+    for verdict in verdicts:
+        if verdict.p is not None:
+            stays, p_holm = next(answers)
+            changes = {"p_holm": float(p_holm)}
+            if not stays and verdict.word in _ASSERTING:
+                changes |= {"word": WITHIN_NOISE, "alone": verdict.word}
+            if not stays:
+                changes["level"] = 1 - reached
+            verdict = dataclasses.replace(verdict, **changes)
+        result.append(verdict)
+    return result
 
 
-def _differences(greater, less):
-    greater = np.asarray(greater, dtype=np.float64)
-    less = np.asarray(less, dtype=np.float64)
-    if greater.shape != less.shape:
-        raise ValueError(
-            f"both measures should have one shape (seeds, elements), got {greater.shape} and {less.shape}"
-        )
-    return greater - less
-
-
-def _tails(differences):
-    """Give for every element the p values of "above 0" and of "below 0"."""
-    n = len(differences)
-    above, below = [], []
-    for column in differences.reshape(n, -1).T:
-        mean, scale = _half_width(column, None, extra=0.0)
-        above.append(_two_sided(mean, scale, n))
-        below.append(_two_sided(-mean, scale, n))
-    return above, below
-
-
-def _enough_for_spread(values):
-    if len(values) < 2:
-        raise ValueError(f"a spread needs at least two values, got {len(values)}")
-    return len(values)
-
-
-def _half_width(values, level, extra):
-    """Mean, and t · s · √(extra + 1/n): the mean's interval with extra 0, one more value's with extra 1.
-
-    Without a level, t is 1.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    n = _enough_for_spread(values)
-    quantile = 1.0 if level is None else stats.t.ppf((1 + level) / 2, n - 1)
-    return float(values.mean()), float(quantile * values.std(ddof=1) * np.sqrt(extra + 1 / n))
-
-
-def _two_sided(distance, scale, n):
-    """Twice the upper tail of Student's t at distance / scale, at most 1."""
-    if scale == 0:
-        return 0.0 if distance > 0 else 1.0
-    return float(min(1.0, 2 * stats.t.sf(distance / scale, n - 1)))
+def overall(words):
+    """Give the verdict of a claim with several measures: that of its weakest."""
+    return min(words, key=_WEAKEST_FIRST.index)

@@ -201,8 +201,8 @@ def assemble(lesson, source, edition, root, tables, executed=False):
     nbformat.NotebookNode
         The same lesson and outputs give the same notebook: no times, no paths, and cell ids that follow from
         the cells. Where outputs are not of this code, ``metadata.course`` says of which revision they are,
-        and each changed cell's ``metadata.course.code`` is the digest of the code that made its outputs, or ""
-        where it was never run.
+        and each changed cell's ``metadata.course.code`` is the digest of the code that made its outputs
+        ("" where it was never run).
     """
     notebook = lesson.notebook(edition)
     given = _ran(source.cells, "solutions" if executed else edition) if source else []

@@ -218,7 +218,7 @@ class Lesson:
         Parameters
         ----------
         source : str
-            The source's id, for example ``"S1"``.
+            The source's id, for example ``"S1"``, or a lesson's name.
 
         Returns
         -------
@@ -235,7 +235,7 @@ class Lesson:
 
     def times(self):
         """Return a table of how long a full run of each lesson took, on each stack."""
-        return Table(**_shipped()["times"])
+        return _shipped()["times"]
 
     def progress(self, label: str):
         """Return a Keras callback that shows one progress bar over the epochs, and one line at the end.
@@ -290,18 +290,22 @@ _VERDICTS = Path(__file__).with_name("verdicts.json")
 
 
 def _shipped():
+    """The tables of verdicts.json, which `python -m build_tools report` writes."""
     try:
-        return json.loads(_VERDICTS.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{_VERDICTS.name} cannot be read ({error}): install course_utils again.") from None
+        content = json.loads(_VERDICTS.read_text(encoding="utf-8"))
+        found = {name: Table(**table) for name, table in content["verdicts"].items()}
+        return {"times": Table(**content["times"]), "verdicts": found}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{_VERDICTS.name} cannot be read ({why}): install course_utils again.") from None
 
 
 def verdicts(source: str) -> Table:
-    """Return the table of verdicts on one source; see `Lesson.verdicts`."""
+    """Return the table of verdicts on one source or lesson; see `Lesson.verdicts`."""
     tables = _shipped()["verdicts"]
     if source not in tables:
         raise ValueError(f"there are no verdicts on {source!r}; there are on {', '.join(tables)}.")
-    return Table(**tables[source])
+    return tables[source]
 
 
 class Table:
@@ -312,6 +316,8 @@ class Table:
     head : list of str
     rows : list of list of str
         Every row as long as the head.
+    note : str, default=""
+        Lines below the table.
 
     Examples
     --------
@@ -321,9 +327,12 @@ class Table:
     | S9.c1 | ✓ holds |
     """
 
-    def __init__(self, head, rows):
-        """Keep head and rows as they are."""
-        self.head, self.rows = head, rows
+    def __init__(self, head, rows, note=""):
+        """Keep head, rows and note as they are."""
+        for row in rows:
+            if len(row) != len(head) or not all(isinstance(text, str) for text in (*head, *row)):
+                raise ValueError(f"a row should have a text for each of {head}; received {row!r}.")
+        self.head, self.rows, self.note = head, rows, note
 
     def _repr_html_(self):
         # Colours are inherited, so the table is legible on a light and on a dark page.
@@ -336,10 +345,12 @@ class Table:
             lines += ["<tr>", f'<th scope="row" style="{cell}">{html.escape(first)}</th>']
             lines += [f'<td style="{cell}">{html.escape(text)}</td>' for text in others]
             lines += ["</tr>"]
-        return "\n".join([*lines, "</tbody>", "</table>"])
+        notes = [f"<p><small>{html.escape(line)}</small></p>" for line in self.note.splitlines()]
+        return "\n".join([*lines, "</tbody>", "</table>", *notes])
 
     def _repr_markdown_(self):
-        return "\n".join(markdown(self.head, [[escape(text) for text in row] for row in self.rows]))
+        lines = markdown(self.head, [[escape(text) for text in row] for row in self.rows])
+        return "\n".join([*lines, *(f"\n{escape(line)}" for line in self.note.splitlines())])
 
     def __repr__(self):
         """Lay the table out as plain text, a few lines for each row."""
@@ -350,6 +361,8 @@ class Table:
                 if text:
                     start = f"  {name}: "
                     lines += textwrap.wrap(start + text, 96, subsequent_indent="    ", break_long_words=False)
+        for line in self.note.splitlines():
+            lines += textwrap.wrap(line, 96, subsequent_indent="  ", break_long_words=False)
         return "\n".join(lines)
 
 

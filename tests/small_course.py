@@ -2,8 +2,8 @@
 
 import json
 
-from build_tools import current_stack
 from course_utils.data import DIGESTS
+from course_utils.stack import STACK
 
 PROJECT = """\
 [project.urls]
@@ -46,41 +46,66 @@ kind = "property"
 text = "It always holds."
 """
 
-TINY = """\
+#: What `course_utils.lesson.Lesson` does for a record, without TensorFlow, which takes five seconds to load.
+SETUP = """\
+# what every lesson sets up
+import json
+import os
+import random
+import sys
+from pathlib import Path
+
+from course_utils.data import DIGESTS
+
+
+class Lesson:
+    def __init__(self, name):
+        self.name, self.measurements = name, {}
+        self.seed, self.mode = int(os.environ["COURSE_SEED"]), os.environ["COURSE_MODE"]
+        self.origin = os.environ.get("COURSE_TINY_ORIGIN", "real")
+
+    def record(self, claim, **measures):
+        from course_utils.stack import STACK
+
+        self.measurements[claim] = measures
+        data = {"mnist": {"origin": self.origin, "digests": DIGESTS["mnist"]}}
+        modules = sorted(name for name in sys.modules if name.split(".")[0] == "course_utils")
+        record = {"lesson": self.name, "seed": self.seed, "mode": self.mode, "stack": STACK, "data": data}
+        record |= {"modules": modules, "measurements": self.measurements}
+        folder = Path(os.environ["COURSE_RECORD"])
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{self.name}.json").write_text(json.dumps(record))
+
+    def verdicts(self, source):
+        return f"verdicts on {source}"
+
+
+lesson = Lesson("01_tiny")
+number = 1.5 + random.Random(lesson.seed).gauss(0, 0.1)
+"""
+
+TINY = f"""\
 # %% [markdown]
 # # Tiny
 #
 # A lesson.
 
 # %%
-# what every lesson sets up
-import os
-import random
-from types import SimpleNamespace
-
-from course_utils import ledger
-from course_utils.data import DIGESTS
-
-seed, mode = int(os.environ["COURSE_SEED"]), os.environ["COURSE_MODE"]
-recorder = ledger.Recorder("01_tiny", seed=seed, mode=mode, stack=ledger.current_stack())
-origin = os.environ.get("COURSE_TINY_ORIGIN", "real")
-recorder.data(SimpleNamespace(name="mnist", origin=origin, digests=DIGESTS["mnist"]))
-number = 1.5 + random.Random(seed).gauss(0, 0.1)
-
+{SETUP}
 # %% [markdown]
 # ## Measure
 
 # %%
-recorder.record("S9.c1", number=number)
-recorder.record("S9.c2", more=[number + 1, 3.0], less=[0.5, 2.0])
-recorder.record("S9.c3", holds=True, worst=0.001)
+lesson.record("S9.c1", number=number)
+lesson.record("S9.c2", more=[number + 1, 3.0], less=[0.5, 2.0])
+lesson.record("S9.c3", holds=True, worst=0.001)
 print("measured")
 
 # %% tags=["figure"]
 print("a drawing")
 
 # %% tags=["verdicts"]
-ledger.verdicts("S9")
+lesson.verdicts("S9")
 """
 
 
@@ -102,7 +127,7 @@ def write_lesson(folder, text, name="01_tiny"):
 
 def a_record(lesson, seed, *, number, modules, stack=None):
     """What a full run of the tiny lesson would leave in results/, without running it."""
-    stack = stack or current_stack()
+    stack = stack or STACK
     versions = {"python": "3.12.1", "numpy": "2.0.0"}
     return {
         "lesson": lesson.name,
@@ -121,6 +146,8 @@ def a_record(lesson, seed, *, number, modules, stack=None):
         "code": lesson.code,
         "modules": modules,
         "seconds": 10.0 + seed,
+        "revision": "0123456789ab",
+        "date": "2026-11-23",
     }
 
 
