@@ -477,9 +477,7 @@ def read_verdicts(root):
     except (OSError, UnicodeDecodeError, CourseError) as error:
         problem = getattr(error, "strerror", None) or str(error)
     if problem:
-        raise CourseError(
-            f"{shown(path)} cannot be used: {problem}; delete it, then {COMMAND} writes it anew"
-        )
+        raise CourseError(f"{shown(path)} cannot be used: {problem}; delete it, and run {COMMAND}")
     return content
 
 
@@ -508,8 +506,6 @@ def pending(root=None, stale=None):
     `stale` is what `evidence.stale` says now, or what is to be taken for it. A CourseError names every
     results file that cannot be used; nothing is written then.
     """
-    from build_tools import notebooks
-
     root = Path(root) if root else repository()
     records, repeats, problems = evidence.read_records(root)
     if problems:
@@ -530,6 +526,8 @@ def pending(root=None, stale=None):
         }
         files[readme] = readme_with(readme.read_text(encoding="utf-8"), blocks)
     files = {path: text for path, text in files.items() if not _holds(path, text)}
+    from build_tools import notebooks  # which imports this module
+
     files |= notebooks.pending_tables(root, content)
     # Pixels depend on Matplotlib's version, so a picture is recognized by what it was drawn from.
     if figure.drawn_from(root / PICTURE) != figure.digest(judged, claims):

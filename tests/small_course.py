@@ -109,6 +109,44 @@ lesson.verdicts("S9")
 """
 
 
+#: An exercise of lesson 00, whose check needs no TensorFlow.
+EXERCISES = '''
+# %% [markdown]
+# ## Exercises
+
+# %% tags=["given"]
+from course_utils.checks import check
+
+# %% [markdown] tags=["exercise"]
+# ### 1 · Steps and calls
+
+# %% tags=["exercise"]
+def steps_and_calls(images, batch_size, epochs, steps_per_execution):
+    """Steps, and calls."""
+    ...
+
+
+# %% tags=["solution"]
+def steps_and_calls(images, batch_size, epochs, steps_per_execution):
+    """Steps, and calls."""
+    steps = -(-images // batch_size)
+    return epochs * steps, epochs * -(-steps // steps_per_execution)
+
+
+# %% tags=["check"]
+check("steps_and_calls")
+
+# %% tags=["uses-answer"]
+print("a hundred images:", steps_and_calls(100, 32, 2, 3))
+
+# %% [markdown] tags=["solution"]
+# The last batch counts as well.
+'''
+
+#: The lesson where the solution is what the claims are measured by.
+MEASURING = TINY.replace('# %%\nlesson.record("S9.c1"', '# %% tags=["solution"]\nlesson.record("S9.c1"')
+
+
 def make(folder, **lessons):
     """Lay out a course; more lessons by stem, as ``_02_bad="..."``."""
     for name in ("lessons", "ledger"):
