@@ -3,14 +3,17 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import small_course
 
+import build_tools
 from build_tools import CourseError
 from build_tools.__main__ import main, parser
 from course_utils.stack import STACK
 
+ROOT = str(Path(build_tools.__file__).parents[1])
 COMMANDS = ["run", "build", "reproduce", "repeat", "report"]
 
 
@@ -250,7 +253,7 @@ def test_a_missing_extra_says_what_to_install(course):
             [sys.executable, "-m", "build_tools", command],
             env={
                 **os.environ,
-                "PYTHONPATH": os.pathsep.join([str(course), os.environ.get("PYTHONPATH", "")]),
+                "PYTHONPATH": os.pathsep.join([str(course), ROOT]),
             },
             capture_output=True,
             text=True,

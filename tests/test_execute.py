@@ -20,6 +20,8 @@ from build_tools.execute import ONE_THREAD, execute, make_task, run, spread
 from build_tools.lessons import read_lesson
 from course_utils.stack import STACK
 
+ROOT = str(Path(course_utils.__file__).parents[1])
+
 BAD = """\
 # %%
 print("as far as here")
@@ -198,7 +200,7 @@ def test_no_kernel_outlives_the_command(course, jobs, number, code):
     process = subprocess.Popen(
         [sys.executable, "-m", "build_tools", "run", "--jobs", str(jobs)],
         # What a killed run leaves in the temporary folder goes away with this test's.
-        env={**os.environ, "COURSE_PIDS": str(pids), "TMPDIR": str(course)},
+        env={**os.environ, "PYTHONPATH": ROOT, "COURSE_PIDS": str(pids), "TMPDIR": str(course)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -187,9 +187,10 @@ def test_a_missing_address_is_a_clear_error(course, old, new, message):
     [
         ("# A lesson.", "# Another text."),
         ("# what every lesson sets up", "# all that a lesson sets up"),
+        ("from course_utils.data import DIGESTS", "from course_utils.images import (\n    DIGESTS,\n)"),
         (".gauss(0, 0.1)", ".gauss(\n    0,   0.1\n)"),
     ],
-    ids=["prose", "comment", "layout"],
+    ids=["prose", "comment", "module", "layout"],
 )
 def test_what_computes_the_same_marks_nothing(course, old, new):
     before = notebook_of(course)
