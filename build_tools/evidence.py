@@ -284,22 +284,10 @@ def to_do(lesson, seed, root):
 
 
 def measure(runs, jobs=None, root=None, again=False):
-    """Run lessons in full on the real data, and store what they recorded.
+    """Run lessons (pairs of a lesson and a seed) in full on the real data, and store what they recorded.
 
-    Parameters
-    ----------
-    runs : sequence of (Lesson, int)
-        Lessons with a seed each.
-    jobs : int, optional
-        How many at a time.
-    root : path-like, optional
-    again : bool, default=False
-        Whether these repeat runs that results/ holds: they are stored apart, and compared.
-
-    Returns
-    -------
-    list of Outcome
-        A run that recorded what it should not, or not what it should, counts as failed.
+    With `again`, they repeat runs that results/ holds: they are stored apart, and compared. A run that
+    recorded what it should not, or not what it should, comes back as a failed `Outcome`.
     """
     root = Path(root) if root else repository()
     _sweep(root)
@@ -382,23 +370,7 @@ def reproduce(lessons=(), seeds=(42, 43, 44), jobs=None, dry_run=False, root=Non
     """Measure lessons with several seeds on this interpreter's stack, skipping what results/ already holds.
 
     It can be stopped at any moment: every finished run is in results/, whole, and the next call goes on from
-    there.
-
-    Parameters
-    ----------
-    lessons : iterable of str
-        As for `build_tools.lessons.select`; every lesson that has claims if there are none.
-    seeds : iterable of int, default=(42, 43, 44)
-    jobs : int, optional
-        How many at a time.
-    dry_run : bool, default=False
-        Only say what would run.
-    root : path-like, optional
-
-    Returns
-    -------
-    list of Outcome
-        Of the runs that were due.
+    there. With no names, every lesson that has claims. It gives the outcomes of the runs that were due.
     """
     root = Path(root) if root else repository()
     seeds = list(dict.fromkeys(seeds))
@@ -447,20 +419,8 @@ def repeat(lessons=(), jobs=None, root=None):
 
     Where the numbers come out equal to the last bit (times apart), all records of the lesson and stack that
     were made by the same code as that seed are dated anew: they now say that they are of the present code.
-    So a refactoring costs one seed and not all. Where a number differs, the records stay stale.
-
-    Parameters
-    ----------
-    lessons : iterable of str
-        As for `build_tools.lessons.select`; every lesson that has claims if there are none.
-    jobs : int, optional
-        How many at a time.
-    root : path-like, optional
-
-    Returns
-    -------
-    list of Outcome
-        Of the runs that were due. What has been repeated with the present code is not repeated again.
+    So a refactoring costs one seed and not all. Where a number differs, the records stay stale. What has been
+    repeated with the present code is not repeated again. It gives the outcomes of the runs that were due.
     """
     root = Path(root) if root else repository()
     records, repeats, problems = read_records(root)

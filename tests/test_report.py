@@ -1,6 +1,7 @@
 """From records to tables, RESULTS.md, the picture and the findings; on records made up for the purpose."""
 
 import dataclasses
+import doctest
 import io
 import json
 import sys
@@ -13,7 +14,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import build_tools
-from build_tools import CourseError, evidence, figure, judging, report
+from build_tools import CourseError, environment, evidence, figure, judging, report, schemas
+from build_tools import claims as claims_module
 from build_tools.claims import load_claims
 from build_tools.execute import shown
 from build_tools.judging import Verdict
@@ -619,6 +621,12 @@ def test_a_release_refuses_what_is_stale_missing_or_not_reported(reported):
     assert found[2] == "01_tiny, keras3 stack: 2 of 3 seeds at least"
     path_of(reported, 42).write_text("{")
     assert "cannot be used" in report.release_problems(reported)[0]
+
+
+@pytest.mark.parametrize("module", [claims_module, environment, evidence, figure, judging, report, schemas])
+def test_examples_in_docstrings_run(module):
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    assert doctest.testmod(module, optionflags=flags).failed == 0
 
 
 def test_the_shipped_verdicts_follow_from_the_results_of_the_course():
