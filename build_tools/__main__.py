@@ -1,12 +1,11 @@
-"""The course's command line: run, reproduce, repeat, report, data, build."""
+"""The command line of those who make the course: run, build, reproduce, repeat, report."""
 
 import argparse
 import os
 import sys
 
 from build_tools import CourseError
-from build_tools.environment import current_stack
-from course_utils.stack import STACKS
+from course_utils.stack import STACK, STACKS
 
 _LESSONS = "lessons by number (05), name or its beginning; all if none is given"
 
@@ -14,12 +13,6 @@ _LESSONS = "lessons by number (05), name or its beginning; all if none is given"
 def parser():
     """Describe the command line.
 
-    Returns
-    -------
-    argparse.ArgumentParser
-
-    Examples
-    --------
     >>> parser().parse_args(["run", "05", "--seed", "7"]).seed
     7
     """
@@ -29,7 +22,8 @@ def parser():
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name, text, examples):
+    def add(do, text, examples, lessons=True):
+        name = do.__name__.strip("_")
         command = commands.add_parser(
             name,
             help=text,
@@ -37,19 +31,19 @@ def parser():
             epilog="examples:\n" + "\n".join(f"  python -m build_tools {example}" for example in examples),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        command.set_defaults(do=do)
+        if lessons:
+            command.add_argument("lessons", nargs="*", metavar="LESSON", help=_LESSONS)
+            command.add_argument(
+                "--jobs", "-j", type=_positive, metavar="N", help="how many at a time (default: one per core)"
+            )
         return command
 
-    def jobs(command):
-        command.add_argument(
-            "--jobs", "-j", type=_positive, metavar="N", help="how many at a time (default: one per core)"
-        )
-
     run = add(
-        "run",
+        _run,
         "run lessons and keep the executed notebooks",
         ["run", "run 05 07 --mode full", "run weight --mode full --seed 7 --jobs 1"],
     )
-    run.add_argument("lessons", nargs="*", metavar="LESSON", help=_LESSONS)
     run.add_argument("--mode", choices=["quick", "full"], help="default: COURSE_MODE, or else quick")
     run.add_argument("--seed", type=_seed, metavar="N", help="default: COURSE_SEED, or else 42")
     run.add_argument("--out", metavar="DIR", help="where to (default: build/run/<stack>-<mode>/)")
@@ -61,97 +55,74 @@ def parser():
         default="measured",
         help="run the solutions of the lessons' exercises instead",
     )
-    jobs(run)
-    run.set_defaults(do=_run)
-
-    reproduce = add(
-        "reproduce",
-        "measure the claims with several seeds, on the real data; what results/ already holds is skipped",
-        [
-            "reproduce --seeds 42 43 44",
-            "reproduce 05 --seeds 42 43 44 45 46",
-            "reproduce --seeds 42 --dry-run",
-        ],
-    )
-    reproduce.add_argument("lessons", nargs="*", metavar="LESSON", help=_LESSONS)
-    reproduce.add_argument(
-        "--seeds", type=_seed, nargs="+", default=[42, 43, 44], metavar="N", help="42 43 44"
-    )
-    reproduce.add_argument("--dry-run", action="store_true", help="only list what would run, and why")
-    jobs(reproduce)
-    reproduce.set_defaults(do=_reproduce)
-
-    repeat = add(
-        "repeat",
-        "run lessons once more with a seed already measured here, and compare to the last bit",
-        ["repeat", "repeat 05"],
-    )
-    repeat.add_argument("lessons", nargs="*", metavar="LESSON", help=_LESSONS)
-    jobs(repeat)
-    repeat.set_defaults(do=_repeat)
-
-    report = add(
-        "report",
-        "write the verdicts: RESULTS.md, the summary the package ships, the tables in notebooks/",
-        ["report", "report --check"],
-    )
-    report.add_argument(
-        "--check", action="store_true", help="write nothing; fail if a file or a result is out of date"
-    )
-    report.set_defaults(do=_report)
-
-    data = add(
-        "data",
-        "say where the data sets come from, verify them, or fetch them",
-        ["data", "data fetch", "data fetch cifar10", "data verify"],
-    )
-    data.add_argument("action", nargs="?", choices=["where", "verify", "fetch"], default="where")
-    data.add_argument("names", nargs="*", metavar="NAME", help="mnist, fashion_mnist, cifar10; all if none")
-    data.set_defaults(do=_data)
 
     build = add(
-        "build",
-        "bring notebooks/ up to date with lessons/; a lesson whose code changed is run in full",
-        ["build", "build 05", "build --check"],
+        _build,
+        "bring the text and code of notebooks/ up to date with lessons/ and keep the outputs",
+        ["build", "build 05 --run", "build --check"],
     )
-    build.add_argument("lessons", nargs="*", metavar="LESSON", help=_LESSONS)
+    build.add_argument("--check", action="store_true", help="write nothing; fail if anything is due")
     build.add_argument(
-        "--check", action="store_true", help="write nothing; fail if a notebook is out of date"
+        "--run", action="store_true", help="run the lessons whose code has changed, in full, on the real data"
     )
-    build.add_argument(
-        "--force", action="store_true", help="run the lessons even where their code is unchanged"
-    )
+    build.add_argument("--force", action="store_true", help="with --run: run the others, too")
     build.add_argument(
         "--stack", choices=STACKS, default="keras3", help="whose outputs to show (default: keras3)"
     )
-    jobs(build)
-    build.set_defaults(do=_build)
+
+    reproduce = add(
+        _reproduce,
+        "measure the claims with several seeds, on the real data; what results/ already holds is skipped",
+        ["reproduce --seeds 42 43 44", "reproduce 05 --seeds 42 43", "reproduce --seeds 42 --dry-run"],
+    )
+    reproduce.add_argument(
+        "--seeds", type=_seed, nargs="+", default=[42, 43, 44], metavar="N", help="default: 42 43 44"
+    )
+    reproduce.add_argument("--dry-run", action="store_true", help="only list what would run, and why")
+
+    repeat = add(
+        _repeat,
+        "run lessons once more with a seed already measured here, and compare to the last bit",
+        ["repeat", "repeat 05", "repeat --quick --since origin/main"],
+    )
+    repeat.add_argument(
+        "--quick", action="store_true", help="in quick mode, against what the tests left in build/records/"
+    )
+    repeat.add_argument(
+        "--since", metavar="REV", help="with --quick: only lessons that differ from this commit"
+    )
+    repeat.add_argument(
+        "--other-seed",
+        action="store_true",
+        help="with --quick: run the first lesson with another seed, too, which has to give other numbers",
+    )
+
+    report = add(
+        _report,
+        "write the verdicts: RESULTS.md, the tables that the package ships, those in notebooks/",
+        ["report", "report --check", "report --stale", "report --release"],
+        lessons=False,
+    )
+    only = report.add_mutually_exclusive_group()
+    only.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
+    only.add_argument("--stale", action="store_true", help="write nothing; list what is to be measured again")
+    only.add_argument(
+        "--release", action="store_true", help="write nothing; fail if anything speaks against a release"
+    )
     return top
 
 
 def main(arguments=None):
-    """Run a command.
-
-    Parameters
-    ----------
-    arguments : list of str, optional
-        By default those of the process.
-
-    Returns
-    -------
-    int
-        0; 1 if something failed or is out of date; 2 if the command cannot be carried out; 130 after Ctrl-C.
-
-    Examples
-    --------
-    >>> main(["run", "99"])  # doctest: +SKIP
-    2
-    """
+    """Run a command: 0; 1 if something failed or is due; 2 if it cannot be carried out; 130 after Ctrl-C."""
     options = parser().parse_args(arguments)
     try:
         return options.do(options)
     except CourseError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        # A file or folder that the user named, or that cannot be written to: no fault of the code.
+        print(f"error: {error.filename or 'the current folder'}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\nInterrupted: {_AFTER_INTERRUPT[options.command]}", file=sys.stderr)
@@ -161,10 +132,9 @@ def main(arguments=None):
 _AFTER_INTERRUPT = {
     "run": "the notebooks named above are whole; run again for the others.",
     "reproduce": "the runs named above are in results/; the same command goes on from there.",
-    "repeat": "the runs named above are in results/repeats/; the same command goes on from there.",
+    "repeat": "every file is whole; the same command goes on from there.",
     "report": "every file is whole; run it again.",
-    "data": "a file half fetched was not kept; run it again.",
-    "build": "the runs named above are kept; the same command goes on from there.",
+    "build": "every file is whole, and the runs named above are kept; the same command goes on from there.",
 }
 
 
@@ -174,11 +144,35 @@ def _run(options):
     mode = options.mode or os.environ.get("COURSE_MODE") or "quick"
     seed = options.seed if options.seed is not None else _environment_seed()
     jobs = _jobs(options, len(select(options.lessons)))
-    print(f"{mode} mode, seed {seed}, {current_stack()} stack, {jobs} at a time", flush=True)
+    print(f"{mode} mode, seed {seed}, {STACK} stack, {jobs} at a time", flush=True)
     outcomes = run(options.lessons, mode, seed, jobs, options.out, edition=options.edition)
-    failed = [outcome.name for outcome in outcomes if not outcome.passed]
-    print(f"{len(outcomes) - len(failed)} of {len(outcomes)} passed" + _failures(failed))
-    return 1 if failed else 0
+    return _said(outcomes, "passed", [outcome.name for outcome in outcomes if not outcome.passed])
+
+
+def _build(options):
+    from build_tools import notebooks
+    from build_tools.execute import shown
+
+    if options.force and not options.run:
+        raise CourseError("--force says which lessons to run, so it needs --run")
+    if options.check:
+        dues = notebooks.plan(options.lessons)
+        changed = [f"{shown(path)}: {why}" for due in dues for path, (_, why) in due.files.items()]
+        problems = [due.problem for due in dues if due.problem]
+    else:
+        jobs = _jobs(options, 99)
+        changed, problems = notebooks.build(options.lessons, jobs, options.run, options.force, options.stack)
+        dues = notebooks.plan(options.lessons)
+    for line in changed:
+        print(line)
+    stale = list(dict.fromkeys(due.lesson.name[:2] for due in dues if due.stale))
+    if stale:
+        print(f"outputs of earlier code: python -m build_tools build {' '.join(stale)} --run")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if not changed and not problems and not stale:
+        print("every notebook is up to date")
+    return 1 if problems or (options.check and changed) else 0
 
 
 def _reproduce(options):
@@ -188,94 +182,62 @@ def _reproduce(options):
     jobs = _jobs(options, len(options.seeds) * len(select(options.lessons)))
     outcomes = reproduce(options.lessons, options.seeds, jobs, options.dry_run)
     failed = [f"{outcome.name} seed {outcome.seed}" for outcome in outcomes if not outcome.passed]
-    if outcomes:
-        print(f"{len(outcomes) - len(failed)} of {len(outcomes)} runs stored" + _failures(failed))
-        print("python -m build_tools report  turns them into verdicts")
-    return 1 if failed else 0
+    if not outcomes:
+        return 0
+    code = _said(outcomes, "runs stored", failed)
+    print("python -m build_tools report  turns them into verdicts")
+    return code
 
 
 def _repeat(options):
-    from build_tools.evidence import repeat, repeat_problems
+    from build_tools import evidence, twice
     from build_tools.execute import select
 
-    outcomes = repeat(options.lessons, _jobs(options, len(select(options.lessons))))
-    failed = [outcome.name for outcome in outcomes if not outcome.passed]
-    if outcomes:
-        print(f"{len(outcomes) - len(failed)} of {len(outcomes)} runs stored" + _failures(failed))
-    problems = repeat_problems()
+    if options.quick:
+        jobs = _jobs(options, len(select(options.lessons)))
+        problems, compared = twice.repeat_quick(options.lessons, options.since, options.other_seed, jobs)
+        print(f"{compared} lessons run a second time" + ("" if problems else ": the same to the last bit"))
+        failed = []
+    else:
+        if options.since or options.other_seed:
+            raise CourseError("--since and --other-seed go with --quick")
+        outcomes = evidence.repeat(options.lessons, _jobs(options, len(select(options.lessons))))
+        failed = [outcome.name for outcome in outcomes if not outcome.passed]
+        if outcomes:
+            _said(outcomes, "runs stored", failed)
+        problems = evidence.repeat_problems()
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if failed or problems else 0
 
 
 def _report(options):
-    from build_tools.evidence import problems, repeat_problems
-    from build_tools.notebooks import report, stale
+    from build_tools import report
+    from build_tools.execute import shown
 
-    outdated = problems() + repeat_problems()
-    for problem in outdated:
-        print(problem, file=sys.stderr)
-    if options.check:
-        files = stale()
-        for file in files:
-            print(f"{file} is out of date: python -m build_tools report", file=sys.stderr)
-        return 1 if files or outdated else 0
-    changed = report()
-    for file in changed:
-        print(f"wrote {file}")
-    if not changed:
-        print("nothing changed")
+    if options.stale:
+        lines = report.stale_records()
+        print("\n".join(lines) if lines else "no record is stale")
+        return 0
+    if options.release or options.check:
+        found = (
+            report.release_problems()
+            if options.release
+            else [f"{shown(path)} is out of date: python -m build_tools report" for path in report.pending()]
+        )
+        for line in found:
+            print(line, file=sys.stderr)
+        return 1 if found else 0
+    changed = report.report()
+    print("\n".join(f"wrote {file}" for file in changed) or "nothing changed")
     return 0
 
 
-def _data(options):
-    from course_utils import data
-
-    for name in options.names:
-        if name not in data.DIGESTS:
-            raise CourseError(f"no data set {name!r}; there are: {', '.join(data.DIGESTS)}")
-    names = options.names or list(data.DIGESTS)
-    failed = False
-    try:
-        if options.action == "fetch":
-            for name in names:
-                try:
-                    print(f"{name}: {_state(data.fetch(name))}", flush=True)
-                except data.DataError as error:
-                    failed = True
-                    print(f"{name}: {error}", file=sys.stderr)
-        else:
-            found = data.status()
-            for name in names:
-                print(f"{name}: {_state(found[name])}")
-                failed |= options.action == "verify" and not found[name].verified
-    except data.DataError as error:
-        raise CourseError(str(error)) from None
+def _said(outcomes, word, failed):
+    """Say how many runs went well and which did not; give the command's exit code."""
+    names = f"; failed: {', '.join(failed)}" if failed else ""
+    print(f"{len(outcomes) - len(failed)} of {len(outcomes)} {word}{names}")
     return 1 if failed else 0
-
-
-def _state(status):
-    word = {True: "verified", False: "BROKEN", None: "not here yet"}[status.verified]
-    return f"{word}, from {status.source} ({status.detail})"
-
-
-def _build(options):
-    from build_tools.execute import select
-    from build_tools.notebooks import build
-
-    jobs = _jobs(options, len(select(options.lessons)))
-    changed, problems = build(options.lessons, jobs, options.check, options.force, options.stack)
-    for line in changed:
-        print(line)
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    if not changed and not problems:
-        print("every notebook is up to date")
-    return 1 if problems or (options.check and changed) else 0
-
-
-def _failures(failed):
-    return f"; failed: {', '.join(failed)}" if failed else ""
 
 
 def _jobs(options, tasks):
@@ -285,22 +247,21 @@ def _jobs(options, tasks):
 
 
 def _environment_seed():
-    text = os.environ.get("COURSE_SEED") or "42"
     try:
-        return _seed(text)
+        return _seed(os.environ.get("COURSE_SEED") or "42")
     except argparse.ArgumentTypeError as error:
         raise CourseError(f"COURSE_SEED: {error}") from None
 
 
 def _seed(text):
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"a seed is a whole number from 0 to 2**32 - 1, got {text!r}")
+    if not (text.isascii() and text.isdecimal()) or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"a seed is a whole number from 0 to 2**32 - 1; received {text!r}")
     return int(text)
 
 
 def _positive(text):
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"should be 1 or more, got {text!r}")
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"should be 1 or more; received {text!r}")
     return int(text)
 
 

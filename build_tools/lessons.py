@@ -1,26 +1,404 @@
-"""A stand-in until build_tools.lessons is merged: the interface that evidence and report use."""
+"""A lesson's text: its cells, what their tags mean, and digests that comments and layout leave alone.
 
+One text, ``lessons/NN_slug.py``, holds a lesson, its exercises and their solutions. Tags say what a cell is:
+
+===============  ========================================================================================
+tag              the cell
+===============  ========================================================================================
+``exercise``     text: an exercise's card. Code: the cell to fill in, in the learner's notebook only
+``solution``     stands in the solutions only, be it code or text
+``check``        code: asks `course_utils.checks` whether the cell above is right
+``given``        code of an exercise that needs nothing filled in: data, imports
+``uses-answer``  code that needs what was filled in: it stands in both notebooks, run only in the solutions
+``needed``       code of the lesson that the exercises use, so that the solutions repeat it
+===============  ========================================================================================
+
+From them come three editions:
+
+- **measured**: what is run for the lesson's claims. The lesson without its exercises; or, where the solutions
+  themselves record measurements (lesson 11), everything but the cells to fill in.
+- **learner**: ``notebooks/NN_slug.ipynb``, the text without its solutions.
+- **solutions**: ``notebooks/solutions/NN_slug.ipynb``, the exercises with their solutions; in lesson 11,
+  which is one long exercise, everything.
+"""
+
+import ast
+import hashlib
+import io
+import re
+import tokenize
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import course_utils
-from build_tools import fingerprint
-from build_tools.execute import Lesson, read_lesson, repository, select
-from build_tools.fingerprint import Cell
+from build_tools import CourseError
 
-__all__ = ["Cell", "Lesson", "digest", "module_digests", "read_lesson", "repository", "select"]
+try:
+    import jupytext
+    import nbformat
+except ModuleNotFoundError as error:
+    raise CourseError(
+        f'running lessons needs {error.name}, which is not installed: pip install "course_utils[dev]"'
+    ) from error
+
+EDITIONS = ("measured", "learner", "solutions")
+
+#: Every tag that means something, here, to the builder or to nbval.
+TAGS = {
+    "exercise", "solution", "check", "given", "needed", "uses-answer",
+    "figure", "cover", "verdicts", "nbval-check-output", "nbval-skip", "raises-exception",
+}  # fmt: skip
+
+_EXERCISE_CODE = {"exercise", "solution", "check", "given", "uses-answer"}
+
+# Cells that measure nothing: they draw, install the package on Colab, show verdicts, or check an exercise.
+# Changing them leaves a measurement valid; `cell_problems` keeps measurements out of them.
+SILENT_TAGS = ("figure", "colab", "verdicts", "check")
+_MEASURING = {"fit", "compile", "record", "evaluate", "predict", "train_on_batch", "apply_gradients"}
+
+
+class Cell(NamedTuple):
+    """One cell of a lesson: ``kind`` is "code" or "markdown"."""
+
+    kind: str
+    source: str
+    tags: tuple = ()
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson's name, file and cells. `cells` are those that measure; `code` is the digest of their code."""
+
+    name: str
+    path: Path
+    text: tuple = field(repr=False)
+
+    @cached_property
+    def cells(self):
+        """The cells that are run to measure the lesson's claims."""
+        return tuple(cell for cell, _ in cells_of(self.text, "measured"))
+
+    @cached_property
+    def code(self):
+        """Digest of the measuring code cells."""
+        return code_digest(self.cells)
+
+    @property
+    def measured_in_solutions(self):
+        """Whether the lesson's claims are measured by its solutions, as lesson 11's are."""
+        return _measured_in_solutions(self.text)
+
+    def notebook(self, edition="measured"):
+        """Give an edition of the lesson as a notebook without outputs."""
+        notebook = nbformat.v4.new_notebook()
+        notebook.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        for cell, tags in cells_of(self.text, edition):
+            new = nbformat.v4.new_code_cell if cell.kind == "code" else nbformat.v4.new_markdown_cell
+            notebook.cells.append(new(cell.source, metadata={"tags": list(tags)} if tags else {}))
+        return notebook
+
+
+# --- reading and choosing ---------------------------------------------------------------------------------
+
+
+def repository(start="."):
+    """Find the repository around a folder: the nearest one upwards with ``lessons/`` and ``pyproject.toml``.
+
+    A CourseError if there is none, or if another copy of its packages is in use than its own.
+    """
+    here = Path(start).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "lessons").is_dir() and (folder / "pyproject.toml").is_file():
+            for file in (__file__, course_utils.__file__):
+                used = Path(file).resolve().parent
+                own = folder / used.name
+                if own.is_dir() and own.resolve() != used:
+                    raise CourseError(
+                        f"this repository's package is {own}, but {used} is in use: "
+                        "install this one (pip install -e .) or change to the other's repository"
+                    )
+            return folder
+    raise CourseError(
+        f"{here} is not inside a clone of the course (no lessons/ here or above): cd into one first"
+    )
+
+
+def read_lesson(path):
+    """Read a lesson, a jupytext py:percent file; a CourseError says what is wrong with it."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise CourseError(f"there is no lesson {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CourseError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    cells = tuple(
+        Cell(cell.cell_type, cell.source, tuple(cell.metadata.get("tags", ())))
+        for cell in jupytext.reads(text, fmt="py:percent").cells
+        if cell.cell_type != "raw"
+    )
+    lesson = Lesson(path.stem, path, cells)
+    try:
+        problems = tag_problems(cells) + cell_problems(lesson.cells)
+    except CourseError as error:
+        raise CourseError(f"{path.name}: {error}") from None
+    if problems:
+        raise CourseError(f"{path.name}: " + "; ".join(problems))
+    return lesson
+
+
+def select(names=(), root=None):
+    """Choose lessons by number, name or the beginning of either; all if there are no names.
+
+    ``"05"``, ``"weight_normalization"``, ``"05_w"``, ``"lessons/05_weight_normalization.py"``: the lessons
+    come in the order of the course, each once. A CourseError lists those there are if a name matches none.
+    """
+    root = Path(root) if root else repository()
+    paths = {path.stem: path for path in sorted((root / "lessons").glob("[0-9][0-9]_*.py"))}
+    if not paths:
+        raise CourseError(f"there are no lessons (NN_slug.py) in {root / 'lessons'}")
+    chosen = set() if names else set(paths)
+    for name in names:
+        wanted = Path(name).name.removesuffix(".py").removesuffix(".ipynb")
+        wanted = f"{int(wanted):02d}" if wanted.isdecimal() else wanted
+        found = [
+            stem for stem in paths if wanted and (stem.startswith(wanted) or stem[3:].startswith(wanted))
+        ]
+        exact = [stem for stem in found if wanted in (stem, stem[3:])]
+        if not found:
+            raise CourseError(f"no lesson matches {name!r}; there are: {', '.join(paths)}")
+        chosen.update(exact or found)
+    return [read_lesson(paths[stem]) for stem in sorted(chosen)]
+
+
+# --- editions ---------------------------------------------------------------------------------------------
+
+
+def _measured_in_solutions(cells):
+    return any(
+        cell.kind == "code" and "solution" in cell.tags and re.search(r"\.record\(", cell.source)
+        for cell in cells
+    )
+
+
+def cells_of(cells, edition):
+    """Choose the cells of an edition, each with the tags that it has there.
+
+    nbval skips the learner's cells to fill in and those that need them, and compares what a check says.
+
+    >>> text = [Cell("code", "...", ("exercise",)), Cell("code", "answer = 1", ("solution",))]
+    >>> [cell.source for cell, _ in cells_of(text, "learner")]
+    ['...']
+    """
+    if edition not in EDITIONS:
+        raise CourseError(f"an edition is one of {', '.join(EDITIONS)}; received {edition!r}")
+    whole = _measured_in_solutions(cells)
+
+    def stands(cell):
+        tags = set(cell.tags)
+        is_code = cell.kind == "code"
+        if edition == "learner":
+            return "solution" not in tags
+        if is_code and "exercise" in tags:
+            return False
+        if whole:
+            return True
+        if edition == "measured":
+            return not (tags & _EXERCISE_CODE if is_code else "solution" in tags)
+        return bool(tags & (_EXERCISE_CODE | {"needed"} if is_code else {"exercise", "solution"}))
+
+    def tags_there(cell):
+        extra = ()
+        if cell.kind == "code" and edition != "measured":
+            if edition == "learner" and {"exercise", "uses-answer"} & set(cell.tags):
+                extra = ("nbval-skip",)
+            elif "check" in cell.tags:
+                extra = ("nbval-check-output",)
+        return tuple(dict.fromkeys((*cell.tags, *extra)))
+
+    return [(cell, tags_there(cell)) for cell in cells if stands(cell)]
+
+
+def tag_problems(cells):
+    """Find tags that nobody knows, and cells to fill in without a solution before the next check.
+
+    >>> tag_problems([Cell("code", "x = 1", ("figrue",))])
+    ["cell 1 has the tag 'figrue', which means nothing"]
+    """
+    found, to_fill_in = [], None
+    for number, cell in enumerate(cells, 1):
+        found += [
+            f"cell {number} has the tag {tag!r}, which means nothing" for tag in cell.tags if tag not in TAGS
+        ]
+        if cell.kind != "code":
+            continue
+        if "exercise" in cell.tags:
+            to_fill_in = number
+        elif "solution" in cell.tags:
+            to_fill_in = None
+        elif "check" in cell.tags and to_fill_in:
+            found.append(f"cell {to_fill_in} is to be filled in, and no solution follows before the check")
+            to_fill_in = None
+    return found
+
+
+def cell_problems(cells):
+    """Find cells whose tag says that they measure nothing, and that train, record, or set what others read.
+
+    >>> cell_problems([Cell("code", "model.fit(x, y)", ("figure",))])
+    ['cell 1 is tagged figure but calls fit: train and record in a cell of its own, draw in another']
+    """
+    silent, measuring = [], []
+    for number, cell in enumerate(cells, 1):
+        if cell.kind != "code":
+            continue
+        tree = ast.parse(_python(cell.source, f"cell {number}"))
+        tag = next((tag for tag in SILENT_TAGS if tag in cell.tags), None)
+        (silent if tag else measuring).append((number, tag, tree))
+    read = {name for *_, tree in measuring for name in _names(tree, ast.Load)}
+    bound = {name for *_, tree in measuring for name in _bound(tree)}
+    problems = []
+    for number, tag, tree in silent:
+        calls = sorted(_calls(tree) & _MEASURING)
+        if calls:
+            problems.append(
+                f"cell {number} is tagged {tag} but calls {', '.join(calls)}: train and record in a cell of "
+                "its own, draw in another"
+            )
+        # A value that a measurement depends on must count in the digest. Imports are harmless.
+        leaks = (_bound(tree, imports=False) & read) - bound
+        if leaks:
+            problems.append(
+                f"cell {number} is tagged {tag} but sets {', '.join(sorted(leaks))}, which a cell without "
+                "that tag reads: set it there"
+            )
+    return problems
+
+
+def _calls(tree):
+    """The names of the methods and functions that code calls: ``net.fit(…)`` is ``.fit``, ``fit(…)`` too."""
+    functions = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    methods = {node.attr for node in functions if isinstance(node, ast.Attribute)}
+    return methods | {node.id for node in functions if isinstance(node, ast.Name)}
+
+
+def _names(tree, context):
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, context)}
+
+
+def _bound(tree, imports=True):
+    names = _names(tree, ast.Store)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif imports and isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+    return names
+
+
+# --- digests ----------------------------------------------------------------------------------------------
 
 
 def digest(source):
-    """Digest a Python source by its tokens."""
-    return fingerprint._digest(fingerprint._tokens(source))
+    """Digest a Python source by its tokens: comments, docstrings and layout apart; the same on every Python.
+
+    >>> digest("lr = 0.1  # small") == digest("# no prose" + chr(10) + "lr = 0.1")
+    True
+    >>> digest("lr = 0.1") == digest("lr = 0.2")
+    False
+    """
+    return _hash(_tokens(source))
+
+
+def code_digest(cells):
+    """Digest the code cells that measure, in their order; a CourseError if one of them is not Python."""
+    tokens = []
+    for number, cell in enumerate(cells, 1):
+        if cell.kind == "code" and not set(cell.tags) & set(SILENT_TAGS):
+            tokens += _tokens(_python(cell.source, f"cell {number}"))
+    return _hash(tokens)
 
 
 def module_digests(names):
-    """Digest modules of the package, by name; those that have no file are left out."""
-    found, root = {}, Path(course_utils.__file__).parents[1]
+    """Digest modules such as "course_utils.training" as they are on disk; without those that have no file."""
+    found, root = {}, Path(course_utils.__file__).resolve().parents[1]
     for name in sorted(names):
         base = root.joinpath(*name.split("."))
         for path in (base / "__init__.py", base.with_suffix(".py")):
             if path.is_file():
                 found[name] = digest(path.read_text(encoding="utf-8"))
+                break
     return found
+
+
+def cell_digest(source):
+    """Digest one cell of a notebook, be it Python or not; its imports from the package do not count."""
+    imported = r"^[ \t]*from course_utils[\w.]* import (\([^)]*\)|.*)$"
+    source = re.sub(imported, "", source, flags=re.MULTILINE)
+    try:
+        return _hash(_tokens(_python(source, "the cell")))
+    except CourseError:
+        return _hash([source])
+
+
+def _hash(tokens):
+    return hashlib.sha256("\0".join(tokens).encode()).hexdigest()[:16]
+
+
+def _python(source, where):
+    """Give a cell's source as plain Python: IPython's % and ! lines become calls that say the same."""
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        source = re.sub(
+            r"^([ \t]*)([%!].*)$", lambda m: f"{m[1]}__ipython__({m[2]!r})", source, flags=re.MULTILINE
+        )
+        try:
+            ast.parse(source)
+        except SyntaxError as error:
+            raise CourseError(f"{where} is not Python: {error.msg} (line {error.lineno})") from None
+    return source
+
+
+def _tokens(source):
+    """Give the tokens that matter: no comments, blank lines, docstrings, or widths of indentation.
+
+    Python 3.12 splits an f-string into several tokens and earlier ones do not, so an f-string is taken from
+    the source by its position.
+    """
+    lines = source.splitlines(keepends=True)
+    result, statement, depth, start = [], [], 0, None
+
+    def flush():
+        # A statement of nothing but plain strings is a docstring, or has no effect either.
+        if not all(re.match(r"[rRbBuU]*['\"]", token) for token in statement):
+            result.extend([*statement, "\n"])
+        statement.clear()
+
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        name = tokenize.tok_name[token.type]
+        if name == "FSTRING_START":
+            start = start if depth else token.start
+            depth += 1
+        elif name == "FSTRING_END":
+            depth -= 1
+            if not depth:
+                statement.append(_between(lines, start, token.end))
+        elif depth or name in ("COMMENT", "NL", "ENCODING"):
+            continue
+        elif name in ("NEWLINE", "ENDMARKER"):
+            flush()
+        elif name in ("INDENT", "DEDENT"):
+            result.append(f"<{name}>")
+        else:
+            statement.append(token.string)
+    return result
+
+
+def _between(lines, start, end):
+    (first, left), (last, right) = start, end
+    if first == last:
+        return lines[first - 1][left:right]
+    return "".join([lines[first - 1][left:], *lines[first : last - 1], lines[last - 1][:right]])

@@ -3,16 +3,18 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import small_course
 
-from build_tools import CourseError, current_stack
+import build_tools
+from build_tools import CourseError
 from build_tools.__main__ import main, parser
-from build_tools.execute import read_lesson
-from course_utils import data
+from course_utils.stack import STACK
 
-STACK = current_stack()
+ROOT = str(Path(build_tools.__file__).parents[1])
+COMMANDS = ["run", "build", "reproduce", "repeat", "report"]
 
 
 @pytest.fixture
@@ -45,6 +47,7 @@ def calls(monkeypatch):
         ([], {"COURSE_MODE": "full", "COURSE_SEED": "7"}, "full", 7),
         (["--mode", "quick", "--seed", "3"], {"COURSE_MODE": "full", "COURSE_SEED": "7"}, "quick", 3),
         (["--seed", "0"], {"COURSE_SEED": "7"}, "quick", 0),
+        ([], {"COURSE_MODE": "", "COURSE_SEED": ""}, "quick", 42),
     ],
 )
 def test_flags_win_over_the_environment_and_that_over_defaults(
@@ -70,13 +73,11 @@ def test_one_job_per_core_and_never_more_than_lessons(course, calls, monkeypatch
     assert calls[0][3] == expected
 
 
-def test_a_failing_lesson_fails_the_command(course, capfd):
-    assert main(["run", "02"]) == 1
-    out = capfd.readouterr().out
-    assert "02_bad" in out
-    assert "FAIL" in out
-    assert "ValueError: invalid literal" in out
-    assert "0 of 1 passed; failed: 02_bad" in out
+def test_a_failing_lesson_fails_the_command(course, monkeypatch, capsys):
+    outcomes = [small_course.an_outcome("01_tiny"), small_course.an_outcome("02_bad", problem="ValueError")]
+    monkeypatch.setattr("build_tools.execute.run", lambda *arguments, edition: outcomes)
+    assert main(["run"]) == 1
+    assert "1 of 2 passed; failed: 02_bad" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,9 @@ def test_a_failing_lesson_fails_the_command(course, capfd):
         (["run", "99"], "error: no lesson matches '99'; there are: 01_tiny, 02_bad"),
         (["reproduce", "nope"], "error: no lesson matches 'nope'"),
         (["build", "nope"], "error: no lesson matches 'nope'"),
-        (["data", "fetch", "imagenet"], "error: no data set 'imagenet'; there are: mnist"),
+        (["repeat", "--quick", "nope"], "error: no lesson matches 'nope'"),
+        (["repeat", "--since", "main"], "error: --since and --other-seed go with --quick"),
+        (["build", "--force"], "error: --force says which lessons to run, so it needs --run"),
     ],
 )
 def test_a_wrong_name_is_an_error_in_one_line(course, capsys, arguments, message):
@@ -99,7 +102,7 @@ def test_a_wrong_name_is_an_error_in_one_line(course, capsys, arguments, message
     ("environment", "message"),
     [
         ({"COURSE_SEED": "x"}, "COURSE_SEED: a seed is a whole number"),
-        ({"COURSE_MODE": "fast"}, "got 'fast'"),
+        ({"COURSE_MODE": "fast"}, "received 'fast'"),
     ],
 )
 def test_a_wrong_environment_is_an_error_too(course, monkeypatch, capsys, environment, message):
@@ -110,7 +113,16 @@ def test_a_wrong_environment_is_an_error_too(course, monkeypatch, capsys, enviro
 
 
 @pytest.mark.parametrize(
-    "arguments", [["run", "--seed", "-1"], ["run", "--jobs", "0"], ["reproduce", "--seeds", "a"], ["go"], []]
+    "arguments",
+    [
+        ["run", "--seed", "-1"],
+        ["run", "--seed", "²"],
+        ["run", "--jobs", "0"],
+        ["data"],
+        ["reproduce", "--seeds", "a"],
+        ["go"],
+        [],
+    ],
 )
 def test_wrong_flags_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
@@ -119,7 +131,7 @@ def test_wrong_flags_are_refused(arguments, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["run", "reproduce", "repeat", "report", "data", "build"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_examples(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])
@@ -128,7 +140,7 @@ def test_every_command_has_help_with_examples(command, capsys):
 
 
 def test_the_examples_in_the_help_are_valid(capsys):
-    for command in ("run", "reproduce", "repeat", "report", "data", "build"):
+    for command in COMMANDS:
         with pytest.raises(SystemExit):
             main([command, "--help"])
         for line in capsys.readouterr().out.partition("examples:")[2].strip().splitlines():
@@ -153,75 +165,73 @@ def test_a_dry_run_lists_and_runs_nothing(course, monkeypatch, capsys):
     assert "COURSE_MODE=quick does not count here" in out
 
 
-def stored(course, **entries):
-    lesson = read_lesson(course / "lessons" / "01_tiny.py")
-    for seed in (42, 43, 44):
-        record = small_course.a_record(lesson, seed, number=1.5 + seed / 1000, modules=lesson.modules)
-        small_course.store(course, record | entries)
-
-
-def test_report_writes_then_checks(course, capsys):
-    stored(course)
+def test_report_passes_on_what_there_is_to_say(course, monkeypatch, capsys):
+    # What the report writes and finds is test_report's.
+    monkeypatch.setattr("build_tools.report.report", lambda: ["RESULTS.md"])
+    monkeypatch.setattr("build_tools.report.pending", lambda: {course / "RESULTS.md": "text"})
+    monkeypatch.setattr("build_tools.report.stale_records", lambda: ["01_tiny, seeds 42"])
+    monkeypatch.setattr("build_tools.report.release_problems", lambda: ["too few seeds"])
+    assert main(["report"]) == 0
+    assert capsys.readouterr().out == "wrote RESULTS.md\n"
     assert main(["report", "--check"]) == 1
-    assert "RESULTS.md is out of date: python -m build_tools report" in capsys.readouterr().err
-    assert not (course / "RESULTS.md").exists()
-    assert main(["report"]) == 0
-    assert capsys.readouterr().out == "wrote ledger/summary.json\nwrote RESULTS.md\nwrote docs/claims.png\n"
-    assert main(["report", "--check"]) == 0
-    assert main(["report"]) == 0
+    assert capsys.readouterr().err == "RESULTS.md is out of date: python -m build_tools report\n"
+    assert main(["report", "--stale"]) == 0  # shown, and no error
+    assert capsys.readouterr().out == "01_tiny, seeds 42\n"
+    assert main(["report", "--release"]) == 1
+    assert capsys.readouterr().err == "too few seeds\n"
+    monkeypatch.setattr("build_tools.report.report", lambda: [])
+    monkeypatch.setattr("build_tools.report.release_problems", lambda: [])
+    assert main(["report"]) == main(["report", "--release"]) == 0
     assert capsys.readouterr().out == "nothing changed\n"
 
 
-def test_report_names_results_of_other_code_and_its_check_fails(course, capsys):
-    stored(course, code="0" * 16)
-    assert main(["report"]) == 0
-    assert capsys.readouterr().err.count("the code of the lesson has changed") == 3
-    assert main(["report", "--check"]) == 1
-    assert f"on the {STACK} stack: python -m build_tools reproduce 01 --seeds 42" in capsys.readouterr().err
-
-
-def test_build_check_fails_while_a_notebook_is_missing(course, capsys):
+def test_build_says_what_is_due_and_its_check_writes_nothing(course, capsys):
     (course / "lessons" / "02_bad.py").unlink()
-    assert main(["build", "--check", "--stack", STACK]) == 1
-    assert capsys.readouterr().out == "notebooks/01_tiny.ipynb: new: run it\n"
+    (course / "ledger" / "verdicts.json").write_text(small_course.VERDICTS)
+    said = "notebooks/01_tiny.ipynb: new\noutputs of earlier code: python -m build_tools build 01 --run\n"
+    assert main(["build", "--check"]) == 1
+    assert capsys.readouterr().out == said
+    assert not (course / "notebooks").exists()
+    assert main(["build"]) == 0
+    assert capsys.readouterr().out == said
+    # Outputs of earlier code are no error.
+    assert main(["build", "--check"]) == 0
+    assert capsys.readouterr().out == said.partition("\n")[2]
 
 
-def test_data_says_where_and_verifies(course, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    assert main(["data"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.partition(":")[0] for line in lines] == list(data.DIGESTS)
-    assert all("not here yet" in line for line in lines)
-    assert main(["data", "where", "mnist"]) == 0
-    assert main(["data", "verify", "mnist"]) == 1
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "mnist.npz").write_bytes(b"not a zip")
-    monkeypatch.setenv("COURSE_DATA_DIR", str(tmp_path / "folder"))
-    capsys.readouterr()
-    assert main(["data", "verify", "mnist"]) == 1
-    assert "mnist: BROKEN, from COURSE_DATA_DIR" in capsys.readouterr().out
+# --- files that the user named, or that cannot be written ---------------------------------------------------
 
 
-def test_data_fetches_what_it_can_and_fails_for_the_rest(course, monkeypatch, capsys):
-    def fetch(name):
-        if name == "mnist":
-            raise data.DataError("no network")
-        return data.DataStatus(name, "the Keras cache", True, "a folder")
-
-    monkeypatch.setattr(data, "fetch", fetch)
-    assert main(["data", "fetch"]) == 1
-    said = capsys.readouterr()
-    assert said.err == "mnist: no network\n"
-    assert said.out.splitlines() == [
-        f"{name}: verified, from the Keras cache (a folder)" for name in ("fashion_mnist", "cifar10")
-    ]
-    assert main(["data", "fetch", "cifar10"]) == 0
+@pytest.mark.parametrize("out", ["a_file", "a_file/below", "x" * 300])
+def test_a_folder_that_cannot_be_is_a_sentence_before_anything_runs(course, monkeypatch, capsys, out):
+    monkeypatch.setattr("build_tools.execute.execute", lambda task: pytest.fail("a lesson was run"))
+    (course / "a_file").touch()
+    assert main(["run", "01", "--out", out]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: nothing can be written to {out} (")
+    assert said.endswith("): name another folder with --out\n")
 
 
-def test_a_wrong_data_setting_is_an_error(course, monkeypatch, capsys):
-    monkeypatch.setenv("COURSE_DATA", "fake")
-    assert main(["data"]) == 2
-    assert "COURSE_DATA must be" in capsys.readouterr().err
+def test_a_clone_that_cannot_be_written_to_is_a_sentence(course, monkeypatch, capsys):
+    def full(*arguments, **options):
+        raise OSError(30, "Read-only file system", "build/run")
+
+    (course / "ledger" / "verdicts.json").write_text(small_course.VERDICTS)
+    monkeypatch.setattr("pathlib.Path.mkdir", full)
+    for command, place in [("run", str(course / "build" / "run")), ("build", "build/run")]:
+        assert main([command, "01"]) == 2
+        said = capsys.readouterr().err
+        assert place in said
+        assert "Read-only file system" in said
+        assert said.count("\n") == 1
+
+
+def test_a_folder_that_was_removed_under_the_shell_is_a_sentence(course, monkeypatch, capsys):
+    (course / "gone").mkdir()
+    monkeypatch.chdir(course / "gone")
+    (course / "gone").rmdir()
+    assert main(["build"]) == 2
+    assert capsys.readouterr().err == "error: the current folder: No such file or directory\n"
 
 
 def test_ctrl_c_is_said_in_one_line(course, monkeypatch, capsys):
@@ -240,8 +250,11 @@ def test_a_missing_extra_says_what_to_install(course):
     (course / "jupytext.py").write_text("raise ModuleNotFoundError('No module', name='jupytext')")
     for command in ("run", "build"):
         done = subprocess.run(
-            [sys.executable, "-m", "course_utils", command],
-            env={**os.environ, "PYTHONPATH": str(course)},
+            [sys.executable, "-m", "build_tools", command],
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([str(course), ROOT]),
+            },
             capture_output=True,
             text=True,
             check=False,
