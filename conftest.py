@@ -9,6 +9,7 @@ import hypothesis
 import matplotlib
 import pytest
 
+from build_tools.execute import ONE_THREAD
 from course_utils.stack import STACK
 
 # Before any kernel starts: nbval's kernels inherit it.
@@ -18,8 +19,9 @@ for name in [
     del os.environ[name]
 os.environ["COURSE_MODE"] = "quick"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# One thread a process: the tests run a process on each core, and the last bits depend on the threads.
-os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+# One thread a process: the tests run a process on each core, and the last bits depend on the threads. With the
+# same settings as `build_tools.execute`, a notebook here is the first of the two runs of `repeat --quick`.
+os.environ |= {**ONE_THREAD, "PYTHONHASHSEED": "0", "KERAS_BACKEND": "tensorflow"}
 
 # A shell's background job ignores Ctrl-C, and so do its children; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -35,7 +37,8 @@ RECORDS = Path(__file__).parent / "build" / "records" / STACK
 def pytest_runtest_setup(item):
     """Keep what a notebook measures: ``repeat --quick`` compares a second run to it."""
     measures = item.path.suffix == ".ipynb" and "lesson.record(" in item.path.read_text(encoding="utf-8")
-    os.environ["COURSE_RECORD"] = str(RECORDS) if measures else ""
+    folder = RECORDS / "solutions" if item.path.parent.name == "solutions" else RECORDS
+    os.environ["COURSE_RECORD"] = str(folder) if measures else ""
 
 
 @pytest.fixture(autouse=True)

@@ -213,7 +213,6 @@ def _repeat(options):
 
 def _report(options):
     from build_tools import report
-    from build_tools.execute import shown
 
     if options.stale:
         lines = report.stale_records()
@@ -223,7 +222,9 @@ def _report(options):
         found = (
             report.release_problems()
             if options.release
-            else [f"{shown(path)} is out of date: python -m build_tools report" for path in report.pending()]
+            else [
+                f"{shown(path)} is out of date: python -m build_tools report" for path in report.out_of_step()
+            ]
         )
         for line in found:
             print(line, file=sys.stderr)

@@ -28,12 +28,12 @@ from course_utils.stack import STACK, STACKS
 SILENT = {
     "course_utils.arguments": "refuses a value or hands it on as it is",
     "course_utils.checks": "says whether an exercise is solved",
-    "course_utils.download": "brings bytes; data checks the digests of what they hold",
     "course_utils.files": "writes files",
     "course_utils.notebook": "shows text",
     "course_utils.plotting": "draws what was measured",
     "course_utils.stack": "names the stack, and so does every record",
     "course_utils.standins": "makes data that no record may be of",
+    "course_utils.verdicts": "shows tables",
 }
 
 

@@ -29,6 +29,7 @@ from build_tools.lessons import cell_digest, module_digests, read_lesson, reposi
 from course_utils import checks
 from course_utils.files import write_bytes
 from course_utils.stack import STACK, STACKS
+from course_utils.verdicts import Table
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -328,8 +329,6 @@ def _value(value):
 
 def _table(name, source, tables):
     """Read from a cell's code which table it shows, as its last line, and give that table."""
-    from course_utils.lesson import Table  # loads TensorFlow
-
     call = _last_call(source)
     if call is not None and _called(call) == "verdicts" and _one_constant(call):
         which = call.args[0].value

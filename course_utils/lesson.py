@@ -19,16 +19,13 @@ as one that is not set.
 
 from __future__ import annotations
 
-import html
-import json
 import os
 import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
 
-from course_utils import arguments, notebook
+from course_utils import arguments, notebook, verdicts
 from course_utils.files import to_json, write_text
 from course_utils.stack import STACK
 
@@ -222,7 +219,7 @@ class Lesson:
 
         Returns
         -------
-        Table
+        course_utils.verdicts.Table
             Claims with the source's number, ours on each stack, and the verdict in words. It is the same in
             quick mode as in full, and on both stacks.
 
@@ -231,11 +228,11 @@ class Lesson:
         ValueError
             If there is no such source.
         """
-        return verdicts(source)
+        return verdicts.of(source)
 
     def times(self):
         """Return a table of how long a full run of each lesson took, on each stack."""
-        return _shipped()["times"]
+        return verdicts.times()
 
     def progress(self, label: str):
         """Return a Keras callback that shows one progress bar over the epochs, and one line at the end.
@@ -282,102 +279,3 @@ def _measure(claim, name, value):
     if not np.isfinite(array).all():
         raise ValueError(f"claim {claim}: {name} is not finite: {value!r}. Did the training diverge?")
     return array.tolist()
-
-
-# --- the verdicts that the package ships --------------------------------------------------------------------
-
-_VERDICTS = Path(__file__).with_name("verdicts.json")
-
-
-def _shipped():
-    """The tables of verdicts.json, which `python -m build_tools report` writes."""
-    try:
-        content = json.loads(_VERDICTS.read_text(encoding="utf-8"))
-        found = {name: Table(**table) for name, table in content["verdicts"].items()}
-        return {"times": Table(**content["times"]), "verdicts": found}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        why = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{_VERDICTS.name} cannot be read ({why}): install course_utils again.") from None
-
-
-def verdicts(source: str) -> Table:
-    """Return the table of verdicts on one source or lesson; see `Lesson.verdicts`."""
-    tables = _shipped()["verdicts"]
-    if source not in tables:
-        raise ValueError(f"there are no verdicts on {source!r}; there are on {', '.join(tables)}.")
-    return tables[source]
-
-
-class Table:
-    """A small table of texts that Jupyter shows as HTML, and that reads well as text.
-
-    Parameters
-    ----------
-    head : list of str
-    rows : list of list of str
-        Every row as long as the head.
-    note : str, default=""
-        Lines below the table.
-
-    Examples
-    --------
-    >>> print(Table(["Claim", "Verdict"], [["S9.c1", "✓ holds"]])._repr_markdown_())
-    | Claim | Verdict |
-    |---|---|
-    | S9.c1 | ✓ holds |
-    """
-
-    def __init__(self, head, rows, note=""):
-        """Keep head, rows and note as they are."""
-        for row in rows:
-            if len(row) != len(head) or not all(isinstance(text, str) for text in (*head, *row)):
-                raise ValueError(f"a row should have a text for each of {head}; received {row!r}.")
-        self.head, self.rows, self.note = head, rows, note
-
-    def _repr_html_(self):
-        # Colours are inherited, so the table is legible on a light and on a dark page.
-        # The class is the one that Jupyter, Colab and VS Code know from pandas; they align cells right.
-        cell = "text-align: left"
-        lines = ['<table border="1" class="dataframe">', "<thead>", "<tr>"]
-        lines += [f'<th scope="col" style="{cell}">{html.escape(name)}</th>' for name in self.head]
-        lines += ["</tr>", "</thead>", "<tbody>"]
-        for first, *others in self.rows:
-            lines += ["<tr>", f'<th scope="row" style="{cell}">{html.escape(first)}</th>']
-            lines += [f'<td style="{cell}">{html.escape(text)}</td>' for text in others]
-            lines += ["</tr>"]
-        notes = [f"<p><small>{html.escape(line)}</small></p>" for line in self.note.splitlines()]
-        return "\n".join([*lines, "</tbody>", "</table>", *notes])
-
-    def _repr_markdown_(self):
-        lines = markdown(self.head, [[escape(text) for text in row] for row in self.rows])
-        return "\n".join([*lines, *(f"\n{escape(line)}" for line in self.note.splitlines())])
-
-    def __repr__(self):
-        """Lay the table out as plain text, a few lines for each row."""
-        lines = []
-        for first, *others in self.rows:
-            lines.append(first)
-            for name, text in zip(self.head[1:], others, strict=True):
-                if text:
-                    start = f"  {name}: "
-                    lines += textwrap.wrap(start + text, 96, subsequent_indent="    ", break_long_words=False)
-        for line in self.note.splitlines():
-            lines += textwrap.wrap(line, 96, subsequent_indent="  ", break_long_words=False)
-        return "\n".join(lines)
-
-
-def markdown(head, rows):
-    """Lay out a Markdown table whose cells are already escaped, as a list of lines."""
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    return lines + [f"| {' | '.join(row)} |" for row in rows]
-
-
-def escape(text):
-    r"""Escape what would break a Markdown table or change its words.
-
-    >>> print(escape("a|b_c*"))
-    a\|b\_c\*
-    """
-    for sign in "\\|_*<":
-        text = text.replace(sign, f"\\{sign}")
-    return text.replace("\n", " ")

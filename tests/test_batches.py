@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from course_utils.training import shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils.stack import STACK
+from course_utils.training import shuffled
 
 X = np.arange(24, dtype="float32")[:, None]
 

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from course_utils.stack import STACK
 from course_utils.schedules import Power
+from course_utils.stack import STACK
 
 LESSONS = Path(__file__).parents[1] / "lessons"
 KERAS_2 = STACK == "addons"

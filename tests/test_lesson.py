@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from course_utils import lesson as lesson_module
 from course_utils import notebook as notebook_module
-from course_utils.lesson import Lesson, Table
+from course_utils.lesson import Lesson
 
 NAME = "05_weight_normalization"
 
@@ -182,29 +182,12 @@ def test_a_measure_that_is_not_finite_is_refused(quick, value):
 def test_verdicts_name_every_claim_of_the_source(quick):
     text = repr(quick.verdicts("S1"))
     assert all(f"S1.c{number}" in text for number in range(1, 6))
-    with pytest.raises(ValueError, match="no verdicts on 'S7'; there are on S1, S2"):
+    with pytest.raises(ValueError, match="no verdicts on 'S7'; there are on .*S1, S2"):
         quick.verdicts("S7")
 
 
 def test_times_name_every_lesson(quick):
     assert {row[0] for row in quick.times().rows} >= {NAME, "11_deep_net_on_cifar10"}
-
-
-@pytest.mark.parametrize("damage", [None, "", "{", "\udcff"])
-def test_verdicts_that_cannot_be_read_are_named(monkeypatch, tmp_path, quick, damage):
-    place = tmp_path / "verdicts.json"
-    if damage is not None:
-        place.write_bytes(damage.encode(errors="surrogateescape"))
-    monkeypatch.setattr(lesson_module, "_VERDICTS", place)
-    with pytest.raises(ValueError, match=r"verdicts\.json cannot be read .* install course_utils again"):
-        quick.verdicts("S1")
-
-
-def test_a_table_escapes_what_html_and_markdown_would_take_for_signs():
-    table = Table(["Claim", "a<b"], [["S9|c_1", "<b> & *more*"], ["two", ""]])
-    assert "&lt;b&gt; &amp; *more*" in table._repr_html_()
-    assert "S9\\|c\\_1" in table._repr_markdown_()
-    assert repr(table).splitlines() == ["S9|c_1", "  a<b: <b> & *more*", "two"]
 
 
 def test_figures_are_saved_where_asked_and_nowhere_else(monkeypatch, tmp_path, quick):

@@ -560,7 +560,7 @@ def test_new_verdicts_and_times_change_the_tables_and_nothing_else(course):
 def test_a_generated_table_is_what_executing_the_cell_shows():
     from IPython.core.formatters import DisplayFormatter
 
-    from course_utils.lesson import Table
+    from course_utils.verdicts import Table
 
     table = Table(["Claim", "Verdict"], [["S9.c1", "✓ reproduced"]])
     assert dict(notebooks._value(table).data) == DisplayFormatter().format(table)[0]

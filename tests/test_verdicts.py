@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from course_utils import lesson
-from course_utils.lesson import Table
+from course_utils import verdicts
+from course_utils.verdicts import Table
 
 
 def test_every_form_of_a_table_holds_its_cells_and_its_note():
@@ -43,9 +43,9 @@ def test_a_row_that_is_none_is_refused(row):
 
 
 def test_verdicts_are_shown_by_source_and_by_lesson():
-    assert lesson.verdicts("S1").rows == lesson.verdicts("05_weight_normalization").rows
+    assert verdicts.of("S1").rows == verdicts.of("05_weight_normalization").rows
     with pytest.raises(ValueError, match=r"no verdicts on '99'; there are on .*S1"):
-        lesson.verdicts("99")
+        verdicts.of("99")
 
 
 def whole(**entries):
@@ -72,12 +72,12 @@ def whole(**entries):
 )
 def test_a_damaged_file_says_to_install_again(tmp_path, monkeypatch, damage):
     path = tmp_path / "verdicts.json"
-    monkeypatch.setattr(lesson, "_VERDICTS", path)
+    monkeypatch.setattr(verdicts, "_FILE", path)
     path.write_text(whole())
-    assert lesson.verdicts("S1").rows == [["b"]]
+    assert verdicts.of("S1").rows == [["b"]]
     if damage is None:
         path.unlink()
     else:
         path.write_text(damage)
     with pytest.raises(ValueError, match=r"^verdicts\.json cannot be read .*install course_utils again\.$"):
-        lesson.verdicts("S1")
+        verdicts.of("S1")
