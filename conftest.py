@@ -19,8 +19,8 @@ for name in [
     del os.environ[name]
 os.environ["COURSE_MODE"] = "quick"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# One thread a process: the tests run a process on each core, and the last bits depend on the threads. With the
-# same settings as `build_tools.execute`, a notebook here is the first of the two runs of `repeat --quick`.
+# One thread a process: the tests run a process on each core, and the last bits depend on the threads. With
+# the settings of `build_tools.execute`, a notebook here is the first of the two runs of `repeat --quick`.
 os.environ |= {**ONE_THREAD, "PYTHONHASHSEED": "0", "KERAS_BACKEND": "tensorflow"}
 
 # A shell's background job ignores Ctrl-C, and so do its children; some tests press it.

@@ -222,9 +222,7 @@ def _report(options):
         found = (
             report.release_problems()
             if options.release
-            else [
-                f"{shown(path)} is out of date: python -m build_tools report" for path in report.out_of_step()
-            ]
+            else [f"{file} is out of date: python -m build_tools report" for file in report.out_of_step()]
         )
         for line in found:
             print(line, file=sys.stderr)

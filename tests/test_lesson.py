@@ -182,7 +182,7 @@ def test_a_measure_that_is_not_finite_is_refused(quick, value):
 def test_verdicts_name_every_claim_of_the_source(quick):
     text = repr(quick.verdicts("S1"))
     assert all(f"S1.c{number}" in text for number in range(1, 6))
-    with pytest.raises(ValueError, match="no verdicts on 'S7'; there are on .*S1, S2"):
+    with pytest.raises(ValueError, match=r"no verdicts on 'S7'; there are on .*S1, S2"):
         quick.verdicts("S7")
 
 
