@@ -3,3 +3,10 @@
 Private names may change with any release. So they stand here and nowhere else, and
 ``tests/test_keras_private.py`` says what broke. A scheduled job of CI tries the newest releases.
 """
+
+
+def count_steps(net, kind, steps):
+    """Count steps of ``"train"`` or ``"test"`` as Keras 2 does, whose callbacks read the number; Keras 3 has none."""
+    counter = getattr(net, f"_{kind}_counter", None)
+    if counter is not None:
+        counter.assign_add(steps)
