@@ -190,7 +190,8 @@ def numpy_loop(sizes, x, y, size):
     """NumPy, SGD"""
     rng = np.random.default_rng(0)
     kernels = [
-        (rng.standard_normal((a, b)) / a**0.5).astype("float32") for a, b in zip(sizes, sizes[1:], strict=False)
+        (rng.standard_normal((a, b)) / a**0.5).astype("float32")
+        for a, b in zip(sizes, sizes[1:], strict=False)
     ]
     biases = [np.zeros(b, "float32") for b in sizes[1:]]
 

@@ -76,8 +76,7 @@ def shuffled(x, y, batch_size: int = 32) -> tf.data.Dataset:
     """
     if len(x) != len(y) or not len(x):
         raise ValueError(f"x and y should hold the same number of examples; received {len(x)} and {len(y)}.")
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size should be a positive integer; received {batch_size!r}.")
+    batch_size = arguments.whole_number("batch_size", batch_size, at_least=1)
     x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
     # Shuffling indices rather than images: the whole set can be shuffled without holding it twice.
     indices = tf.data.Dataset.range(len(x)).shuffle(len(x), reshuffle_each_iteration=True)
@@ -492,13 +491,10 @@ def _xla_pays(net, steps):
     asked = net.jit_compile
     if asked or (asked is False and STACK == "addons"):  # Keras 3 turns its "auto" into False
         return asked
-    dense = (
-        isinstance(net, keras.Sequential) or type(net).__name__ == "Functional"
-    ) and all(
-        type(layer).__name__ in _DENSE and type(layer).__module__.startswith("keras.")
-        for layer in net.layers
+    dense = (isinstance(net, keras.Sequential) or type(net).__name__ == "Functional") and all(
+        type(layer).__name__ in _DENSE and type(layer).__module__.startswith("keras.") for layer in net.layers
     )
-    return dense and not quick and len(net.trainable_weights) <= 100 and steps >= 4000
+    return dense and net.built and not quick and len(net.trainable_weights) <= 100 and steps >= 4000
 
 
 def _split(net, given, x, y):
