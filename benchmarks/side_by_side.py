@@ -99,6 +99,18 @@ def seconds_per_step(models, rounds, steps=200, batch=BATCH):
     return seconds
 
 
+def cpu_seconds_in_turns(ways, rounds):
+    """Call functions in turns; the CPU seconds of each call, without the first round, which builds programs."""
+    seconds = {name: [] for name in ways}
+    for turn in range(rounds + 1):
+        for name, run in ways.items():
+            started = time.process_time()
+            run()
+            if turn:
+                seconds[name].append(time.process_time() - started)
+    return seconds
+
+
 def print_machine(stack, batch=BATCH):
     """Say what the numbers were measured with."""
     print(

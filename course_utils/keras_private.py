@@ -159,6 +159,9 @@ def layer_seeds_kept(model):
             generator._seed = seed
 
 
+# -- layers and what a model was given ------------------------------------------------------------------------
+
+
 def flat_layers(layer):
     """A layer and all layers inside it; there is no public way to those inside a wrapper."""
     return list(layer._flatten_layers())
@@ -180,3 +183,10 @@ def compile_arguments(model):
     """What `compile` was given, as it was given; the public way has only the names of functions."""
     kept = getattr(model, "_compile_config", None)
     return dict(kept.config) if hasattr(kept, "config") else model.get_compile_config()
+
+
+def count_steps(net, kind, steps):
+    """Count steps of ``"train"`` or ``"test"`` as Keras 2 does, whose callbacks read the number; Keras 3 has none."""
+    counter = getattr(net, f"_{kind}_counter", None)
+    if counter is not None:
+        counter.assign_add(steps)

@@ -45,6 +45,8 @@ with notebook.native_stderr_kept_back():
 
 import matplotlib.pyplot as plt
 
+from course_utils import training
+
 # TensorFlow suspects a mistake when several Keras models are compiled in one session, and warns of
 # "retracing". A lesson that compares nets does just that, on purpose.
 tf.get_logger().setLevel("ERROR")
@@ -98,6 +100,7 @@ class Lesson:
         if not (seed.isascii() and seed.isdecimal()) or int(seed) >= 2**32:
             raise ValueError(f"COURSE_SEED should be a whole number from 0 to 2**32 - 1; it is {seed!r}.")
         self.seed = int(seed)
+        training.quick = self.quick
         self.stack = STACK
         self.measurements = {}
         self._data = {}

@@ -32,9 +32,8 @@ from IPython import get_ipython
 from IPython.display import Markdown, display
 from tqdm import tqdm
 
-from course_utils import arguments
+from course_utils import arguments, keras_private
 from course_utils.files import to_json, write_text
-from course_utils.keras_private import compile_arguments, flat_layers
 from course_utils.notebook import say
 from course_utils.stack import STACK
 
@@ -82,8 +81,7 @@ def shuffled(x, y, batch_size: int = 32) -> tf.data.Dataset:
     """
     if len(x) != len(y) or not len(x):
         raise ValueError(f"x and y should hold the same number of examples; received {len(x)} and {len(y)}.")
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size should be a positive integer; received {batch_size!r}.")
+    batch_size = arguments.whole_number("batch_size", batch_size, at_least=1)
     x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
     # Shuffling indices rather than images: the whole set can be shuffled without holding it twice.
     indices = tf.data.Dataset.range(len(x)).shuffle(len(x), reshuffle_each_iteration=True)
@@ -138,8 +136,12 @@ def training_bar(label: str):
             self.bar.set_postfix(shown, refresh=False)
             self.bar.update()
 
+        def close(self):
+            if hasattr(self, "bar"):  # a training that was refused has none
+                self.bar.close()
+
         def on_train_end(self, logs=None):
-            self.bar.close()
+            self.close()
             if isinstance(self.bar, _Bar):
                 elapsed = tqdm.format_interval(self.bar.format_dict["elapsed"])
                 epochs = f"{self.bar.n} epoch{'s' * (self.bar.n != 1)}"
@@ -210,6 +212,379 @@ def tensorboard(logdir):
         notebook.start(shlex.join(command))
 
 
+# --- fit ----------------------------------------------------------------------------------------------------
+
+#: Whether `fit` stops after two epochs. The last `Lesson` made in this process sets it.
+quick = False
+
+
+def fit(
+    net,
+    x=None,
+    y=None,
+    batch_size=None,
+    epochs=1,
+    verbose="auto",
+    callbacks=None,
+    validation_split=0.0,
+    validation_data=None,
+    shuffle=True,
+    class_weight=None,
+    sample_weight=None,
+    initial_epoch=0,
+    steps_per_epoch=None,
+    validation_steps=None,
+    validation_batch_size=None,
+    validation_freq=1,
+    *,
+    label=None,
+):
+    """Train a compiled net as ``net.fit`` does, in less time, under one bar.
+
+    It is Keras' own ``fit``: its loop over the epochs, its callbacks, its history, the net's own
+    ``train_step``. Only the way to a batch is another. The examples stay in one tensor; each epoch draws an
+    order of all of them, and one TensorFlow function makes many steps, each of which takes its batch from
+    that tensor. For a net given by ``train_step`` it amounts to ten lines::
+
+        @tf.function
+        def run(examples, order, first, last):
+            def one(i):
+                net.train_step([tf.gather(part, order[i]) for part in examples])
+                return i + 1
+
+            tf.while_loop(lambda i: i < last, one, [first])
+
+
+        for epoch in range(epochs):
+            order = np.random.permutation(len(x))[: len(x) // 32 * 32].reshape(-1, 32)
+            run([x, y], order, 0, len(order))
+
+    The order follows from NumPy's global generator, so a training after ``keras.utils.set_random_seed`` can
+    be repeated, and every epoch has another order (with Keras 3's own shuffling it would not, see
+    `shuffled`). With ``shuffle=False``, or given the same order, the weights are those of ``net.fit`` with
+    the same ``jit_compile``, to the last bit.
+
+    Dense nets that train long enough are compiled by XLA, where that pays; ``compile(jit_compile=True)``
+    asks for it in any case, and with Keras 2 ``jit_compile=False`` forbids it. What has no such way (a
+    ``tf.data.Dataset``, a generator, a net that runs eagerly or has a ``fit`` of its own, several devices)
+    is trained by ``net.fit`` as it is, under the same bar. With a callback that listens to batches, a call
+    makes as many steps as the net was compiled for. In a lesson's quick mode it trains two epochs at most.
+
+    Parameters
+    ----------
+    net : keras.Model
+        Compiled.
+    x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight, \
+    sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size, validation_freq
+        As in ``keras.Model.fit``, with the same defaults; ``verbose=0`` shows no bar.
+    label : str, optional
+        What is being trained, in a few words; the net's name by default.
+
+    Returns
+    -------
+    keras.callbacks.History
+        As from ``net.fit``.
+
+    Raises
+    ------
+    ValueError
+        If `x` and `y` differ in length or are empty, or a number is none. The net is as before. Whatever
+        else ``net.fit`` refuses, it refuses here.
+
+    Examples
+    --------
+    >>> net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> net.compile("sgd", "mse")
+    >>> history = fit(net, np.ones((8, 2)), np.ones((8, 1)), epochs=2, batch_size=4, label="a plain net")
+    >>> sorted(history.history), len(history.epoch)
+    (['loss'], 2)
+    """
+    epochs = arguments.whole_number("epochs", epochs, at_least=0)
+    initial_epoch = arguments.whole_number("initial_epoch", initial_epoch, at_least=0)
+    if batch_size is not None:
+        batch_size = arguments.whole_number("batch_size", batch_size, at_least=1)
+    if validation_batch_size is not None:
+        validation_batch_size = arguments.whole_number(
+            "validation_batch_size", validation_batch_size, at_least=1
+        )
+    if quick:
+        epochs = min(epochs, initial_epoch + 2)
+    given = dict(
+        batch_size=batch_size,
+        epochs=epochs,
+        validation_split=validation_split,
+        validation_data=validation_data,
+        shuffle=shuffle,
+        class_weight=class_weight,
+        sample_weight=sample_weight,
+        initial_epoch=initial_epoch,
+        steps_per_epoch=steps_per_epoch,
+        validation_steps=validation_steps,
+        validation_batch_size=validation_batch_size,
+        validation_freq=validation_freq,
+        verbose=0,
+    )
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return net.fit(x, y, callbacks=callbacks, **given)  # it is complete, and has no room for a bar
+    callbacks = [] if callbacks is None else list(tf.nest.flatten(callbacks))
+    bar = training_bar(label or net.name) if verbose else None
+    shown = [*callbacks, bar] if bar else callbacks
+    try:
+        train, test = _split(net, given, x, y)
+        if train is None:
+            return net.fit(x, y, callbacks=shown, **given)
+        batches = _Batches(train, batch_size or 32, shuffle)
+        xla = _xla_pays(net, batches.count * (epochs - initial_epoch))
+        steps = [_Steps.of(net, "train", batches, xla)]
+        if test is not None:
+            batches = _Batches(test, validation_batch_size or batch_size or 32, shuffle=False)
+            steps.append(_Steps.of(net, "test", batches, xla))
+        before = int(np.asarray(net.steps_per_execution))
+        # Keras calls back after every execution; where nobody listens, one execution is an epoch.
+        listened_to = any(_listens_to_batches(one) for one in callbacks)
+        try:
+            net.steps_per_execution = before if listened_to else max(one.batches.count for one in steps)
+            return net.fit(
+                steps[0].batches.stand_in(),
+                epochs=epochs,
+                initial_epoch=initial_epoch,
+                callbacks=[*shown, _Signals(*steps)],
+                validation_data=steps[1].batches.stand_in() if test is not None else None,
+                validation_freq=validation_freq,
+                shuffle=False,
+                verbose=0,
+            )
+        finally:
+            net.steps_per_execution = before
+            for one in steps:
+                one.batches = None
+    finally:
+        if bar:
+            bar.close()
+
+
+class _Batches:
+    """All examples as tensors, and the order of an epoch."""
+
+    def __init__(self, examples, size, shuffle):
+        self.examples, self.size, self.shuffle = examples, size, shuffle
+        self.n = int(tf.nest.flatten(examples)[0].shape[0])
+        self.count = -(-self.n // size)
+
+    def draw(self):
+        """Take an order for an epoch: the indices of the full batches, and those of the smaller last one."""
+        order = np.random.permutation(self.n) if self.shuffle else np.arange(self.n)
+        whole = self.n - self.n % self.size
+        self.full = tf.constant(order[:whole].reshape(-1, self.size), tf.int32)
+        self.rest = tf.constant(order[None, whole:], tf.int32)
+
+    def stand_in(self):
+        """A data set as long as an epoch, from which Keras learns shapes; no step takes its batch from it."""
+        first = tf.nest.map_structure(lambda part: part[: self.size], self.examples)
+        return tf.data.Dataset.from_tensors(first).repeat(self.count)
+
+
+class _Steps:
+    """What ``net.train_function`` (or ``test_function``) is while `fit` runs: many steps in one call.
+
+    Afterwards it stays there with its compiled programs, as Keras' own function would, until the next
+    ``compile``. Called by anything else than `fit`, it hands the call on to Keras' own.
+    """
+
+    @classmethod
+    def of(cls, net, kind, batches, xla):
+        steps = getattr(net, f"{kind}_function", None)
+        if not isinstance(steps, cls):
+            steps = cls(net, kind, steps)
+        steps.batches, steps.xla, steps.first = batches, xla, None
+        setattr(net, f"{kind}_function", steps)
+        return steps
+
+    def __init__(self, net, kind, keras_own):
+        self.net, self.kind, self.keras_own, self.programs, self.at_once = net, kind, keras_own, {}, 1
+
+    def __call__(self, iterator):
+        if self.first is None:
+            return self._keras(iterator)
+        first, self.first = self.first, None
+        batches, whole = self.batches, len(self.batches.full)
+        last = min(first + int(np.asarray(self.net.steps_per_execution)), batches.count)
+        while first < min(last, whole):
+            until, started = min(first + self.at_once, last, whole), time.perf_counter()
+            logs = self._run(batches.full, first, until)
+            first, seconds = until, time.perf_counter() - started
+            # Python looks for Ctrl-C between two calls; so a call should take a second at most.
+            self.at_once = max(1, self.at_once // 2) if seconds > 1 else self.at_once * (1 + (seconds < 0.2))
+        return self._run(batches.rest, 0, 1) if last > whole else logs
+
+    def _run(self, order, first, last):
+        specs = tf.nest.map_structure(
+            lambda part: tf.TensorSpec([None, *part.shape[1:]], part.dtype), self.batches.examples
+        )
+        key = str((specs, self.xla))
+        if key not in self.programs:
+            self.programs[key] = _program(getattr(self.net, f"{self.kind}_step"), specs, self.xla)
+        logs = self.programs[key](self.batches.examples, order, tf.constant(first), tf.constant(last))
+        keras_private.count_steps(self.net, self.kind, last - first)
+        return logs
+
+    def _keras(self, iterator):
+        if self.keras_own is None:
+            made = getattr(self.net, f"make_{self.kind}_function")(force=True)
+            self.keras_own = made or getattr(self.net, f"{self.kind}_function")
+            setattr(self.net, f"{self.kind}_function", self)
+        return self.keras_own(iterator)
+
+
+def _program(step, specs, xla):
+    """Steps from `first` to before `last`, as one TensorFlow function; returns what the last one reports."""
+    if STACK == "keras3":
+        step = tf.autograph.experimental.do_not_convert(step)  # as Keras 3 does, and Keras 2 does not
+    step = tf.function(step, jit_compile=xla or None, reduce_retracing=True)
+    number = tf.TensorSpec([], tf.int32)
+
+    reported = step.get_concrete_function(specs).structured_outputs
+
+    @tf.function(input_signature=[specs, tf.TensorSpec([None, None], tf.int32), number, number])
+    def run(examples, order, first, last):
+        def one_more(i, logs):
+            return i + 1, step(tf.nest.map_structure(lambda part: tf.gather(part, order[i]), examples))
+
+        nothing = tf.nest.map_structure(lambda log: tf.zeros(log.shape, log.dtype), reported)
+        return tf.while_loop(lambda i, logs: i < last, one_more, [first, nothing])[1]
+
+    return run
+
+
+class _Signals(keras.callbacks.Callback):
+    """Tells the functions of `fit` that the next call is theirs, and with which batch it begins."""
+
+    def __init__(self, train, test=None):
+        super().__init__()
+        self.train, self.test = train, test
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.train.batches.draw()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.train.first = batch
+
+    def on_test_begin(self, logs=None):
+        self.test.batches.draw()
+
+    def on_test_batch_begin(self, batch, logs=None):
+        self.test.first = batch
+
+
+def _listens_to_batches(callback):
+    """Whether a callback wants to hear of every step."""
+    if getattr(callback, "save_freq", None) == "epoch" or getattr(callback, "update_freq", None) == "epoch":
+        return False
+    names = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+    names += ("on_test_batch_begin", "on_test_batch_end")
+    return any(
+        getattr(getattr(callback, name), "__func__", None) is not getattr(keras.callbacks.Callback, name)
+        for name in names
+    )
+
+
+# The layers for which XLA makes a step faster on a CPU, and keeps its numbers.
+_DENSE = ("InputLayer", "Flatten", "Reshape", "Rescaling", "Dense", "Activation", "ReLU", "LeakyReLU", "ELU")
+_DENSE += ("PReLU", "Softmax", "BatchNormalization", "Add", "Concatenate")
+
+
+def _xla_pays(net, steps):
+    """Whether compiling the net's steps saves more time than it takes; what ``compile`` was given decides."""
+    asked = net.jit_compile
+    if asked or (asked is False and STACK == "addons"):  # Keras 3 turns its "auto" into False
+        return asked
+    dense = (isinstance(net, keras.Sequential) or type(net).__name__ == "Functional") and all(
+        type(layer).__name__ in _DENSE and type(layer).__module__.startswith("keras.") for layer in net.layers
+    )
+    return dense and net.built and not quick and len(net.trainable_weights) <= 100 and steps >= 4000
+
+
+def _split(net, given, x, y):
+    """The examples to train and to check on, as tensors; (None, None) where only Keras knows the way."""
+    weights, fraction, held_out = given["sample_weight"], given["validation_split"], given["validation_data"]
+    other = given["steps_per_epoch"] is not None or given["validation_steps"] is not None
+    if other or not isinstance(given["shuffle"], bool) or _keras_does_it(net):
+        return None, None
+    train, test = _examples(x, y, weights, given["class_weight"]), None
+    if held_out is not None:
+        test = _examples(*keras.utils.unpack_x_y_sample_weight(held_out))
+    elif fraction and train is not None:
+        n = int(tf.nest.flatten(train)[0].shape[0])
+        kept = int(n * (1.0 - fraction))
+        if not 0 < kept < n:
+            return None, None
+        test = tf.nest.map_structure(lambda part: part[kept:], _examples(x, y, weights))
+        train = tf.nest.map_structure(lambda part: part[:kept], train)
+    return (None, None) if test is None and (held_out is not None or fraction) else (train, test)
+
+
+def _keras_does_it(net):
+    """Whether the net trains in a way of its own."""
+    names = ("fit", "evaluate", "make_train_function", "make_test_function")
+    return (
+        getattr(net, "optimizer", None) is None
+        or net.run_eagerly
+        or any(getattr(type(net), name) is not getattr(keras.Model, name) for name in names)
+        or tf.distribute.has_strategy()
+        or net.distribute_strategy is not tf.distribute.get_strategy()
+    )
+
+
+def _examples(x, y=None, weights=None, class_weight=None):
+    """What Keras would make batches of, as tensors; None where it is not plain arrays."""
+    if (weights is not None or class_weight is not None) and not hasattr(y, "shape"):
+        return None
+    if class_weight is not None:
+        weights = None if weights is not None else _class_weights(y, class_weight)
+        if weights is None:
+            return None
+    given = _tuples((x,) if y is None else (x, y) if weights is None else (x, y, weights))
+    parts = tf.nest.flatten(given)
+    for part in parts:
+        array = isinstance(part, np.ndarray) and part.dtype.kind in "iufb"
+        tensor = isinstance(part, tf.Tensor) and (
+            not part.dtype.is_floating or part.dtype.name == keras.backend.floatx()
+        )
+        if not (array or tensor) or part.ndim == 0:
+            return None
+    sizes = [int(part.shape[0]) for part in parts]
+    if len(set(sizes)) > 1 or not sizes[0]:
+        raise ValueError(
+            "x, y and the weights should hold the same number of examples, at least one; received "
+            f"{', '.join(map(str, sizes))}."
+        )
+    return tf.nest.map_structure(_tensor, given)
+
+
+def _class_weights(y, class_weight):
+    """A weight for each example by its class; None where Keras has something to say about it."""
+    labels = np.asarray(y)
+    if labels.ndim > 2 or not len(labels) or sorted(class_weight) != list(range(len(class_weight))):
+        return None
+    classes = labels.argmax(-1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.reshape(-1)
+    classes = np.rint(classes).astype("int64")
+    if classes.min() < 0 or classes.max() >= len(class_weight):
+        return None
+    return np.array([class_weight[one] for one in range(len(class_weight))], "float32")[classes]
+
+
+def _tuples(given):
+    """Lists as tuples, as Keras packs them."""
+    if isinstance(given, list | tuple):
+        return tuple(map(_tuples, given))
+    return {name: _tuples(part) for name, part in given.items()} if isinstance(given, dict) else given
+
+
+def _tensor(part):
+    floats = isinstance(part, np.ndarray) and part.dtype.kind == "f"
+    return tf.convert_to_tensor(part.astype(keras.backend.floatx(), copy=False) if floats else part)
+
+
 # --- the same net from another seed ------------------------------------------------------------------------
 
 
@@ -262,7 +637,12 @@ def restart(model: keras.Model, seed: int) -> keras.Model:
     fresh_optimizer = type(optimizer).from_config(optimizer.get_config())
     memory = _memory(optimizer, model), _memory(fresh_optimizer, model)
 
-    adapted = {id(v) for layer in flat_layers(model) if hasattr(layer, "adapt") for v in layer.variables}
+    adapted = {
+        id(v)
+        for layer in keras_private.flat_layers(model)
+        if hasattr(layer, "adapt")
+        for v in layer.variables
+    }
     for old, new in zip(model.variables, fresh.variables, strict=True):
         if id(old) not in adapted:
             old.assign(new)
@@ -484,9 +864,9 @@ def _finished(folder, key):
 
 def _key(model, given, folder):
     """A digest of all that a training depends on; None if something in it cannot be described."""
-    names = {layer.name: f"layer {i}" for i, layer in enumerate(flat_layers(model))}
+    names = {layer.name: f"layer {i}" for i, layer in enumerate(keras_private.flat_layers(model))}
     describe = _Description({str(folder): "the run's folder"}, names)
-    compiled = {k: v for k, v in compile_arguments(model).items() if k != "optimizer"}
+    compiled = {k: v for k, v in keras_private.compile_arguments(model).items() if k != "optimizer"}
     start = [*model.get_weights(), *_memory(model.optimizer, model), model(given["x"][:8], training=False)]
     try:
         text = describe([model, model.optimizer, compiled, start, given, keras.__version__, tf.__version__])
@@ -607,7 +987,7 @@ class _Description:
                 and isinstance(v, bool | int | float | str | list | np.ndarray)
             )
         }
-        inside = flat_layers(value)[1:] if isinstance(value, keras.layers.Layer) else []
+        inside = keras_private.flat_layers(value)[1:] if isinstance(value, keras.layers.Layer) else []
         # Keras counts optimizers through a session: sgd, sgd_1, ...
         config = {
             k: v for k, v in value.get_config().items() if not (k == "name" and isinstance(value, _OPTIMIZER))
