@@ -6,7 +6,7 @@ Private names may change with any release. So they stand here and nowhere else, 
 
 
 def count_steps(net, kind, steps):
-    """Count steps of ``"train"`` or ``"test"`` as Keras 2 does, whose callbacks read the number; Keras 3 has none."""
+    """Count steps of "train" or "test" where Keras does: Keras 2, whose callbacks read the number."""
     counter = getattr(net, f"_{kind}_counter", None)
     if counter is not None:
         counter.assign_add(steps)
