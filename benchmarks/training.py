@@ -1,4 +1,4 @@
-"""What a training step costs: Keras' ``fit``, the course's ``fit``, a bare TensorFlow loop, and other libraries.
+"""What a training step costs: Keras' ``fit``, the course's, a bare TensorFlow loop, other libraries.
 
     python benchmarks/training.py [--rounds 3] [--steps 300] [--rows dense 1cycle ...]
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
+
 import statistics
 
 from side_by_side import cpu_seconds_in_turns, print_machine

@@ -186,7 +186,7 @@ def compile_arguments(model):
 
 
 def count_steps(net, kind, steps):
-    """Count steps of ``"train"`` or ``"test"`` as Keras 2 does, whose callbacks read the number; Keras 3 has none."""
+    """Count steps of "train" or "test" where Keras does: Keras 2, whose callbacks read the number."""
     counter = getattr(net, f"_{kind}_counter", None)
     if counter is not None:
         counter.assign_add(steps)

@@ -357,7 +357,7 @@ def fit(
         finally:
             net.steps_per_execution = before
             for one in steps:
-                one.batches = None
+                one.batches = one.first = one.keras_own = None  # Keras' own was made for many steps a call
     finally:
         if bar:
             bar.close()
@@ -373,7 +373,7 @@ class _Batches:
 
     def draw(self):
         """Take an order for an epoch: the indices of the full batches, and those of the smaller last one."""
-        order = np.random.permutation(self.n) if self.shuffle else np.arange(self.n)
+        order = np.random.permutation(self.n) if self.shuffle else np.arange(self.n)  # noqa: NPY002
         whole = self.n - self.n % self.size
         self.full = tf.constant(order[:whole].reshape(-1, self.size), tf.int32)
         self.rest = tf.constant(order[None, whole:], tf.int32)
@@ -395,13 +395,22 @@ class _Steps:
     def of(cls, net, kind, batches, xla):
         steps = getattr(net, f"{kind}_function", None)
         if not isinstance(steps, cls):
-            steps = cls(net, kind, steps)
+            steps = cls(net, kind)
         steps.batches, steps.xla, steps.first = batches, xla, None
         setattr(net, f"{kind}_function", steps)
         return steps
 
-    def __init__(self, net, kind, keras_own):
-        self.net, self.kind, self.keras_own, self.programs, self.at_once = net, kind, keras_own, {}, 1
+    def __init__(self, net, kind):
+        self.net, self.kind, self.keras_own, self.programs, self.at_once = net, kind, None, {}, 1
+
+    def expect(self, first):
+        """Be ready for a call by `fit`, which begins with this batch."""
+        if getattr(self.net, f"{self.kind}_function") is not self:
+            # A layer has asked for a new trace, as WeightNormalization does after its first batch. Keras'
+            # new function would train on the stand-in.
+            self.programs = {}
+            setattr(self.net, f"{self.kind}_function", self)
+        self.first = first
 
     def __call__(self, iterator):
         if self.first is None:
@@ -467,13 +476,13 @@ class _Signals(keras.callbacks.Callback):
         self.train.batches.draw()
 
     def on_train_batch_begin(self, batch, logs=None):
-        self.train.first = batch
+        self.train.expect(batch)
 
     def on_test_begin(self, logs=None):
         self.test.batches.draw()
 
     def on_test_batch_begin(self, batch, logs=None):
-        self.test.first = batch
+        self.test.expect(batch)
 
 
 def _listens_to_batches(callback):

@@ -1,4 +1,4 @@
-"""`fit` is Keras' fit to the last bit; batches come once an epoch, in a new order, the same from the same seed."""
+"""`fit` is Keras' fit to the last bit; batches: all once an epoch, in a new order that the seed repeats."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils import training
-from course_utils.addons import ConditionalGradient
+from course_utils.addons import ConditionalGradient, WeightNormalization
 from course_utils.stack import STACK
 from course_utils.training import fit, shuffled
 
@@ -125,6 +125,11 @@ class OwnStep(keras.Model):
         return {"mine": 2 * loss}
 
 
+def weight_normalized():
+    dense = layers.Dense(3, activation="softmax")
+    return keras.Sequential([keras.Input((6, 6)), layers.Flatten(), WeightNormalization(dense)])
+
+
 def own_step():
     images = keras.Input((6, 6))
     return OwnStep(images, layers.Dense(3, activation="softmax")(layers.Flatten()(images)))
@@ -160,9 +165,10 @@ def assert_equal(one, other):
         ({"make": lambda: dense(0.3)}, {"validation_data": None, "validation_split": 0.3}),
         ({"make": conv}, {"sample_weight": np.linspace(0, 2, 70)}),
         ({"make": conv, "optimizer": lambda: ConditionalGradient(0.9, 10.0)}, {"validation_freq": 2}),
+        ({"make": weight_normalized}, {}),  # makes Keras trace anew in the middle of a training
         ({"make": own_step, "metrics": ()}, {"validation_data": None}),
     ],
-    ids=["dense", "xla", "dropout", "conv", "conditional gradient", "train_step"],
+    ids=["dense", "xla", "dropout", "conv", "conditional gradient", "weight normalization", "train_step"],
 )
 def test_it_is_keras_fit_to_the_last_bit(net, more):
     given = {"epochs": 2, "batch_size": 16, "shuffle": False, "verbose": 0}
