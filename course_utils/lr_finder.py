@@ -427,7 +427,8 @@ def _variables(model, rate):
 
 def _distinct(variables):
     """Return TensorFlow's variables behind those of Keras 3, each once."""
-    variables = [getattr(v, "value", v) if STACK == "keras3" else v for v in variables]
+    if STACK == "keras3":
+        variables = [v.value if isinstance(v, keras.Variable) else v for v in variables]
     return list({v.ref(): v for v in variables if isinstance(v, tf.Variable)}.values())
 
 
