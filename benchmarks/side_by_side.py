@@ -100,7 +100,7 @@ def seconds_per_step(models, rounds, steps=200, batch=BATCH):
 
 
 def cpu_seconds_in_turns(ways, rounds):
-    """Call functions in turns; the CPU seconds of each call, without the first round, which builds programs."""
+    """Call functions in turns; the CPU seconds of each call, without the first round, which builds."""
     seconds = {name: [] for name in ways}
     for turn in range(rounds + 1):
         for name, run in ways.items():

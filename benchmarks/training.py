@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-
 import statistics
+from itertools import pairwise
 
 from side_by_side import cpu_seconds_in_turns, print_machine
 
@@ -25,6 +25,7 @@ import keras  # isort: skip
 import numpy as np  # isort: skip
 import tensorflow as tf  # isort: skip
 
+RNG = np.random.default_rng(0)
 layers = keras.layers
 LOSS = "sparse_categorical_crossentropy"
 
@@ -33,7 +34,7 @@ def mlp(*sizes, activation="relu", bn=False, initializer="he_normal"):
     net = [keras.Input((28, 28)), layers.Flatten()]
     for size in sizes:
         net.append(layers.Dense(size, kernel_initializer=initializer, use_bias=not bn))
-        net += [layers.BatchNormalization()] * 0 + ([layers.BatchNormalization()] if bn else [])
+        net += [layers.BatchNormalization()] if bn else []
         net.append(layers.Activation(activation))
     return keras.Sequential([*net, layers.Dense(10, activation="softmax")])
 
@@ -94,9 +95,8 @@ def ways(row, steps):
     """The ways to train `steps` steps of a row, as functions without arguments."""
     _, make, optimizer, size, xla = ROWS[row]
     shape = make().input_shape[1:]
-    rng = np.random.default_rng(0)
-    x = rng.random((size * steps, *shape), dtype="float32")
-    y = rng.integers(0, 10, len(x)).astype("int32")
+    x = RNG.random((size * steps, *shape), dtype="float32")
+    y = RNG.integers(0, 10, len(x)).astype("int32")
 
     def compiled(**settings):
         net = make()
@@ -140,7 +140,7 @@ def bare_loop(net, optimizer, x, y, size, xla):
 
         tf.while_loop(lambda i: i < len(order), one_more, [0])
 
-    return lambda: run(tf.constant(np.random.permutation(len(x)).reshape(-1, size), tf.int32))
+    return lambda: run(tf.constant(RNG.permutation(len(x)).reshape(-1, size), tf.int32))
 
 
 def pytorch_loop(sizes, x, y, size):
@@ -148,7 +148,7 @@ def pytorch_loop(sizes, x, y, size):
     import torch
 
     torch.set_num_threads(1)
-    parts = [m for a, b in zip(sizes, sizes[1:]) for m in (torch.nn.Linear(a, b), torch.nn.ReLU())][:-1]
+    parts = [m for a, b in pairwise(sizes) for m in (torch.nn.Linear(a, b), torch.nn.ReLU())][:-1]
     net, x, y = torch.nn.Sequential(*parts), torch.from_numpy(x), torch.from_numpy(y).long()
     optimizer = (torch.optim.NAdam if size == 32 else torch.optim.SGD)(net.parameters(), lr=0.001)
 
@@ -165,8 +165,10 @@ def jax_loop(sizes, x, y, size):
     """JAX, SGD"""
     import jax
 
-    keys = jax.random.split(jax.random.key(0), len(sizes))
-    start = [(jax.random.normal(k, (a, b)) / a**0.5, np.zeros(b)) for k, a, b in zip(keys, sizes, sizes[1:])]
+    start = [
+        (jax.numpy.asarray(RNG.standard_normal((a, b)) / a**0.5), jax.numpy.zeros(b))
+        for a, b in pairwise(sizes)
+    ]
 
     def loss(weights, images, labels):
         for kernel, bias in weights[:-1]:
@@ -183,20 +185,16 @@ def jax_loop(sizes, x, y, size):
         return jax.lax.scan(step, weights, order)[0]
 
     x_, y_ = jax.numpy.asarray(x), jax.numpy.asarray(y)
-    return lambda: jax.block_until_ready(epoch(start, np.random.permutation(len(x)).reshape(-1, size)))
+    return lambda: jax.block_until_ready(epoch(start, RNG.permutation(len(x)).reshape(-1, size)))
 
 
 def numpy_loop(sizes, x, y, size):
     """NumPy, SGD"""
-    rng = np.random.default_rng(0)
-    kernels = [
-        (rng.standard_normal((a, b)) / a**0.5).astype("float32")
-        for a, b in zip(sizes, sizes[1:], strict=False)
-    ]
+    kernels = [(RNG.standard_normal((a, b)) / a**0.5).astype("float32") for a, b in pairwise(sizes)]
     biases = [np.zeros(b, "float32") for b in sizes[1:]]
 
     def run():
-        for batch in rng.permutation(len(x)).reshape(-1, size):
+        for batch in RNG.permutation(len(x)).reshape(-1, size):
             values = [x[batch]]
             for kernel, bias in zip(kernels[:-1], biases[:-1], strict=True):
                 values.append(np.maximum(values[-1] @ kernel + bias, 0))

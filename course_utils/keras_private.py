@@ -159,7 +159,7 @@ def layer_seeds_kept(model):
             generator._seed = seed
 
 
-# -- layers and what a model was given ------------------------------------------------------------------------
+# -- layers, and what a model was given ---------------------------------------------------------------------
 
 
 def flat_layers(layer):
