@@ -412,6 +412,14 @@ class _Steps:
             setattr(self.net, f"{self.kind}_function", self)
         self.first = first
 
+    def check_called(self):
+        """Refuse to go on if Keras has called another function, which trained on the stand-in."""
+        if self.first is not None:
+            raise RuntimeError(
+                f"`{self.kind}_function` of {self.net.name!r} was replaced during a step, which therefore did "
+                "not see the data. Train this net with net.fit."
+            )
+
     def __call__(self, iterator):
         if self.first is None:
             return self._keras(iterator)
@@ -478,11 +486,17 @@ class _Signals(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         self.train.expect(batch)
 
+    def on_train_batch_end(self, batch, logs=None):
+        self.train.check_called()
+
     def on_test_begin(self, logs=None):
         self.test.batches.draw()
 
     def on_test_batch_begin(self, batch, logs=None):
         self.test.expect(batch)
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.test.check_called()
 
 
 def _listens_to_batches(callback):

@@ -1,5 +1,10 @@
 """`fit` is Keras' fit to the last bit; batches: all once an epoch, in a new order that the seed repeats."""
 
+import gc
+import itertools
+import weakref
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -10,7 +15,7 @@ from hypothesis import strategies as st
 from course_utils import training
 from course_utils.addons import ConditionalGradient, WeightNormalization
 from course_utils.stack import STACK
-from course_utils.training import fit, shuffled
+from course_utils.training import fit, progress_bar, shuffled
 
 X = np.arange(24, dtype="float32")[:, None]
 
@@ -141,7 +146,7 @@ def made(make, optimizer="nadam", metrics=("accuracy",), **settings):
     net.compile(
         optimizer() if callable(optimizer) else optimizer,
         "sparse_categorical_crossentropy",
-        metrics=list(metrics),
+        metrics=list(metrics) or None,
         **settings,
     )
     return net
@@ -161,7 +166,10 @@ def assert_equal(one, other):
     ("net", "more"),
     [
         ({"make": dense}, {"class_weight": {0: 1.0, 1: 2.0, 2: 0.5}}),
-        ({"make": dense, "jit_compile": True}, {}),
+        (
+            {"make": dense, "jit_compile": True},
+            {"validation_data": None, "batch_size": 14},
+        ),  # 5 whole batches
         ({"make": lambda: dense(0.3)}, {"validation_data": None, "validation_split": 0.3}),
         ({"make": conv}, {"sample_weight": np.linspace(0, 2, 70)}),
         ({"make": conv, "optimizer": lambda: ConditionalGradient(0.9, 10.0)}, {"validation_freq": 2}),
@@ -278,3 +286,148 @@ def test_xla_is_for_dense_nets_that_train_long(make, steps, pays):
         net.build((None, 6, 6))
     net.compile("sgd", "mse")
     assert training._xla_pays(net, steps) is pays
+
+
+def test_keras_callbacks_do_here_what_they_do_there(tmp_path):
+    def run(train, folder):
+        net = made(lambda: keras.Sequential([keras.Input((6, 6)), layers.Flatten(), layers.Dense(3)]), "sgd")
+        folder.mkdir()
+        callbacks = [
+            keras.callbacks.EarlyStopping(monitor="val_loss", patience=2, restore_best_weights=True),
+            keras.callbacks.ModelCheckpoint(folder / "best.weights.h5", "val_loss", 0, True, True),
+            keras.callbacks.ReduceLROnPlateau(monitor="val_loss", patience=1, min_delta=1.0),
+            keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 2),
+            keras.callbacks.CSVLogger(folder / "log.csv"),
+            keras.callbacks.TerminateOnNaN(),
+        ]
+        keras.utils.set_random_seed(2)
+        given = {"epochs": 6, "shuffle": False, "validation_data": (IMAGES[:20], LABELS[:20])}
+        history = train(net, IMAGES, LABELS, callbacks=callbacks, verbose=0, **given)
+        net.load_weights(folder / "best.weights.h5")
+        return state(net), history.history, (folder / "log.csv").read_text(encoding="utf-8")
+
+    ours, theirs = run(fit, tmp_path / "ours"), run(keras.Model.fit, tmp_path / "theirs")
+    assert_equal(ours[0], theirs[0])
+    assert ours[1:] == theirs[1:]
+
+
+@pytest.mark.parametrize("pack", [list, dict])
+def test_several_inputs_and_outputs_are_packed_as_in_keras(pack):
+    def make():
+        one, two = keras.Input((6, 6), name="one"), keras.Input((6, 6), name="two")
+        flat = layers.Flatten()(layers.Add()([one, two]))
+        net = keras.Model([one, two], [layers.Dense(3, name="a")(flat), layers.Dense(1, name="b")(flat)])
+        losses = ["sparse_categorical_crossentropy", "mse"]
+        net.compile("sgd", losses if pack is list else dict(zip("ab", losses, strict=True)))
+        return net
+
+    def packed(names, *parts):
+        return list(parts) if pack is list else dict(zip(names, parts, strict=True))
+
+    x, y = packed(["one", "two"], IMAGES, IMAGES[::-1].copy()), packed("ab", LABELS, LABELS.astype("float32"))
+    keras.utils.set_random_seed(1)
+    theirs = make()
+    keras.utils.set_random_seed(1)
+    ours = make()
+    expected = theirs.fit(x, y, epochs=2, shuffle=False, verbose=0)
+    assert fit(ours, x, y, epochs=2, shuffle=False, verbose=0).history == expected.history
+    assert_equal(state(ours), state(theirs))
+
+
+def test_a_function_of_somebody_else_that_would_train_on_the_stand_in_is_noticed(monkeypatch):
+    def replaced(steps, first):
+        steps.first = first
+        steps.net.train_function = lambda iterator: {"loss": tf.constant(0.0)}
+
+    monkeypatch.setattr(training._Steps, "expect", replaced)
+    with pytest.raises(RuntimeError, match=r"was replaced during a step.*Train this net with net.fit"):
+        fit(made(conv), IMAGES, LABELS, verbose=0)
+
+
+# --- the bar ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """Collect what a notebook shows."""
+    texts = []
+
+    def display(thing, display_id=None):
+        texts.append(thing.data)
+        return SimpleNamespace(update=lambda new: texts.append(new.data))
+
+    monkeypatch.setattr(training, "display", display)
+    monkeypatch.setattr(training, "get_ipython", lambda: True)
+    return texts
+
+
+@pytest.fixture
+def in_a_shell(monkeypatch, said):
+    monkeypatch.setattr(training, "get_ipython", lambda: None)
+    return said
+
+
+def test_a_training_has_one_bar_and_one_line(said, net):
+    fit(net, IMAGES, LABELS, epochs=3, label="tiny net")
+    assert said[-1].startswith("Trained *tiny net*: 3 epochs in 00:0")
+    assert any("tiny net" in text and "/3" in text for text in said[:-1])  # how far is the bar's choice
+    said.clear()
+    fit(net, IMAGES, LABELS, verbose=0)
+    assert said == []
+
+
+def test_outside_a_notebook_the_bar_leaves_stdout_alone(in_a_shell, net, capsys):
+    fit(net, IMAGES, LABELS, label="tiny net")
+    assert in_a_shell == []
+    assert capsys.readouterr().out == ""
+
+
+def test_a_loop_of_trainings_has_one_bar_and_one_line(said):
+    assert list(progress_bar("abc", "letters", unit="letter")) == ["a", "b", "c"]
+    assert said[-1].startswith("Done *letters*: 3 letters in 00:0")
+
+
+def test_a_loop_outside_a_notebook_says_nothing(in_a_shell, capsys):
+    assert list(progress_bar([1], "numbers")) == [1]
+    assert in_a_shell == []
+    assert capsys.readouterr().out == ""
+
+
+def test_a_loop_that_is_left_early_closes_its_bar(said):
+    for element in progress_bar(range(3), "numbers"):
+        if element == 1:
+            break
+    assert not any(text.startswith("Done") for text in said)  # it was not
+
+
+class _Cycle:
+    """Refers to itself, as a tf.data pipeline does: only a collection frees it."""
+
+    def __init__(self):
+        self.me = self
+
+
+@pytest.fixture
+def no_collection():
+    gc.disable()  # what is freed now was freed on purpose
+    yield
+    gc.enable()
+
+
+def test_a_training_begins_by_freeing_what_the_last_ones_left(no_collection, in_a_shell):
+    left = weakref.ref(_Cycle())
+    assert left() is not None
+    training.training_bar("tiny net").close()
+    assert left() is None
+
+
+@pytest.mark.parametrize(("seconds", "freed"), [(1, False), (3, True)])
+def test_a_loop_frees_after_long_trainings_and_does_not_dwell_on_short_ones(
+    monkeypatch, no_collection, in_a_shell, seconds, freed
+):
+    clock = itertools.count(0, seconds)
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    left = []
+    for _ in progress_bar(range(2), "numbers"):
+        left.append(weakref.ref(_Cycle()))
+    assert (left[0]() is None) == freed
