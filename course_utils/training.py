@@ -416,8 +416,8 @@ class _Steps:
         """Refuse to go on if Keras has called another function, which trained on the stand-in."""
         if self.first is not None:
             raise RuntimeError(
-                f"`{self.kind}_function` of {self.net.name!r} was replaced during a step, which therefore did "
-                "not see the data. Train this net with net.fit."
+                f"`{self.kind}_function` of {self.net.name!r} was replaced during a step, which thus did not "
+                "see the data. Train this net with net.fit."
             )
 
     def __call__(self, iterator):

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_utils import training
@@ -62,6 +62,7 @@ def test_keras_3_repeats_the_order_of_arrays_and_keras_2_does_not():
     assert len(orders) == (1 if STACK == "keras3" else 3)
 
 
+@settings(max_examples=20)
 @given(n=st.integers(1, 40), batch_size=st.integers(1, 50))
 def test_examples_keep_their_labels_and_batches_their_size(n, batch_size):
     x = np.arange(n, dtype="int64")
