@@ -65,7 +65,8 @@ def state(net):
 def tf_random_state():
     from tensorflow.python.eager import context
 
-    return context.context()._rng.getstate()
+    rng = getattr(context.context(), "_rng", None)  # there is none until a seed is set
+    return rng and rng.getstate()
 
 
 def assert_same_state(after, before):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from build_tools.claims import load_claims
-from build_tools.execute import read_lesson
+from build_tools.lessons import read_lesson
 
 LESSONS = sorted((Path(__file__).resolve().parents[1] / "lessons").glob("[0-9][0-9]_*.py"))
 
