@@ -256,7 +256,7 @@ def milliseconds_per_step(net, steps):
     return 1000 * (time.perf_counter() - start) / steps
 
 
-rounds, steps = (3, 30) if lesson.quick else (7, 400)
+rounds, steps = (2, 20) if lesson.quick else (7, 400)
 times = {name: [] for name in nets}
 for _ in range(1 + rounds):  # in turns, so that a busy machine slows all three alike
     for name, timed in nets.items():

@@ -486,7 +486,7 @@ for net in timed.values():
     net.compile("adam", "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     seconds_per_step(net, 10)  # the first steps also build the program
 
-rounds, steps = (3, 20) if lesson.quick else (7, 100)
+rounds, steps = (2, 10) if lesson.quick else (7, 100)
 times = {method: [] for method in timed}
 for _ in range(rounds):
     for method, net in timed.items():

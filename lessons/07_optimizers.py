@@ -123,7 +123,7 @@ def depth(path):
 
 
 # %%
-rates = np.geomspace(1e-3, 1e1, 7 if lesson.quick else 25)
+rates = np.geomspace(1e-3, 1e1, 3 if lesson.quick else 25)
 paths, best_rate = {}, {}
 for name, make in progress_bar(optimizers.items(), f"the ravine, {len(rates)} rates each", unit="optimizer"):
     net = one_unit(make(0.01))
