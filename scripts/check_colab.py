@@ -44,7 +44,7 @@ assert importlib.util.find_spec("course_utils") is None, "course_utils was impor
 notebook = json.load(open(sys.argv[1], encoding="utf-8"))
 manager, client = start_new_kernel(kernel_name="python3")
 failed = None
-first = {"cell_type": "code", "source": "import os\nos.environ['COURSE_MODE'] = 'quick'"}
+first = {"cell_type": "code", "source": "import os; os.environ['COURSE_MODE'] = 'quick'"}
 last = {"cell_type": "code", "source": open(sys.argv[2], encoding="utf-8").read()}
 try:
     for number, cell in enumerate([first, *notebook["cells"], last]):
