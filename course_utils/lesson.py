@@ -32,8 +32,8 @@ from course_utils.stack import STACK
 # Before TensorFlow loads: it reads these once.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-# oneDNN's convolutions on every x86 processor. Left to itself, TensorFlow uses them only where it finds
-# AVX-512, and elsewhere others that are two to four times slower; and the same kernels, the same numbers.
+# oneDNN's convolutions on every x86 processor: TensorFlow by itself uses them only where it finds AVX-512.
+# Its others are two to four times slower, and would give other last digits.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 
 with notebook.native_stderr_kept_back():

@@ -178,7 +178,7 @@ def progress_bar(iterable, label: str, unit: str = "run"):
             started = time.monotonic()
             yield element
             bar.update()
-            # As for one training; but where hundreds take a moment each, looking would take longer.
+            # As for one training. After a short one, collecting would take longer than the training.
             if time.monotonic() - started > 2:
                 gc.collect()
     if in_notebook:
@@ -684,9 +684,10 @@ def _check_compiled(model):
 
 def _memory(optimizer, model):
     """An optimizer's variables, made if need be; and Nadam's product, which Keras 2 leaves out of them."""
-    # TensorFlow Addons' optimizers are of the kind that Keras 2 calls legacy.
-    build = optimizer.build if hasattr(optimizer, "build") else optimizer._create_all_weights
-    build(model.trainable_variables)
+    if hasattr(optimizer, "build"):
+        optimizer.build(model.trainable_variables)
+    else:  # TensorFlow Addons' optimizers are of the kind that Keras 2 calls legacy
+        keras_private.make_legacy_slots(optimizer, model.trainable_variables)
     variables = optimizer.variables
     variables = variables() if callable(variables) else variables
     return [*variables, *(v for v in vars(optimizer).values() if isinstance(v, tf.Variable))]
@@ -840,7 +841,7 @@ def fit_once(
         model.save_weights(weights)
     history = {name: [float(value) for value in values] for name, values in fitted.history.items()}
     history["seconds"] = clock.seconds
-    # JSON has no word for the loss of a training that went astray.
+    # JSON cannot hold NaN, the loss of a training that diverged.
     plain = {
         name: [value if np.isfinite(value) else str(value) for value in values]
         for name, values in history.items()

@@ -95,12 +95,15 @@ def test_a_model_being_traced_makes_its_functions_anew():
     )
 
 
-MODULES = sorted([*(PACKAGE / "addons").glob("*.py"), PACKAGE / "schedules.py", PACKAGE / "plotting.py"])
+MODULES = sorted(module for module in PACKAGE.rglob("*.py") if module.name != "keras_private.py")
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
 def test_private_modules_are_used_in_one_place_only(module):
-    private = r"keras\.src|tensorflow\.python|currentframe|__class__ =|_getframe|\b_(set|get)_hyper|\._hyper"
+    private = (
+        r"keras\.src|tensorflow\.python|currentframe|__class__ =|\b_(set|get)_hyper|\._hyper|_inbound_nodes"
+    )
+    private += r"|_create_all_weights|_flatten_layers|_symbolic_build|_random_generator"
     assert not re.search(private, module.read_text(encoding="utf-8")), "move it to keras_private.py"
 
 
@@ -165,3 +168,43 @@ def test_seeds_that_tracing_counts_up_are_put_back():
         tf.function(net).get_concrete_function(tf.ones((1, 2)), training=True)
         assert generator._seed != before
     assert generator._seed == before
+
+
+def test_layers_inside_wrappers_are_listed():
+    inner = layers.Dense(2)
+    net = keras.Sequential([keras.Input((4, 3)), layers.TimeDistributed(inner)])
+    assert any(layer is inner for layer in keras_private.flat_layers(net)), (
+        "Layer._flatten_layers has changed"
+    )
+
+
+def test_a_second_layer_shares_its_state_and_has_a_place_of_its_own():
+    net = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    (layer,) = net.layers
+    second = keras_private.second_layer(layer)
+    other = keras.Sequential([keras.Input((3,)), second])
+    layer.set_weights([np.ones((3, 2)), np.ones(2)])
+    broken = "Layer._inbound_nodes: the second layer no longer shares weights, or is in both nets"
+    np.testing.assert_array_equal(other(np.ones((1, 3))), [[4, 4]], err_msg=broken)
+    assert layer.output is net.outputs[0], broken
+
+
+def test_what_compile_was_given_is_there_as_it_was_given():
+    def own_loss(y, found):
+        return tf.reduce_mean(tf.square(y - found))
+
+    net = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    net.compile("sgd", own_loss)
+    given = keras_private.compile_arguments(net)["loss"]
+    assert given is own_loss, "Model._compile_config is gone: fit_once would know a loss by its name only"
+
+
+def test_steps_are_counted_where_keras_2_counts_them():
+    net = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    net.compile("sgd", "mse")
+    keras_private.count_steps(net, "train", 5)
+    if STACK == "addons":
+        net.fit(np.ones((4, 3)), np.ones((4, 1)), batch_size=2, verbose=0)
+        assert int(net._train_counter) == 2, "Model._train_counter no longer counts the steps of a fit"
+        keras_private.count_steps(net, "train", 5)
+        assert int(net._train_counter) == 7
