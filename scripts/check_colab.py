@@ -76,7 +76,7 @@ import importlib, importlib.util, pkgutil, course_utils
 from course_utils.stack import STACK
 
 for _module in pkgutil.walk_packages(course_utils.__path__, "course_utils."):
-    if "_tfa" not in _module.name:  # of the other stack
+    if not _module.name.endswith("_addons"):  # these are of the other stack
         importlib.import_module(_module.name)
 assert STACK == "keras3", STACK
 assert importlib.util.find_spec("build_tools") is None, "build_tools was installed too"
@@ -129,8 +129,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="colab-") as temporary:
         folder = Path(temporary)
         clone = local_copy(folder, revision)
-        # Each core takes its share of the notebooks, in an environment of its own.
-        cores = min(os.cpu_count() or 1, len(notebooks))
+        # Each core takes its share of the notebooks, in an environment of its own; making one takes longer
+        # than running two notebooks.
+        cores = min(os.cpu_count() or 1, -(-len(notebooks) // 2))
         shares = [notebooks[core::cores] for core in range(cores)]
         places = [folder / f"core{core}" for core in range(cores)]
         with ThreadPoolExecutor(cores) as pool:
