@@ -6,66 +6,15 @@ from pathlib import Path
 
 
 def write_text(path, text):
-    """Write a text file in one step: a reader sees the old file or the new one, never a part.
-
-    The new text goes to a hidden neighbour first, which then takes the file's name. A process killed in
-    between leaves the old file as it was (and, at worst, the neighbour, whose name ends in ``.tmp``).
-
-    Parameters
-    ----------
-    path : path-like
-        The file; missing folders are made.
-    text : str
-        Its whole content.
-
-    Returns
-    -------
-    pathlib.Path
-        The path written.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be written to.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> write_text(Path(folder.name) / "new" / "note.txt", "hello").read_text()
-    'hello'
-    >>> folder.cleanup()
-    """
+    """Write a text file like `write_bytes`, and return its path."""
     return write_bytes(path, text.encode())
 
 
 def write_bytes(path, content):
-    """Write a file in one step, like `write_text`.
+    """Write a file in one step, and return its path: a reader sees the old file or the new one, never a part.
 
-    Parameters
-    ----------
-    path : path-like
-        The file; missing folders are made.
-    content : bytes
-        Its whole content.
-
-    Returns
-    -------
-    pathlib.Path
-        The path written.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be written to.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> write_bytes(Path(folder.name) / "two", b"ab").stat().st_size
-    2
-    >>> folder.cleanup()
+    Missing folders are made. A process killed in between leaves the old file, and at worst a hidden neighbour
+    whose name ends in ``.tmp``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,25 +34,8 @@ def write_bytes(path, content):
 
 
 def to_json(content):
-    """Turn content into JSON text: indented, keys sorted, a final newline, no NaN.
+    """Turn content into JSON text: indented, keys sorted, a final newline; a ValueError for NaN and infinity.
 
-    Parameters
-    ----------
-    content : object
-        Dictionaries, lists, strings, numbers, booleans and None.
-
-    Returns
-    -------
-    str
-        Text that a diff can show line by line.
-
-    Raises
-    ------
-    ValueError
-        If a number is not finite: JSON has no word for it.
-
-    Examples
-    --------
     >>> print(to_json({"b": 0.1, "a": [1]}), end="")
     {
       "a": [
