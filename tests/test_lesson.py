@@ -14,13 +14,15 @@ import tensorflow as tf
 
 from course_utils import lesson as lesson_module
 from course_utils import notebook as notebook_module
+from course_utils import training
 from course_utils.lesson import Lesson
 
 NAME = "05_weight_normalization"
 
 
 @pytest.fixture(autouse=True)
-def _style_put_back():
+def _settings_put_back(monkeypatch):
+    monkeypatch.setattr(training, "quick", training.quick)
     with plt.rc_context():
         yield
 
@@ -61,11 +63,13 @@ def test_mode_and_seed_come_from_the_environment(monkeypatch, said):
     monkeypatch.delenv("COURSE_MODE")
     lesson = Lesson(NAME)
     assert (lesson.mode, lesson.quick, lesson.seed) == ("full", False, 42)
+    assert training.quick is False
     # Set after the import, as a first cell on Colab does.
     monkeypatch.setenv("COURSE_MODE", "quick")
     monkeypatch.setenv("COURSE_SEED", "7")
     lesson = Lesson(NAME)
     assert (lesson.mode, lesson.quick, lesson.seed) == ("quick", True, 7)
+    assert training.quick is True
     assert "Quick mode" in said[-1]
     assert "seed 7" in said[-1]
     for name in ("COURSE_MODE", "COURSE_SEED", "COURSE_FIGURES", "COURSE_RECORD"):

@@ -20,6 +20,11 @@ from course_utils.training import fit, progress_bar, shuffled
 X = np.arange(24, dtype="float32")[:, None]
 
 
+@pytest.fixture(autouse=True)
+def _no_lesson(monkeypatch):
+    monkeypatch.setattr(training, "quick", False)  # whatever lesson was made in this process
+
+
 class Watch(keras.layers.Layer):
     """Notes the order in which examples come by."""
 
