@@ -18,6 +18,7 @@ from build_tools.judging import FAILS, HOLDS, NOT_ENOUGH, NOT_REPRODUCED, REPROD
 from build_tools.lessons import repository
 from course_utils.files import to_json, write_bytes, write_text
 from course_utils.stack import STACKS
+from course_utils.verdicts import escape, markdown
 
 COMMAND = "python -m build_tools report"
 PICTURE = "docs/claims.png"
@@ -437,23 +438,6 @@ def _pairs(table):
 
 def _distinct(texts):
     return " / ".join(dict.fromkeys(text or "none" for text in texts))
-
-
-def markdown(head, rows):
-    """Lay out a Markdown table whose cells are already escaped, as a list of lines."""
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    return lines + [f"| {' | '.join(row)} |" for row in rows]
-
-
-def escape(text):
-    r"""Escape what would break a Markdown table or change its words.
-
-    >>> print(escape("a|b_c*"))
-    a\|b\_c\*
-    """
-    for sign in "\\|_*<":
-        text = text.replace(sign, f"\\{sign}")
-    return text.replace("\n", " ")
 
 
 # --- what the report writes ---------------------------------------------------------------------------------
