@@ -211,7 +211,7 @@ print("fit, given `shuffled`:", *order_of_examples(shuffled(numbers, numbers, ba
 # On the addons stack all rows differ. With Keras 3 and a seed, the first line shows **the same order in every
 # epoch**: the shuffling starts from the same random state each time. A net that meets the same batches over and
 # over generalises a little worse, and nothing warns you; a comparison between Keras versions would blame the wrong
-# thing. So in this course batches come from `shuffled`, twenty lines in `course_utils/batches.py`.
+# thing. So in this course batches come from `shuffled`, a few lines in `course_utils/training.py`.
 
 # %% [markdown]
 # ## Training small nets fast

@@ -345,8 +345,8 @@ twice = [np.array(rebuilt(x_test[:1])) for _ in range(2)]
 print("two calls, without training=True, give the same answer:", np.array_equal(*twice))
 
 # %% [markdown]
-# The course's `MCDropout` and `MCAlphaDropout` are such layers. `mc_model` builds a copy of a trained net with them, and `mc_predict`
-# asks it many times, in batches, and keeps sums instead of samples.
+# The course has such layers too. `mc_model` builds a trained net a second time with them, from the same layers and weights, and `mc_predict`
+# asks it many times, in batches.
 
 # %%
 mc_net = mc_model(net)
