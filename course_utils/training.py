@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import importlib.util
-import inspect
 import io
 import json
 import os
@@ -125,29 +124,33 @@ def training_bar(label: str):
     # A tf.data pipeline holds a copy of its images in a cycle of references, which Python finds when it
     # happens to look. Twelve trainings on CIFAR-10 came to 5.6 GB without this line, and to 2.7 with it.
     gc.collect()
+    return _TrainingBar(label)
 
-    class TrainingBar(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            bar = _Bar if get_ipython() else tqdm
-            self.bar = bar(total=self.params["epochs"], desc=label, unit="epoch", leave=False)
 
-        def on_epoch_end(self, epoch, logs=None):
-            shown = {name: f"{value:.3f}" for name, value in (logs or {}).items() if "accuracy" in name}
-            self.bar.set_postfix(shown, refresh=False)
-            self.bar.update()
+class _TrainingBar(keras.callbacks.Callback):
+    def __init__(self, label):
+        super().__init__()
+        self.label = label
 
-        def close(self):
-            if hasattr(self, "bar"):  # a training that was refused has none
-                self.bar.close()
+    def on_train_begin(self, logs=None):
+        bar = _Bar if get_ipython() else tqdm
+        self.bar = bar(total=self.params["epochs"], desc=self.label, unit="epoch", leave=False)
 
-        def on_train_end(self, logs=None):
-            self.close()
-            if isinstance(self.bar, _Bar):
-                elapsed = tqdm.format_interval(self.bar.format_dict["elapsed"])
-                epochs = f"{self.bar.n} epoch{'s' * (self.bar.n != 1)}"
-                self.bar.say(f"Trained *{label}*: {epochs} in {elapsed}.")
+    def on_epoch_end(self, epoch, logs=None):
+        shown = {name: f"{value:.3f}" for name, value in (logs or {}).items() if "accuracy" in name}
+        self.bar.set_postfix(shown, refresh=False)
+        self.bar.update()
 
-    return TrainingBar()
+    def close(self):
+        if hasattr(self, "bar"):  # a training that was refused has none
+            self.bar.close()
+
+    def on_train_end(self, logs=None):
+        self.close()
+        if isinstance(self.bar, _Bar):
+            elapsed = tqdm.format_interval(self.bar.format_dict["elapsed"])
+            epochs = f"{self.bar.n} epoch{'s' * (self.bar.n != 1)}"
+            self.bar.say(f"Trained *{self.label}*: {epochs} in {elapsed}.")
 
 
 def progress_bar(iterable, label: str, unit: str = "run"):
@@ -752,10 +755,9 @@ def fit_once(
 
     Two trainings are the same if all that `compile` and this function were given is the same: layers,
     weights, the optimizer with its memory, loss, metrics, data, and callbacks as they are made. Functions and
-    classes count with their code and with what they refer to, not by name. So a callback that has written
-    into a variable outside itself is another one from then on. Where something cannot be compared (an open
-    file, say), a warning names it, and the net is trained again. Random states do not count: the starting
-    weights tell seeds apart.
+    classes of Keras, of other installed packages and of the course are told apart by name and settings. Where
+    one of your own is among them, of which nobody can tell whether it still does the same, a warning names
+    it, and the net is trained again. Random states do not count: the starting weights tell seeds apart.
 
     Parameters
     ----------
@@ -887,167 +889,85 @@ def _finished(folder, key):
 
 
 def _key(model, given, folder):
-    """A digest of all that a training depends on; None if something in it cannot be described."""
+    """A digest of all that a training depends on; None, with a warning, if something cannot be compared."""
     names = {layer.name: f"layer {i}" for i, layer in enumerate(keras_private.flat_layers(model))}
-    describe = _Description({str(folder): "the run's folder"}, names)
     compiled = {k: v for k, v in keras_private.compile_arguments(model).items() if k != "optimizer"}
+    # The outputs too: what a vocabulary has adapted is not in the weights.
     start = [*model.get_weights(), *_memory(model.optimizer, model), model(given["x"][:8], training=False)]
+    versions = [keras.__version__, tf.__version__]
     try:
-        text = describe([model, model.optimizer, compiled, start, given, keras.__version__, tf.__version__])
-    except Exception as error:
-        warnings.warn(
-            f"fit_once cannot tell whether this training is a new one, so it trains: {error}", stacklevel=3
-        )
+        description = _described([model, model.optimizer, compiled, start, given, versions], folder, names)
+    except Exception as error:  # also those of a layer that has no configuration
+        warnings.warn(f"fit_once cannot tell whether this training is a new one: {error}", stacklevel=3)
         return None
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(json.dumps(description).encode()).hexdigest()
 
 
-class _Description:
-    """Describes values by text that is the same in every process, and differs where a value does.
+def _described(value, folder, names):
+    """A value as JSON that differs where the value does. Code is told apart only where it was installed."""
+    begun = []
 
-    No library's hash will do: joblib's and Keras' serialization take a function for its name, and pickles of
-    code are not the same in every process.
-    """
-
-    def __init__(self, replaced, names):
-        self.replaced, self.names, self.seen = replaced, names, {}
-
-    def __call__(self, value):
+    def described(value):
+        if value is None or isinstance(value, bool | int | float):
+            return value
         if isinstance(value, np.generic):
-            value = value.item()
-        if value is None or isinstance(value, bool | int | float | complex | bytes | type(...)):
-            return repr(value)
-        if isinstance(value, str | Path):
-            text = self.names.get(str(value), str(value))
-            for old, new in self.replaced.items():
-                text = text.replace(old, new)
-            return repr(text)
-        if isinstance(value, types.CodeType):
-            parts = value.co_names, value.co_varnames, value.co_freevars, value.co_argcount, value.co_flags
-            return f"code {value.co_code.hex()} {parts} {self(value.co_consts)}"
-        if isinstance(value, tuple):
-            return f"({', '.join(map(self, value))})"
-        if id(value) in self.seen:  # the value is kept with its number, so that its id is not given away
-            return f"<{self.seen[id(value)][0]}>"
-        self.seen[id(value)] = len(self.seen), value
-        return f"{type(value).__name__} {self._described(value)}"
-
-    def _described(self, value):
+            return described(value.item())
+        if isinstance(value, str | Path):  # Keras numbers layers through a session
+            return names.get(str(value), str(value).replace(str(folder), "the run's folder"))
         if isinstance(value, np.ndarray | tf.Tensor | tf.Variable) or type(value).__name__ == "Variable":
             array = np.ascontiguousarray(value)
             if array.dtype.hasobject:
-                return self(array.tolist())
-            return f"{array.dtype} {np.shape(value)} {hashlib.sha256(array).hexdigest()}"
+                return described(array.tolist())
+            return [str(array.dtype), array.shape, hashlib.sha256(array).hexdigest()]
+        if isinstance(value, list | tuple):
+            return list(map(described, value))
         if isinstance(value, Mapping):
-            # A Lambda's marshalled code differs between processes; its function is described apart.
-            value = {
-                k: v for k, v in value.items() if not (k == "config" and value.get("class_name") == "Lambda")
-            }
-            return (
-                "{"
-                + ", ".join(sorted(f"{self(k)}: {self(v)}" for k, v in sorted(value.items(), key=repr)))
-                + "}"
-            )
-        if isinstance(value, list):
-            return f"[{', '.join(map(self, value))}]"
-        if isinstance(value, set | frozenset):
-            return str(sorted(map(self, value)))
-        if isinstance(value, types.ModuleType):
+            return [[described(k), described(v)] for k, v in value.items()]
+        if isinstance(value, _TrainingBar):
+            return "a bar"
+        if isinstance(value, np.ufunc):
             return value.__name__
-        if isinstance(value, types.FunctionType):
-            return self._function(value)
-        if isinstance(value, types.MethodType):
-            return f"{self(value.__self__)} {self(value.__func__)}"
-        if isinstance(value, types.BuiltinFunctionType | np.ufunc):
-            return f"{getattr(value, '__module__', '')}.{value.__name__}"
-        if isinstance(value, staticmethod | classmethod):
-            return self(value.__func__)
-        if isinstance(value, property):
-            return self([value.fget, value.fset])
-        if isinstance(value, type):
-            own = {
-                k: v for k, v in vars(value).items() if k not in _NOT_CODE and not inspect.isdatadescriptor(v)
-            }
-            own |= {k: v for k, v in vars(value).items() if isinstance(v, property)}
-            known = _is_library(value.__module__)
-            return f"{value.__module__}.{value.__qualname__} {'' if known else self([value.__bases__, own])}"
-        if isinstance(value, _WITH_STATE):
-            return self._keras_object(value)
-        if isinstance(value, _PLAIN):
-            # Keras counts losses through a session, and changes a flag of those it uses.
-            skipped = {"name", "_allow_sum_over_batch_size"} if isinstance(value, keras.losses.Loss) else ()
-            return self([type(value), {k: v for k, v in vars(value).items() if k not in skipped}])
-        return self(list(value.__reduce_ex__(4)))
-
-    def _function(self, function):
-        name = f"{function.__module__}.{function.__qualname__}"
-        if _is_library(function.__module__) and "<" not in name:
+        kind = value if callable(value) and hasattr(value, "__qualname__") else type(value)
+        if not _is_library(kind):
+            raise TypeError(f"the code of {value!r} may have changed. It trains.")
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        if any(value is one for one in begun):  # a function in an object may refer to that object
             return name
-        inside = [c for c in function.__code__.co_consts if isinstance(c, types.CodeType)]
-        names = {name for code in (function.__code__, *inside) for name in code.co_names}
-        used = {n: v for n, v in function.__globals__.items() if n in names}
-        cells = [cell.cell_contents for cell in function.__closure__ or ()]
-        parts = [function.__code__, function.__defaults__, function.__kwdefaults__, cells]
-        return f"{name} {self([*parts, {} if _is_library(function.__module__) else used])}"
+        begun.append(value)
+        if kind is value:
+            cells = (getattr(value, "__closure__", None) or ()) if "<locals>" in name else ()
+            return [name, *(described(cell.cell_contents) for cell in cells)]
+        if isinstance(value, _WITH_STATE):
+            inside = keras_private.flat_layers(value)[1:] if isinstance(value, keras.layers.Layer) else []
+            # A configuration has but names for functions and classes.
+            parts = vars(value) | vars(value).get("_hyper", {})  # where Addons' optimizers keep a schedule
+            parts = {} if isinstance(value, keras.Model) else parts
+            code = {k: v for k, v in parts.items() if isinstance(v, _CODE) and not hasattr(kind, k)}
+            config = {k: v for k, v in value.get_config().items() if k != "name"}
+            return [name, *map(described, (config, code, inside))]
+        # Keras counts losses through a session, and changes a flag of those it uses.
+        skipped = {"name", "_allow_sum_over_batch_size"} if isinstance(value, keras.losses.Loss) else ()
+        if not hasattr(value, "__dict__"):
+            return [name, described(value.__reduce_ex__(2)[2])]  # the values of its slots
+        return [name, described({k: v for k, v in vars(value).items() if k not in skipped})]
 
-    def _keras_object(self, value):
-        """Its class and configuration; and its functions, for which the configuration has but names."""
-        parts = {
-            k: v
-            for k, v in vars(value).items()
-            if not isinstance(v, _WITH_STATE) and not hasattr(type(value), k)
-        }
-        if isinstance(value, keras.Model):
-            parts = {}
-        own = not _is_library(type(value).__module__)
-        told = {
-            k: v
-            for k, v in parts.items()
-            if callable(v)
-            or k == "_hyper"  # of Addons' optimizers: numbers and schedules
-            or (
-                own
-                and k not in {"name", "_name", "built"}
-                and isinstance(v, bool | int | float | str | list | np.ndarray)
-            )
-        }
-        inside = keras_private.flat_layers(value)[1:] if isinstance(value, keras.layers.Layer) else []
-        # Keras counts optimizers through a session: sgd, sgd_1, ...
-        config = {
-            k: v for k, v in value.get_config().items() if not (k == "name" and isinstance(value, _OPTIMIZER))
-        }
-        return self([type(value), config, told, inside])
+    return described(value)
 
 
 _OPTIMIZER = (keras.optimizers.Optimizer,)
 if STACK == "addons":
     _OPTIMIZER += (keras.optimizers.legacy.Optimizer,)
 _WITH_STATE = (keras.layers.Layer, keras.metrics.Metric, *_OPTIMIZER)
-_PLAIN = (
-    keras.callbacks.Callback,
-    keras.losses.Loss,
-    keras.regularizers.Regularizer,
-    keras.constraints.Constraint,
-    keras.initializers.Initializer,
-    keras.optimizers.schedules.LearningRateSchedule,
-)
-# What a class has for itself, and is not written in its body.
-_NOT_CODE = {
-    "__dict__",
-    "__weakref__",
-    "__doc__",
-    "__module__",
-    "__firstlineno__",
-    "__static_attributes__",
-    "_abc_impl",
-}
+_CODE = (types.FunctionType, keras.losses.Loss, keras.regularizers.Regularizer, keras.constraints.Constraint)
+_CODE += (keras.optimizers.schedules.LearningRateSchedule, *_OPTIMIZER)
 
 
-def _is_library(module):
-    """Whether a module is Python's or was installed: then its functions may be known by their names."""
-    module = module or ""  # a function made by exec may have none
-    top, file = module.partition(".")[0], getattr(sys.modules.get(module), "__file__", None) or ""
-    return top in sys.stdlib_module_names or (top != "course_utils" and "-packages" in file)
+def _is_library(code):
+    """Whether a function or class is Python's or was installed, or the course's: a name says what it does."""
+    module = code.__module__ or ""  # a function made by exec may have none
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    top = module.partition(".")[0]
+    return top in sys.stdlib_module_names or top == "course_utils" or "-packages" in file
 
 
 def _sha256(path):
