@@ -19,6 +19,7 @@ as one that is not set.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -36,6 +37,8 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 # Its others are two to four times slower, and would give other last digits.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 
+# Loading four thousand modules leaves no garbage, but Python would stop to look for some again and again.
+gc.disable()
 with notebook.native_stderr_kept_back():
     import keras
     import tensorflow as tf
@@ -46,6 +49,9 @@ with notebook.native_stderr_kept_back():
 import matplotlib.pyplot as plt
 
 from course_utils import training
+
+gc.freeze()  # nor does it need to look through them whenever a training begins by freeing the last one's memory
+gc.enable()
 
 # TensorFlow suspects a mistake when several Keras models are compiled in one session, and warns of
 # "retracing". A lesson that compares nets does just that, on purpose.

@@ -460,12 +460,14 @@ def _program(step, specs, xla):
     """Steps from `first` to before `last`, as one TensorFlow function; returns what the last one reports."""
     if STACK == "keras3":
         step = tf.autograph.experimental.do_not_convert(step)  # as Keras 3 does, and Keras 2 does not
-    step = tf.function(step, jit_compile=xla or None, reduce_retracing=True)
+    step = tf.function(step, reduce_retracing=True)
     number = tf.TensorSpec([], tf.int32)
-
     reported = step.get_concrete_function(specs).structured_outputs
 
-    @tf.function(input_signature=[specs, tf.TensorSpec([None, None], tf.int32), number, number])
+    signature = [specs, tf.TensorSpec([None, None], tf.int32), number, number]
+
+    # XLA compiles the loop as a whole: step by step it would hand over all variables, metrics' too, each time.
+    @tf.function(input_signature=signature, jit_compile=xla or None)
     def run(examples, order, first, last):
         def one_more(i, logs):
             return i + 1, step(tf.nest.map_structure(lambda part: tf.gather(part, order[i]), examples))
