@@ -50,7 +50,7 @@ import matplotlib.pyplot as plt
 
 from course_utils import training
 
-gc.freeze()  # nor does it need to look through them whenever a training begins by freeing the last one's memory
+gc.freeze()  # nor need it look through them whenever a training begins by freeing what the last one left
 gc.enable()
 
 # TensorFlow suspects a mistake when several Keras models are compiled in one session, and warns of

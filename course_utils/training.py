@@ -461,12 +461,11 @@ def _program(step, specs, xla):
     if STACK == "keras3":
         step = tf.autograph.experimental.do_not_convert(step)  # as Keras 3 does, and Keras 2 does not
     step = tf.function(step, reduce_retracing=True)
-    number = tf.TensorSpec([], tf.int32)
     reported = step.get_concrete_function(specs).structured_outputs
-
+    number = tf.TensorSpec([], tf.int32)
     signature = [specs, tf.TensorSpec([None, None], tf.int32), number, number]
 
-    # XLA compiles the loop as a whole: step by step it would hand over all variables, metrics' too, each time.
+    # XLA compiles the loop as a whole: step by step it would be handed all variables and metrics each time.
     @tf.function(input_signature=signature, jit_compile=xla or None)
     def run(examples, order, first, last):
         def one_more(i, logs):
