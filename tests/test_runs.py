@@ -3,6 +3,7 @@
 import importlib
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,23 +17,38 @@ from course_utils.schedules import OneCycle
 from course_utils.training import Run, fit_once, restart, tensorboard
 
 RNG = np.random.default_rng(0)
-X = RNG.normal(size=(64, 3)).astype("float32")
+X = RNG.normal(size=(16, 3)).astype("float32")
 Y = (X @ [[1.0], [2.0], [-1.0]]).astype("float32")
-VALID = X[:16], Y[:16]
+VALID = X[:4], Y[:4]
 
 
 def net(units=4, rate=0.1, seed=1, activation="tanh"):
-    keras.utils.set_random_seed(seed)
     model = keras.Sequential(
         [keras.Input((3,)), keras.layers.Dense(units, activation), keras.layers.Dense(1)]
     )
+    rng = np.random.default_rng(seed)  # and no global seed: TensorFlow would begin with its kernels anew
+    model.set_weights([rng.normal(size=weights.shape) for weights in model.get_weights()])
     model.compile(keras.optimizers.SGD(rate), "mse", run_eagerly=True)  # no graph to build: faster here
     return model
 
 
 def train(folder, model=None, **changes):
-    settings = {"x": X, "y": Y, "validation_data": VALID, "epochs": 3, "batch_size": 16} | changes
+    """One step, unless the changes ask for more."""
+    settings = {"x": X, "y": Y, "validation_data": VALID, "epochs": 1, "batch_size": 16} | changes
     return fit_once(model or net(), folder=folder, **settings)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    assert not train(folder).loaded
+    return folder
+
+
+@pytest.fixture
+def kept(trained, tmp_path):
+    """A folder of one's own with a finished training."""
+    return shutil.copytree(trained, tmp_path / "kept")
 
 
 def checkpoint(folder):
@@ -41,8 +57,8 @@ def checkpoint(folder):
 
 def test_a_finished_training_is_loaded_and_gives_the_same(tmp_path):
     first_net, again_net = net(), net()
-    first = train(tmp_path, first_net)
-    again = train(tmp_path, again_net)
+    first = train(tmp_path, first_net, epochs=3)
+    again = train(tmp_path, again_net, epochs=3)
     assert (first.loaded, again.loaded) == (False, True)
     assert again.folder == first.folder == tmp_path / "run-001"
     assert again.history == first.history
@@ -57,37 +73,34 @@ def test_it_trains_as_fit_does(tmp_path):
 
     kept, plain = net(), net()
     keras.utils.set_random_seed(5)
-    run = train(tmp_path, kept)
+    run = train(tmp_path, kept, epochs=2, batch_size=4)
     keras.utils.set_random_seed(5)
-    history = plain.fit(shuffled(X, Y, 16), epochs=3, validation_data=VALID, verbose=0).history
+    history = plain.fit(shuffled(X, Y, 4), epochs=2, validation_data=VALID, verbose=0).history
     np.testing.assert_allclose(run.history["val_loss"], history["val_loss"], rtol=1e-6)
     for one, other in zip(kept.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        dict(model=lambda: net(units=5)),
-        dict(model=lambda: net(rate=0.05)),
-        dict(model=lambda: net(seed=2)),
-        dict(model=lambda: net(activation="elu")),
-        dict(epochs=4),
-        dict(batch_size=8),
-        dict(x=X + 1),
-        dict(y=Y * 2),
-        dict(validation_data=(X[:8], Y[:8])),
-        dict(callbacks=checkpoint),
-    ],
-    ids=lambda change: next(iter(change)),
-)
-def test_another_training_is_trained_in_a_folder_of_its_own(tmp_path, change):
-    train(tmp_path)
-    model = change.pop("model", net)()
-    other = train(tmp_path, model, **change)
-    assert not other.loaded
-    assert other.folder == tmp_path / "run-002"
-    assert train(tmp_path).folder == tmp_path / "run-001"
+CHANGES = [
+    dict(model=lambda: net(units=5)),
+    dict(model=lambda: net(rate=0.05)),
+    dict(model=lambda: net(seed=2)),
+    dict(model=lambda: net(activation="elu")),
+    dict(epochs=2),
+    dict(batch_size=8),
+    dict(x=X + 1),
+    dict(y=Y * 2),
+    dict(validation_data=(X[:2], Y[:2])),
+    dict(callbacks=checkpoint),
+]
+
+
+def test_another_training_is_trained_in_a_folder_of_its_own(kept):
+    for number, change in enumerate(CHANGES, 2):
+        other = train(kept, **{name: make() if name == "model" else make for name, make in change.items()})
+        assert not other.loaded, change
+        assert other.folder == kept / f"run-{number:03}"
+    assert train(kept).folder == kept / "run-001"
 
 
 def test_the_settings_of_callbacks_count(tmp_path):
@@ -168,12 +181,19 @@ PAIRS = {
 }
 
 
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """The first training of each pair, in a folder of its name."""
+    folder = tmp_path_factory.mktemp("pairs")
+    for name, make in PAIRS.items():
+        assert not train(folder / name, **make(0)).loaded
+    return folder
+
+
 @pytest.mark.parametrize("what", PAIRS)
-def test_what_compile_and_callbacks_were_given_counts(tmp_path, what):
-    make = PAIRS[what]
-    first = train(tmp_path, epochs=1, **make(0))
-    assert train(tmp_path, epochs=1, **make(0)).folder == first.folder
-    assert not train(tmp_path, epochs=1, **make(1)).loaded
+def test_what_compile_and_callbacks_were_given_counts(pairs, what):
+    assert train(pairs / what, **PAIRS[what](0)).folder == pairs / what / "run-001"
+    assert not train(pairs / what, **PAIRS[what](1)).loaded
 
 
 OWN = {
@@ -197,18 +217,18 @@ def test_where_code_of_ones_own_is_among_it_the_net_is_trained_again(tmp_path, w
         with pytest.warns(
             UserWarning, match=r"fit_once cannot tell whether .* may have changed. It trains\."
         ):
-            run = train(tmp_path, epochs=1, **OWN[what]())
+            run = train(tmp_path, **OWN[what]())
         assert (run.loaded, run.folder.name) == (False, folder)
 
 
 def test_the_optimizers_memory_counts_until_a_restart(tmp_path):
     model = restart(compiled("adam", metrics=["mae"]), 1)
-    train(tmp_path, model, epochs=1)
+    train(tmp_path, model)
     start = restart(model, 1).get_weights()
-    assert train(tmp_path, model, epochs=1).loaded
+    assert train(tmp_path, model).loaded
     model.fit(X, Y, verbose=0)
     model.set_weights(start)
-    assert not train(tmp_path, model, epochs=1).loaded
+    assert not train(tmp_path, model).loaded
 
 
 FRESH = """
@@ -216,15 +236,13 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import test_runs
 for name in test_runs.PAIRS:
-    print(test_runs.train(sys.argv[2] + "/" + name, epochs=1, **test_runs.PAIRS[name](0)).loaded)
+    print(test_runs.train(sys.argv[2] + "/" + name, **test_runs.PAIRS[name](0)).loaded)
 """
 
 
-def test_a_fresh_process_finds_the_same_trainings(tmp_path):
-    for name, make in PAIRS.items():
-        train(tmp_path / name, epochs=1, **make(0))
+def test_a_fresh_process_finds_the_same_trainings(pairs):
     here = str(Path(__file__).parent)
-    command = [sys.executable, "-c", FRESH, here, str(tmp_path)]
+    command = [sys.executable, "-c", FRESH, here, str(pairs)]
     told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(here).parent)
     assert told.stdout.split() == ["True"] * len(PAIRS), told.stderr
 
@@ -236,45 +254,45 @@ def test_numpys_integers_are_numbers(tmp_path):
 
 
 def test_the_best_epochs_weights_are_left_in_the_model(tmp_path):
-    model, fresh, one_epoch = net(rate=2.0), net(rate=2.0), net(rate=2.0)  # ever worse from the second epoch
-    run = train(tmp_path, model, callbacks=checkpoint)
+    model, fresh, one_epoch = (net(rate=20.0) for _ in range(3))  # ever worse from the second epoch
+    keras.utils.set_random_seed(1)
+    run = train(tmp_path, model, callbacks=checkpoint, epochs=3)
     assert run.best_epoch == 1
     assert (run.folder / "best.keras").exists()
-    assert train(tmp_path, fresh, callbacks=checkpoint).loaded
+    assert train(tmp_path, fresh, callbacks=checkpoint, epochs=3).loaded
     keras.utils.set_random_seed(1)
-    train(tmp_path / "short", one_epoch, epochs=1)
+    train(tmp_path / "short", one_epoch)
     for kept, loaded, best in zip(*(m.get_weights() for m in (model, fresh, one_epoch)), strict=True):
         np.testing.assert_array_equal(kept, best)
         np.testing.assert_array_equal(loaded, best)
 
 
-def test_an_interrupted_training_begins_anew_and_spoils_nothing(tmp_path):
+def test_an_interrupted_training_begins_anew_and_spoils_nothing(kept):
     class Interrupt(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             if epoch == 1:
                 raise KeyboardInterrupt
 
-    finished = train(tmp_path / "one")
+    finished = json.loads((kept / "run-001" / "run.json").read_text(encoding="utf-8"))
     with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="cannot tell"):
-        train(tmp_path / "two", callbacks=lambda folder: [*checkpoint(folder), Interrupt()])
-    assert not (tmp_path / "two" / "run-001" / "run.json").exists()
-    again = train(tmp_path / "two", callbacks=checkpoint)
-    assert (again.loaded, again.folder.name) == (False, "run-002")
+        train(kept, epochs=3, callbacks=lambda folder: [*checkpoint(folder), Interrupt()])
+    assert not (kept / "run-002" / "run.json").exists()
+    again = train(kept, epochs=3, callbacks=checkpoint)
+    assert (again.loaded, again.folder.name) == (False, "run-003")
     assert len(again.history["loss"]) == 3
-    assert train(tmp_path / "one").history == finished.history
+    assert train(kept).history == finished["history"]
 
 
 @pytest.mark.parametrize("damage", ["note", "weights", "gone"])
-def test_a_damaged_training_is_not_trusted(tmp_path, damage):
-    run = train(tmp_path)
-    note, weights = run.folder / "run.json", run.folder / "last.weights.h5"
+def test_a_damaged_training_is_not_trusted(kept, damage):
+    note, weights = kept / "run-001" / "run.json", kept / "run-001" / "last.weights.h5"
     if damage == "note":
         note.write_text(note.read_text()[:50])
     elif damage == "weights":
         weights.write_bytes(weights.read_bytes()[:-1])
     else:
         weights.unlink()
-    again = train(tmp_path)
+    again = train(kept)
     assert (again.loaded, again.folder.name) == (False, "run-002")
 
 

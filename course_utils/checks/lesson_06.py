@@ -29,8 +29,9 @@ def few_of_each(answer):
         draws, rng = [], np.random.default_rng(9)
         for _ in range(150):
             draws.append(_drawn(answer, labels, n_train, n_valid, rng))
+        highest = max(max(part.max(initial=0) for part in draw) for draw in draws)
         for train, valid in draws:
-            _look_at(train, valid, labels, n_train, n_valid, draws)
+            _look_at(train, valid, labels, n_train, n_valid, highest)
         _look_at_all(answer, draws, labels, n_train, n_valid)
     return "In 150 draws from each of three sets of labels: even, without overlap, and every time anew."
 
@@ -59,10 +60,9 @@ def _drawn(answer, labels, n_train, n_valid, rng):
     return parts["training"], parts["validation"]
 
 
-def _look_at(train, valid, labels, n_train, n_valid, draws):
-    """Check that a draw is even, and that its two parts are disjoint."""
+def _look_at(train, valid, labels, n_train, n_valid, highest):
+    """Check that a draw is even, and that its two parts are disjoint; `highest` is that of all draws."""
     classes, counts = np.unique(labels, return_counts=True)
-    highest = max(max(part.max(initial=0) for part in draw) for draw in draws)
     # Positions within a class never reach the size of the largest; among all they do, in so many draws.
     within = ""
     if 0 < highest < counts.max():

@@ -1,7 +1,7 @@
 """Answers to lesson 11's exercises."""
 
 import tempfile
-from functools import partial
+from functools import cache, partial
 
 import keras
 import numpy as np
@@ -10,6 +10,19 @@ from answers import right, wrong
 
 layers = keras.layers
 Elu = partial(layers.Dense, 100, activation="elu", kernel_initializer="he_normal")
+Normalization = layers.BatchNormalization
+
+
+@cache
+def shared(number, make=layers.Dense, **settings):
+    """The same layer in many answers: to build twenty takes longer than to check them."""
+    return make(**settings)
+
+
+def deep(activation, n=20, initializer="he_normal"):
+    """Hidden layers whose weights several answers share."""
+    dense = [shared(i, units=100, kernel_initializer=initializer) for i in range(n)]
+    return [layer for one in dense for layer in (one, layers.Activation(activation))]
 
 
 def sequential(*inner, shape=(32, 32, 3), output="softmax"):
@@ -40,12 +53,12 @@ def nested():
 
 @wrong("deep_net", says="you have 19 hidden layers")
 def counted_the_output():
-    return sequential(layers.Flatten(), *[Elu() for _ in range(19)])
+    return sequential(layers.Flatten(), *deep("elu", n=19))
 
 
 @wrong("deep_net", says="you have 21 hidden layers")
 def one_too_many():
-    return sequential(layers.Flatten(), *[Elu() for _ in range(21)])
+    return sequential(layers.Flatten(), *deep("elu", n=21))
 
 
 @wrong("deep_net", says="you have Glorot's or LeCun's initialization")
@@ -60,22 +73,22 @@ def he_uniform():
 
 @wrong("deep_net", says="the hidden layers use ReLU")
 def relu():
-    return sequential(layers.Flatten(), *[Elu(activation="relu") for _ in range(20)])
+    return sequential(layers.Flatten(), *deep("relu"))
 
 
 @wrong("deep_net", says="no activation")
 def linear():
-    return sequential(layers.Flatten(), *[Elu(activation=None) for _ in range(20)])
+    return sequential(layers.Flatten(), *deep(None))
 
 
 @wrong("deep_net", says="the softmax is missing")
 def logits():
-    return sequential(layers.Flatten(), *[Elu() for _ in range(20)], output=None)
+    return sequential(layers.Flatten(), *deep("elu"), output=None)
 
 
 @wrong("deep_net", says="the output uses sigmoid")
 def sigmoid():
-    return sequential(layers.Flatten(), *[Elu() for _ in range(20)], output="sigmoid")
+    return sequential(layers.Flatten(), *deep("elu"), output="sigmoid")
 
 
 @wrong("deep_net", says="not flattened")
@@ -85,7 +98,7 @@ def pixel_by_pixel():
 
 @wrong("deep_net", says="the net scales the pixels")
 def rescaled():
-    return sequential(layers.Rescaling(1 / 255), layers.Flatten(), *[Elu() for _ in range(20)])
+    return sequential(layers.Rescaling(1 / 255), layers.Flatten(), *deep("elu"))
 
 
 @wrong("deep_net", says="begin with `keras.Input")
@@ -179,13 +192,13 @@ def logs_beside_the_model(folder):
 # --- normalized_net ---------------------------------------------------------------------------------------
 
 
-def normalized(n=20, after=False, first=True, last=False, activation="elu", initializer="he_normal"):
-    inner = [layers.Flatten(), *([layers.BatchNormalization()] if first else [])]
-    for _ in range(n):
-        dense = layers.Dense(100, kernel_initializer=initializer)
-        pair = [layers.BatchNormalization(), layers.Activation(activation)]
+def normalized(after=False, first=True, last=False, activation="elu"):
+    inner = [layers.Flatten(), *([shared(-1, Normalization)] if first else [])]
+    for i in range(20):
+        dense = shared(i, units=100, kernel_initializer="he_normal")
+        pair = [shared(i, Normalization), layers.Activation(activation)]
         inner += [dense, *(reversed(pair) if after else pair)]
-    return sequential(*inner, *([layers.BatchNormalization()] if last else []))
+    return sequential(*inner, *([shared(20, Normalization)] if last else []))
 
 
 @right("normalized_net")
@@ -221,9 +234,9 @@ def normalized_scores():
 @wrong("normalized_net", says="the first normalization is before Flatten")
 def normalized_colours():
     inner = [layers.BatchNormalization(), layers.Flatten()]
-    for _ in range(20):
-        inner += [layers.Dense(100, kernel_initializer="he_normal")]
-        inner += [layers.BatchNormalization(), layers.Activation("elu")]
+    for i in range(20):
+        inner += [shared(i, units=100, kernel_initializer="he_normal")]
+        inner += [shared(i, Normalization), layers.Activation("elu")]
     return sequential(*inner)
 
 
@@ -302,6 +315,7 @@ def in_double_precision(x_train, x_valid, x_test):
 # --- selu_net ---------------------------------------------------------------------------------------------
 
 Selu = partial(layers.Dense, 100, activation="selu", kernel_initializer="lecun_normal")
+lecun = partial(deep, "selu", initializer="lecun_normal")
 
 
 @right("selu_net")
@@ -322,43 +336,46 @@ def functional_selu(dropout_rate=0):
 
 @wrong("selu_net", says="changes the variance that SELU keeps")
 def ordinary_dropout(dropout_rate=0.0):
-    return sequential(layers.Flatten(), *[Selu() for _ in range(20)], layers.Dropout(dropout_rate))
+    return sequential(layers.Flatten(), *lecun(), layers.Dropout(dropout_rate))
 
 
 @wrong("selu_net", says="you have several dropout layers")
 def dropout_everywhere(dropout_rate=0.0):
-    pairs = [layer for _ in range(20) for layer in (Selu(), layers.AlphaDropout(dropout_rate))]
-    return sequential(layers.Flatten(), *pairs)
+    inner = []
+    for layer in lecun():
+        after = isinstance(layer, layers.Activation)
+        inner += [layer, layers.AlphaDropout(dropout_rate)] if after else [layer]
+    return sequential(layers.Flatten(), *inner)
 
 
 @wrong("selu_net", says="the dropout layer is in the wrong place")
 def dropped_inputs(dropout_rate=0.0):
-    return sequential(layers.Flatten(), layers.AlphaDropout(dropout_rate), *[Selu() for _ in range(20)])
+    return sequential(layers.Flatten(), layers.AlphaDropout(dropout_rate), *lecun())
 
 
 @wrong("selu_net", says="`dropout_rate` is not used")
 def no_dropout(dropout_rate=0.0):
-    return sequential(layers.Flatten(), *[Selu() for _ in range(20)])
+    return sequential(layers.Flatten(), *lecun())
 
 
 @wrong("selu_net", says="you wrote a fixed rate into the function")
 def a_tenth(dropout_rate=0.0):
-    return sequential(layers.Flatten(), *[Selu() for _ in range(20)], layers.AlphaDropout(0.1))
+    return sequential(layers.Flatten(), *lecun(), layers.AlphaDropout(0.1))
 
 
 @wrong("selu_net", says="the share that is kept")
 def the_kept_share(dropout_rate=0.0):
-    return sequential(layers.Flatten(), *[Selu() for _ in range(20)], layers.AlphaDropout(1 - dropout_rate))
+    return sequential(layers.Flatten(), *lecun(), layers.AlphaDropout(1 - dropout_rate))
 
 
 @wrong("selu_net", says="you have He's initialization")
 def with_hes_weights(dropout_rate=0.0):
-    return sequential(layers.Flatten(), *[Selu(kernel_initializer="he_normal") for _ in range(20)])
+    return sequential(layers.Flatten(), *deep("selu", initializer="he_normal"))
 
 
 @wrong("selu_net", says="the hidden layers use ELU")
 def with_elu(dropout_rate=0.0):
-    return sequential(layers.Flatten(), *[Selu(activation="elu") for _ in range(20)])
+    return sequential(layers.Flatten(), *deep("elu", initializer="lecun_normal"))
 
 
 # --- mc_probabilities -------------------------------------------------------------------------------------
