@@ -28,7 +28,7 @@ import io
 import re
 import tokenize
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -134,19 +134,25 @@ def read_lesson(path):
         raise CourseError(f"there is no lesson {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise CourseError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        cells, problems = _parse(text)
+    except CourseError as error:
+        raise CourseError(f"{path.name}: {error}") from None
+    if problems:
+        raise CourseError(f"{path.name}: " + "; ".join(problems))
+    return Lesson(path.stem, path, cells)
+
+
+@lru_cache(maxsize=32)
+def _parse(text):
+    """Give a lesson's cells and what is wrong with them."""
     cells = tuple(
         Cell(cell.cell_type, cell.source, tuple(cell.metadata.get("tags", ())))
         for cell in jupytext.reads(text, fmt="py:percent").cells
         if cell.cell_type != "raw"
     )
-    lesson = Lesson(path.stem, path, cells)
-    try:
-        problems = tag_problems(cells) + cell_problems(lesson.cells)
-    except CourseError as error:
-        raise CourseError(f"{path.name}: {error}") from None
-    if problems:
-        raise CourseError(f"{path.name}: " + "; ".join(problems))
-    return lesson
+    measured = [cell for cell, _ in cells_of(cells, "measured")]
+    return cells, tuple(tag_problems(cells) + cell_problems(measured))
 
 
 def select(names=(), root=None):
@@ -301,6 +307,7 @@ def _bound(tree, imports=True):
 # --- digests ----------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=256)
 def digest(source):
     """Digest a Python source by its tokens: comments, docstrings and layout apart; the same on every Python.
 
@@ -333,6 +340,7 @@ def module_digests(names):
     return found
 
 
+@lru_cache(maxsize=1024)
 def cell_digest(source):
     """Digest one cell of a notebook, be it Python or not; its imports from the package do not count."""
     imported = r"^[ \t]*from course_utils[\w.]* import (\([^)]*\)|.*)$"

@@ -8,7 +8,6 @@ import functools
 import importlib.util
 import json
 import pathlib
-import subprocess
 import sys
 
 import keras
@@ -143,21 +142,6 @@ def test_recorder_refuses_a_stack_without_addons(name, monkeypatch):
     with pytest.raises(SystemExit, match="Use the addons stack"):
         recorder.main()
     assert recorder.RECORD.read_bytes() == before
-
-
-def test_schedules_load_no_addons_and_addons_is_silent_about_its_end_and_about_nothing_else():
-    code = (
-        "import sys, warnings, keras, course_utils.schedules\n"
-        "loaded = {'tensorflow_addons', 'course_utils.addons'} & set(sys.modules)\n"
-        "assert not loaded, loaded\n"
-        "warnings.simplefilter('error', UserWarning)\n"
-        "import course_utils.addons\n"
-        "assert warnings.filters[0][:3] == ('error', None, UserWarning), 'filters not restored'\n"
-        f"assert ('tensorflow_addons' in sys.modules) == {STACK == 'addons'}\n"
-        "print('fine')"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert run.stdout.strip() == "fine", run.stderr
 
 
 def test_missing_addons_says_what_to_install(monkeypatch):

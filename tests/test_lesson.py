@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -202,28 +201,6 @@ def test_figures_are_saved_where_asked_and_nowhere_else(monkeypatch, tmp_path, q
     monkeypatch.setenv("COURSE_FIGURES", str(tmp_path / "new" / "folder"))
     quick.save_figure(figure, "curve")
     assert (tmp_path / "new" / "folder" / f"{NAME}-curve.png").stat().st_size > 1000
-
-
-def test_importing_a_lesson_keeps_tensorflow_quiet():
-    # The first XLA compilation would announce itself as well.
-    code = """
-import numpy
-from course_utils.lesson import Lesson, keras
-from course_utils.training import shuffled
-lesson = Lesson("05_weight_normalization")
-net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-net.compile("adam", "mse", **lesson.fast)
-x = numpy.ones((4, 1))
-net.fit(shuffled(x, x, 2), verbose=0)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "COURSE_MODE": "full"},
-    )
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_native_code_said_is_shown_when_the_import_fails(capfd):

@@ -2,7 +2,10 @@
 
 import ast
 import doctest
+import functools
 import importlib
+import json
+import os
 import pkgutil
 import re
 import subprocess
@@ -84,7 +87,9 @@ def test_claims_name_lessons_and_sections_that_exist():
     assert evidence.claim_problems(ROOT) == []
 
 
-def test_verdicts_and_results_agree():
+def test_verdicts_and_results_agree(monkeypatch):
+    # statsmodels collects garbage at every call, of all that the tests before have left.
+    monkeypatch.setattr("gc.collect", lambda *args: 0)
     assert report.out_of_step(ROOT) == [], "run `python -m build_tools report`"
 
 
@@ -142,6 +147,7 @@ def test_versions_agree():
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
 
 
+@functools.cache
 def locked():
     """Package name to the (version, marker) pairs of the lock."""
     found = {}
@@ -232,16 +238,25 @@ def test_the_addons_need_nothing_of_the_course_but_its_leaves():
         assert all(name.startswith(leaves) for name in imported(source)), source
 
 
-def test_the_wheel_holds_the_package_and_nothing_else_and_every_module_of_it_imports(tmp_path):
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path]
+# -- what the wheel holds, and what a fresh Python loads of it -----------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The folder of the wheel's content."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
     done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    (wheel,) = tmp_path.glob("*.whl")
-    alone = tmp_path / "alone"
+    (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(alone)
-    held = {path.relative_to(alone).as_posix() for path in alone.rglob("*") if path.is_file()}
-    ours = {name for name in held if ".dist-info/" not in name}
+        archive.extractall(folder / "alone")
+    return folder / "alone"
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel):
+    held = {path.relative_to(wheel).as_posix() for path in wheel.rglob("*") if path.is_file()}
+    ours = {name for name in held if ".dist-info/" not in name and not name.endswith(".pyc")}
     tracked = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "course_utils").rglob("*")
@@ -249,23 +264,97 @@ def test_the_wheel_holds_the_package_and_nothing_else_and_every_module_of_it_imp
     }
     assert ours == tracked
     assert not any(name.endswith("entry_points.txt") for name in held)
-    other = {name for name, stack in OTHER_STACK.items() if stack == STACK}
-    modules = [name for name in MODULES if name.startswith("course_utils.") and name not in other]
-    code = (
-        f"import importlib, sys; sys.path.insert(0, {str(alone)!r})\n"
-        f"found = [importlib.import_module(name).__file__ for name in {modules}]\n"
-        f"assert all(file.startswith({str(alone)!r}) for file in found), found\n"
-        "assert 'build_tools' not in sys.modules"
-    )
+
+
+IMPORTED = [name for name in MODULES if name.startswith("course_utils.") and OTHER_STACK.get(name) != STACK]
+# In this order, for a module that is loaded stays so.
+STEPS = {
+    "leaves": "import course_utils.data, course_utils.plotting, course_utils.stack, course_utils.files",
+    # The first XLA compilation would announce itself, too.
+    "lesson": """
+import numpy
+from course_utils.lesson import Lesson, keras
+from course_utils.training import shuffled
+lesson = Lesson("05_weight_normalization")
+net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+net.compile("adam", "mse", **lesson.fast)
+x = numpy.ones((4, 1))
+net.fit(shuffled(x, x, 2), verbose=0)
+""",
+    "schedules": "import course_utils.schedules",
+    "addons": """
+import warnings
+with warnings.catch_warnings():
+    warnings.simplefilter("error", UserWarning)
+    import course_utils.addons
+    assert warnings.filters[0][:3] == ("error", None, UserWarning), "filters not restored"
+""",
+    "all": f"""
+import importlib
+for name in {IMPORTED}:
+    importlib.import_module(name)
+""",
+}
+FRESH = """
+import json, sys, traceback
+sys.path.insert(0, sys.argv[1])
+found = {}
+for name, code in json.loads(sys.argv[2]).items():
+    print("step", name, file=sys.stderr, flush=True)
+    try:
+        exec(code, {})
+    except BaseException:
+        traceback.print_exc()
+    found[name] = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def fresh(wheel):
+    """What a fresh Python with nothing but the wheel's content says and loads: step → (stderr, modules).
+
+    One for all, because it takes ten seconds to load TensorFlow.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", FRESH, wheel, json.dumps(STEPS)],
+        cwd=wheel.parent,
+        env={**os.environ, "COURSE_MODE": "full"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
+    said = dict(zip(STEPS, re.split(r"^step \w+\n", done.stderr, flags=re.M)[1:], strict=True))
+    return {step: (said[step], loaded) for step, loaded in json.loads(done.stdout.splitlines()[-1]).items()}
 
 
-def test_the_package_loads_no_tensorflow_by_itself():
-    code = (
-        "import sys, course_utils.data, course_utils.plotting, course_utils.stack, course_utils.files\n"
-        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_the_package_loads_no_tensorflow_by_itself(fresh):
+    said, loaded = fresh["leaves"]
+    assert said == ""
+    assert not {"tensorflow", "keras"} & set(loaded)
+
+
+def test_importing_a_lesson_keeps_tensorflow_quiet(fresh):
+    said, loaded = fresh["lesson"]
+    assert said == ""
+    assert "tensorflow" in loaded
+
+
+def test_schedules_load_no_addons_and_addons_is_silent_about_its_end_and_about_nothing_else(fresh):
+    said, loaded = fresh["schedules"]
+    assert said == ""
+    assert not {"tensorflow_addons", "course_utils.addons"} & set(loaded)
+    said, loaded = fresh["addons"]
+    assert "Traceback" not in said
+    assert ("tensorflow_addons" in loaded) == (STACK == "addons")
+
+
+def test_every_module_of_the_wheel_imports_without_what_makes_the_course(fresh, wheel):
+    said, loaded = fresh["all"]
+    assert "Traceback" not in said
+    ours = {name: file for name, file in loaded.items() if name.partition(".")[0] == "course_utils"}
+    assert set(ours) >= set(IMPORTED)
+    assert all(Path(file).is_relative_to(wheel) for file in ours.values()), ours
+    assert "build_tools" not in loaded
