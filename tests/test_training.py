@@ -191,7 +191,7 @@ def assert_equal(one, other):
             {"class_weight": {0: 1.0, 1: 2.0, 2: 0.5}},
         ),
         (
-            {"make": dense, "jit_compile": True},
+            {"make": dense, "jit_compile": True, "optimizer": "nadam", "metrics": ["accuracy"]},
             {"validation_data": None, "batch_size": 14},
         ),  # 5 whole batches
         (
