@@ -248,21 +248,25 @@ def test_ctrl_c_is_said_in_one_line(course, monkeypatch, capsys):
 def test_a_missing_extra_says_what_to_install(course):
     # An interpreter in which jupytext cannot be imported, as on Colab.
     (course / "jupytext.py").write_text("raise ModuleNotFoundError('No module', name='jupytext')")
-    for command in ("run", "build"):
-        done = subprocess.run(
-            [sys.executable, "-m", "build_tools", command],
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join([str(course), ROOT]),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 2, done.stderr
-        assert done.stderr == (
-            'error: running lessons needs jupytext, which is not installed: pip install "course_utils[dev]"\n'
-        )
+    code = """
+import runpy, sys
+for command in ("run", "build"):
+    sys.argv = ["build_tools", command]
+    try:
+        runpy.run_module("build_tools", run_name="__main__")
+    except SystemExit as done:
+        print(done.code)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(course), ROOT])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "2\n2\n", done.stderr
+    sentence = 'running lessons needs jupytext, which is not installed: pip install "course_utils[dev]"'
+    assert done.stderr == 2 * f"error: {sentence}\n"
 
 
 def test_errors_for_people_are_value_errors():
