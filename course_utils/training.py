@@ -894,7 +894,7 @@ def _key(model, given, folder):
     names = {layer.name: f"layer {i}" for i, layer in enumerate(keras_private.flat_layers(model))}
     compiled = {k: v for k, v in keras_private.compile_arguments(model).items() if k != "optimizer"}
     start = [*model.get_weights(), *_memory(model.optimizer, model)]
-    # A vocabulary that was adapted shows in the outputs only; their last bits depend on the process's settings.
+    # A vocabulary that was adapted shows in the outputs only; their last bits differ between processes.
     if any(hasattr(layer, "adapt") for layer in keras_private.flat_layers(model)):
         start.append(model(given["x"][:8], training=False))
     versions = [keras.__version__, tf.__version__]
