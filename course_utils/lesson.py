@@ -39,19 +39,21 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 
 # Loading four thousand modules leaves no garbage, but Python would stop to look for some again and again.
 gc.disable()
-with notebook.native_stderr_kept_back():
-    import keras
-    import tensorflow as tf
+try:
+    with notebook.native_stderr_kept_back():
+        import keras
+        import tensorflow as tf
 
-    # XLA announces its first compilation; let that be this one.
-    tf.function(lambda: tf.constant(0.0), jit_compile=True)()
+        # XLA announces its first compilation; let that be this one.
+        tf.function(lambda: tf.constant(0.0), jit_compile=True)()
+finally:
+    gc.enable()
 
 import matplotlib.pyplot as plt
 
 from course_utils import training
 
 gc.freeze()  # nor need it look through them whenever a training begins by freeing what the last one left
-gc.enable()
 
 # TensorFlow suspects a mistake when several Keras models are compiled in one session, and warns of
 # "retracing". A lesson that compares nets does just that, on purpose.

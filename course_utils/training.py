@@ -8,6 +8,8 @@ that compare nets shuffle here, alike on both stacks. Lesson 00 shows it.
 
 from __future__ import annotations
 
+import copyreg
+import enum
 import gc
 import hashlib
 import importlib.util
@@ -901,7 +903,9 @@ def _key(model, given, folder):
     try:
         description = _described([model, model.optimizer, compiled, start, given, versions], folder, names)
     except Exception as error:  # also those of a layer that has no configuration
-        warnings.warn(f"fit_once cannot tell whether this training is a new one: {error}", stacklevel=3)
+        warnings.warn(
+            f"fit_once cannot tell whether this training is new, so it trains: {error}", stacklevel=3
+        )
         return None
     return hashlib.sha256(json.dumps(description).encode()).hexdigest()
 
@@ -930,14 +934,18 @@ def _described(value, folder, names):
             return "a bar"
         if isinstance(value, np.ufunc):
             return value.__name__
+        if isinstance(value, enum.Enum):
+            return str(value)
         kind = value if callable(value) and hasattr(value, "__qualname__") else type(value)
         if not _is_library(kind):
-            raise TypeError(f"the code of {value!r} may have changed. It trains.")
+            raise TypeError(f"{value!r} cannot be compared with an earlier one.")
         name = f"{kind.__module__}.{kind.__qualname__}"
         if any(value is one for one in begun):  # a function in an object may refer to that object
             return name
         begun.append(value)
         if kind is value:
+            if isinstance(value, types.MethodType):
+                return [name, described(value.__self__)]
             cells = (getattr(value, "__closure__", None) or ()) if "<locals>" in name else ()
             return [name, *(described(cell.cell_contents) for cell in cells)]
         if isinstance(value, _WITH_STATE):
@@ -945,14 +953,24 @@ def _described(value, folder, names):
             # A configuration has but names for functions and classes.
             parts = vars(value) | vars(value).get("_hyper", {})  # where Addons' optimizers keep a schedule
             parts = {} if isinstance(value, keras.Model) else parts
-            code = {k: v for k, v in parts.items() if isinstance(v, _CODE) and not hasattr(kind, k)}
+            code = {
+                k: v
+                for k, v in parts.items()
+                if (callable(v) or isinstance(v, _OPTIMIZER))  # the optimizer in a LossScaleOptimizer
+                and not isinstance(v, _NO_CODE)
+                and not hasattr(kind, k)
+            }
             config = {k: v for k, v in value.get_config().items() if k != "name"}
             return [name, *map(described, (config, code, inside))]
         # Keras counts losses through a session, and changes a flag of those it uses.
         skipped = {"name", "_allow_sum_over_batch_size"} if isinstance(value, keras.losses.Loss) else ()
-        if not hasattr(value, "__dict__"):
-            return [name, described(value.__reduce_ex__(2)[2])]  # the values of its slots
-        return [name, described({k: v for k, v in vars(value).items() if k not in skipped})]
+        if isinstance(value, _PLAIN):
+            return [name, described({k: v for k, v in vars(value).items() if k not in skipped})]
+        # Anything else counts by its attributes, if it has nothing besides: a set or a partial has.
+        made, given, state, *items = (*value.__reduce_ex__(2), None, None)[:5]
+        if made is not copyreg.__newobj__ or len(given) > 1 or any(one is not None for one in items):
+            raise TypeError(f"{value!r} cannot be compared with an earlier one.")
+        return [name, described(state)]
 
     return described(value)
 
@@ -961,8 +979,15 @@ _OPTIMIZER = (keras.optimizers.Optimizer,)
 if STACK == "addons":
     _OPTIMIZER += (keras.optimizers.legacy.Optimizer,)
 _WITH_STATE = (keras.layers.Layer, keras.metrics.Metric, *_OPTIMIZER)
-_CODE = (types.FunctionType, keras.losses.Loss, keras.regularizers.Regularizer, keras.constraints.Constraint)
-_CODE += (keras.optimizers.schedules.LearningRateSchedule, *_OPTIMIZER)
+# The starting weights count, not how they were drawn.
+_NO_CODE = (keras.layers.Layer, keras.metrics.Metric, keras.initializers.Initializer)
+_PLAIN = (
+    keras.callbacks.Callback,
+    keras.losses.Loss,
+    keras.regularizers.Regularizer,
+    keras.constraints.Constraint,
+    keras.optimizers.schedules.LearningRateSchedule,
+)
 
 
 def _is_library(code):
