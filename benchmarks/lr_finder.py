@@ -6,8 +6,8 @@ Three ways to take the same number of steps with a fresh net take turns. A numbe
 seconds of CPU time, with tracing and compiling:
 
 - *callback*: Keras' own ``fit`` with the callback of many a tutorial, which sets the rate after every batch;
-- *plain*: ``fit`` as the lessons compile it, 50 steps per execution, the dense net with XLA;
-- *lr_find*: the same net, given to the course's finder.
+- *plain*: the course's ``fit``, which nobody watches;
+- *lr_find*: the course's finder.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from side_by_side import BATCH, NETS, print_machine
 
 from course_utils.lr_finder import lr_find
 from course_utils.stack import STACK
+from course_utils.training import fit
 
 START, END = 1e-7, 1e-2  # no divergence: every way takes all its steps
 
@@ -41,7 +42,7 @@ class RaiseRate(keras.callbacks.Callback):
 
 
 def callback(make_net, x, y, steps):
-    net = compiled(make_net, steps_per_execution=1)
+    net = compiled(make_net)
     weights = net.get_weights()
     net.optimizer.learning_rate = START
     raised = RaiseRate((END / START) ** (1 / (steps - 1)))
@@ -50,24 +51,22 @@ def callback(make_net, x, y, steps):
 
 
 def plain(make_net, x, y, steps):
-    net = compiled(make_net, steps_per_execution=50, jit_compile=make_net is NETS["dense"])
-    net.fit(x, y, batch_size=BATCH, verbose=0)
+    fit(compiled(make_net), x, y, batch_size=BATCH, verbose=0)
 
 
 def finder(make_net, x, y, steps):
-    net = compiled(make_net, steps_per_execution=50, jit_compile=make_net is NETS["dense"])
-    result = lr_find(net, x, y, batch_size=BATCH, num_iter=steps, start_lr=START, end_lr=END)
+    result = lr_find(compiled(make_net), x, y, batch_size=BATCH, num_iter=steps, start_lr=START, end_lr=END)
     assert len(result.losses) == steps
 
 
 WAYS = {"callback": callback, "plain": plain, "lr_find": finder}
 
 
-def compiled(make_net, **settings):
+def compiled(make_net):
     keras.backend.clear_session()
     keras.utils.set_random_seed(42)
     net = make_net()
-    net.compile("adam", "categorical_crossentropy", metrics=["accuracy"], **settings)
+    net.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
     return net
 
 

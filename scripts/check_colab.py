@@ -13,6 +13,7 @@ version.
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -153,7 +154,9 @@ def check(notebooks, folder, address, clone, revision):
     every_module.write_text(EVERY_MODULE, encoding="utf-8")
     python = folder / "environment" / "bin" / "python"
     venv.create(folder / "environment", with_pip=True)
-    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *COLAB)
+    uv = ["uv", "pip", "install", "--python", python]
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
+    run(*(uv if shutil.which("uv") else pip), "--quiet", *COLAB)
     before = versions(python)
     for notebook in notebooks:
         text = notebook.read_text(encoding="utf-8")

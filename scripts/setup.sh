@@ -26,6 +26,11 @@ if ! "$python" -m venv "$venv"; then
   echo "'$python -m venv' failed; on Debian and Ubuntu the package python3-venv provides it." >&2
   exit 1
 fi
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+if command -v uv >/dev/null; then  # in a quarter of the time
+  install() { uv pip install --quiet --python "$venv/bin/python" "$@"; }
+else
+  install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
+fi
+install --require-hashes -r requirements.lock
+install --no-deps --no-build-isolation -e .
 cp requirements.lock "$venv/requirements.lock"
