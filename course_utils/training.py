@@ -445,7 +445,12 @@ class _Steps:
         )
         key = str((specs, self.xla))
         if key not in self.programs:
-            self.programs[key] = _program(getattr(self.net, f"{self.kind}_step"), specs, self.xla)
+            # TensorFlow 2.15's XLA is fast with small kernels in a loop, but updates a large one in twice the
+            # time that it takes step by step.
+            large = max((np.prod(w.shape) for w in self.net.trainable_weights), default=0) > 100_000
+            in_one = not (STACK == "addons" and large)
+            step = getattr(self.net, f"{self.kind}_step")
+            self.programs[key] = _program(step, specs, self.xla and not in_one, self.xla and in_one)
         logs = self.programs[key](self.batches.examples, order, tf.constant(first), tf.constant(last))
         keras_private.count_steps(self.net, self.kind, last - first)
         return logs
@@ -458,17 +463,17 @@ class _Steps:
         return self.keras_own(iterator)
 
 
-def _program(step, specs, xla):
+def _program(step, specs, step_by_xla, loop_by_xla):
     """Steps from `first` to before `last`, as one TensorFlow function; returns what the last one reports."""
     if STACK == "keras3":
         step = tf.autograph.experimental.do_not_convert(step)  # as Keras 3 does, and Keras 2 does not
-    step = tf.function(step, reduce_retracing=True)
+    step = tf.function(step, reduce_retracing=True, jit_compile=step_by_xla or None)
     reported = step.get_concrete_function(specs).structured_outputs
     number = tf.TensorSpec([], tf.int32)
     signature = [specs, tf.TensorSpec([None, None], tf.int32), number, number]
 
-    # XLA compiles the loop as a whole: step by step it would be handed all variables and metrics each time.
-    @tf.function(input_signature=signature, jit_compile=xla or None)
+    # Where XLA compiles the loop as a whole, it is not handed all variables and metrics with each step.
+    @tf.function(input_signature=signature, jit_compile=loop_by_xla or None)
     def run(examples, order, first, last):
         def one_more(i, logs):
             return i + 1, step(tf.nest.map_structure(lambda part: tf.gather(part, order[i]), examples))

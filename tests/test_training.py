@@ -137,6 +137,13 @@ def conv(dropout=0.0):
     )
 
 
+def large():
+    """A kernel of more than 100,000 weights."""
+    return keras.Sequential(
+        [keras.Input((6, 6)), layers.Flatten(), layers.Dense(3000, activation="relu"), layers.Dense(3)]
+    )
+
+
 def small():
     return keras.Sequential([keras.Input((6, 6)), layers.Flatten(), layers.Dense(3, activation="softmax")])
 
@@ -194,6 +201,7 @@ def assert_equal(one, other):
             {"make": dense, "jit_compile": True, "optimizer": "nadam", "metrics": ["accuracy"]},
             {"validation_data": None, "batch_size": 14},
         ),  # 5 whole batches
+        ({"make": large, "jit_compile": True, "optimizer": "nadam"}, {}),
         (
             {"make": lambda: conv(0.3)},
             {"validation_data": None, "validation_split": 0.3, "sample_weight": np.linspace(0, 2, 70)},
@@ -204,7 +212,7 @@ def assert_equal(one, other):
             {"validation_freq": 2},
         ),
     ],
-    ids=["dense", "xla", "conv, dropout", "weight normalization", "train_step, conditional gradient"],
+    ids=["dense", "xla", "xla, large", "conv, dropout", "weight normalization", "train_step, conditional gradient"],
 )
 def test_it_is_keras_fit_to_the_last_bit(net, more):
     given = {"epochs": 2, "batch_size": 16, "shuffle": False, "verbose": 0}
