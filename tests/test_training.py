@@ -212,7 +212,14 @@ def assert_equal(one, other):
             {"validation_freq": 2},
         ),
     ],
-    ids=["dense", "xla", "xla, large", "conv, dropout", "weight normalization", "train_step, conditional gradient"],
+    ids=[
+        "dense",
+        "xla",
+        "xla, large",
+        "conv, dropout",
+        "weight normalization",
+        "train_step, conditional gradient",
+    ],
 )
 def test_it_is_keras_fit_to_the_last_bit(net, more):
     given = {"epochs": 2, "batch_size": 16, "shuffle": False, "verbose": 0}
