@@ -15,6 +15,9 @@ import contextlib
 import statistics
 from itertools import pairwise
 
+with contextlib.suppress(ImportError):
+    import torch._dynamo  # noqa: F401  (loaded after TensorFlow it crashes)
+
 from side_by_side import cpu_seconds_in_turns, print_machine
 
 from course_utils.addons import ConditionalGradient, InstanceNormalization, WeightNormalization
@@ -63,7 +66,7 @@ def weight_net():
 
 
 sgd = keras.optimizers.SGD
-# row: (net, optimizer, batch, shape of an image, whether lessons compile it with XLA, peers' layer sizes)
+# row: (its name, the net, the optimizer, the batch size, whether XLA compiles it)
 ROWS = {
     "dense": ("300-100-10, Nadam, 32", lambda: mlp(300, 100), keras.optimizers.Nadam, 32, True),
     "1cycle": (
