@@ -154,7 +154,7 @@ def check(notebooks, folder, address, clone, revision):
     every_module.write_text(EVERY_MODULE, encoding="utf-8")
     python = folder / "environment" / "bin" / "python"
     venv.create(folder / "environment", with_pip=True)
-    uv = ["uv", "pip", "install", "--python", python]
+    uv = ["uv", "pip", "install", "--compile-bytecode", "--python", python]
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
     run(*(uv if shutil.which("uv") else pip), "--quiet", *COLAB)
     before = versions(python)

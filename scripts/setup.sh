@@ -27,7 +27,7 @@ if ! "$python" -m venv "$venv"; then
   exit 1
 fi
 if command -v uv >/dev/null; then  # in a quarter of the time
-  install() { uv pip install --quiet --python "$venv/bin/python" "$@"; }
+  install() { uv pip install --quiet --compile-bytecode --python "$venv/bin/python" "$@"; }
 else
   install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
 fi
