@@ -14,6 +14,7 @@ metrics and the random state too, and suggests nothing for a curve that never fa
 import contextlib
 import math
 import random
+import time
 from dataclasses import dataclass
 
 import keras
@@ -244,16 +245,16 @@ def lr_find(
     Raises
     ------
     ValueError
-        If an argument is wrong; if the model is not compiled, runs on several devices, or its optimizer
-        follows a schedule; if the data is empty, sparse or ragged, differs in length, or ends early and
-        cannot be read again.
+        If an argument is wrong; if the model is not compiled, trains under a ``tf.distribute`` strategy, or
+        its optimizer follows a schedule; if the data is empty, sparse or ragged, differs in length, or ends
+        early and cannot be read again.
 
     Notes
     -----
-    Ten steps run in one call of TensorFlow, because waiting for the loss of every single step would cost more
-    than a small step itself. The curve is looked at between calls: steps taken after the stop are thrown
-    away, and Ctrl-C waits for the call to end. XLA is not used: for a few hundred steps, compiling costs more
-    than it saves.
+    Ten steps and more run in one call of TensorFlow, because waiting for the loss of every single step would
+    cost more than a small step itself. The curve is looked at between calls: steps taken after the stop are
+    thrown away, and Ctrl-C waits for the call to end. XLA is not used: for a few hundred steps, compiling
+    costs more than it saves.
 
     What cannot be put back:
 
@@ -318,13 +319,16 @@ def lr_find(
     return LRFinderResult(lrs[: len(losses)], np.array(losses), np.array(smoothed), stopped)
 
 
-def _raise_rate(steps, iterator, lrs, smooth_f, diverge_th, group=10):
-    """Run the steps, `group` of them at a time, until the rates end or the loss diverges."""
+def _raise_rate(steps, iterator, lrs, smooth_f, diverge_th):
+    """Run the steps, some at a time, until the rates end or the loss diverges."""
     share = smooth_f or 1.0
     losses, smoothed = [], []
-    average, lowest = 0.0, math.inf
-    for begin in range(0, len(lrs), group):
-        for loss in steps(iterator, tf.constant(lrs[begin : begin + group])).numpy().tolist():
+    average, lowest, at_once = 0.0, math.inf, 10
+    while len(losses) < len(lrs):
+        begin, started = len(losses), time.perf_counter()
+        found = steps(iterator, tf.constant(lrs[begin : begin + at_once])).numpy().tolist()
+        at_once *= 1 + (time.perf_counter() - started < 0.1)
+        for loss in found:
             if not math.isfinite(loss):
                 rate = lrs[len(losses)]
                 return losses, smoothed, f"the loss became {loss} at a learning rate of {rate:.3g}"
@@ -356,8 +360,7 @@ def _step_function(model, rate, iterator):
 
     def steps(iterator, rates):
         def one_more(i, losses):
-            args = (iterator.get_next(), rates[i])
-            return i + 1, losses.write(i, model.distribute_strategy.run(step, args=args))
+            return i + 1, losses.write(i, step(iterator.get_next(), rates[i]))
 
         count = tf.size(rates)
         start = (0, tf.TensorArray(tf.float32, size=count, element_shape=()))
@@ -383,10 +386,10 @@ def _rate_variable(model):
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
         refuse("model", "a compiled keras.Model", model, "Call model.compile(optimizer, loss) first.")
-    if model.distribute_strategy.num_replicas_in_sync > 1:
+    if tf.distribute.has_strategy() or model.distribute_strategy is not tf.distribute.get_strategy():
         raise ValueError(
-            "The model trains on several devices at once. Find the rate with a copy of it, made outside the "
-            "strategy's scope."
+            "The model trains under a tf.distribute strategy. Find the rate with a copy of it, made and used "
+            "outside the strategy's scope."
         )
     inner = getattr(optimizer, "inner_optimizer", optimizer)  # inside a LossScaleOptimizer
     rate, config = inner.learning_rate, inner.get_config()

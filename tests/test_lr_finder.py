@@ -617,6 +617,15 @@ def test_models_that_cannot_be_used_are_told_what_to_do():
         lr_find(keras.Sequential([keras.Input((4,)), layers.Dense(1)]), X, Y)
 
 
+def test_a_net_under_a_strategy_is_refused(plain_net):
+    with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
+        net = small_net()
+        with pytest.raises(ValueError, match=r"under a tf.distribute strategy.*outside the strategy's scope"):
+            lr_find(plain_net, X, Y)
+    with pytest.raises(ValueError, match=r"under a tf.distribute strategy"):
+        lr_find(net, X, Y)
+
+
 def scheduled_optimizers():
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
     yield keras.optimizers.SGD(schedule)
