@@ -156,7 +156,9 @@ def check(notebooks, folder, address, clone, revision):
     venv.create(folder / "environment", with_pip=True)
     uv = ["uv", "pip", "install", "--compile-bytecode", "--python", python]
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
-    run(*(uv if shutil.which("uv") else pip), "--quiet", *COLAB)
+    # Asked for its version, since a shim of pyenv may stand in for no uv at all.
+    there = shutil.which("uv") and not subprocess.run(["uv", "--version"], capture_output=True).returncode
+    run(*(uv if there else pip), "--quiet", *COLAB)
     before = versions(python)
     for notebook in notebooks:
         text = notebook.read_text(encoding="utf-8")

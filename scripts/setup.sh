@@ -26,7 +26,8 @@ if ! "$python" -m venv "$venv"; then
   echo "'$python -m venv' failed; on Debian and Ubuntu the package python3-venv provides it." >&2
   exit 1
 fi
-if command -v uv >/dev/null; then  # in a quarter of the time
+# In less than half the time. Asked for its version, since a shim of pyenv may stand in for no uv at all.
+if uv --version >/dev/null 2>&1; then
   install() { uv pip install --quiet --compile-bytecode --python "$venv/bin/python" "$@"; }
 else
   install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }

@@ -617,11 +617,11 @@ def test_models_that_cannot_be_used_are_told_what_to_do():
         lr_find(keras.Sequential([keras.Input((4,)), layers.Dense(1)]), X, Y)
 
 
-def test_a_net_under_a_strategy_is_refused(plain_net):
+def test_a_net_under_a_strategy_is_refused():
     with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
         net = small_net()
         with pytest.raises(ValueError, match=r"under a tf.distribute strategy.*outside the strategy's scope"):
-            lr_find(plain_net, X, Y)
+            lr_find(net, X, Y)
     with pytest.raises(ValueError, match=r"under a tf.distribute strategy"):
         lr_find(net, X, Y)
 

@@ -139,8 +139,9 @@ def conv(dropout=0.0):
 
 def large():
     """A kernel of more than 100,000 weights."""
+    hidden = layers.Dense(3000, activation="relu")
     return keras.Sequential(
-        [keras.Input((6, 6)), layers.Flatten(), layers.Dense(3000, activation="relu"), layers.Dense(3)]
+        [keras.Input((6, 6)), layers.Flatten(), hidden, layers.Dense(3, activation="softmax")]
     )
 
 
