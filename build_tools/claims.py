@@ -60,12 +60,18 @@ class Claim:
     reason: str = ""
     orderings: tuple = ()
     worst_is: str = "largest"
+    stored: bool = False
     timing: bool = False
 
     @property
     def source(self):
         """The id of the source: what stands before the dot."""
         return self.id.partition(".")[0]
+
+    @property
+    def is_question(self):
+        """Whether the course asks this, and no source says it."""
+        return self.id.partition(".")[2].startswith("q")
 
     @property
     def measures(self):
@@ -90,8 +96,9 @@ class Claim:
                         f"the lesson recorded {forms[one]} and {forms[other]}"
                     )
             return ""
+        printed = dict(self.values)
         for name, form in forms.items():
-            wanted = "True or False" if name == "holds" else "a number"
+            wanted = "True or False" if name == "holds" else _form(printed.get(name))
             if form != wanted:
                 return f"{self.id} asks for {wanted} as {name}; the lesson recorded {form}"
         return ""

@@ -161,7 +161,15 @@ def judge_value(values, printed, tolerance=None):
 
     >>> judge_value([0.60, 0.61, 0.62], 0.6045).word, judge_value([0.60, 0.61, 0.62], 0.70).word
     ('reproduced', 'not reproduced')
+
+    A printed list, such as a curve over the epochs, is reproduced where all of it is (Bonferroni); `values`
+    has the shape (seeds, elements) then.
+
+    >>> judge_value([[0.4, 0.60], [0.5, 0.61], [0.6, 0.62]], [0.5, 0.6045]).word
+    'reproduced'
     """
+    if np.ndim(printed):
+        return _judge_curve(np.asarray(values, dtype=np.float64), printed, tolerance)
     mean, sd = mean_and_sd(values)
     n = len(values)
     if n < FEWEST_SEEDS:
@@ -170,6 +178,21 @@ def judge_value(values, printed, tolerance=None):
     p = 1.0 if near else value_p(values, printed)
     word = NOT_REPRODUCED if p < 1 - LEVEL else REPRODUCED
     return Verdict(word, n, mean, sd, *prediction_interval(values), p=p)
+
+
+def _judge_curve(values, printed, tolerance):
+    """Judge a printed list by lists of shape (seeds, elements): the smallest of its k p values, k times.
+
+    The numbers are those of the element with the smallest; of the last one while there are too few seeds.
+    """
+    count = len(printed)
+    one_by_one = [judge_value(values[:, k], printed[k], tolerance) for k in range(count)]
+    if len(values) < FEWEST_SEEDS:
+        return dataclasses.replace(one_by_one[-1], element=count - 1, elements=count)
+    worst = min(range(count), key=lambda k: one_by_one[k].p)
+    p = min(1.0, count * one_by_one[worst].p)
+    word = NOT_REPRODUCED if p < 1 - LEVEL else REPRODUCED
+    return dataclasses.replace(one_by_one[worst], word=word, p=p, element=worst, elements=count)
 
 
 def judge_ordering(greater, less):

@@ -10,15 +10,16 @@ tag              the cell
 ``check``        code: asks `course_utils.checks` whether the cell above is right
 ``given``        code of an exercise that needs nothing filled in: data, imports
 ``uses-answer``  code that needs what was filled in: it stands in both notebooks, run only in the solutions
+``predict``      code whose result the learner should predict first: in both, run only in the solutions
 ``needed``       code of the lesson that the exercises use, so that the solutions repeat it
 ===============  ========================================================================================
 
 From them come three editions:
 
 - **measured**: what is run for the lesson's claims. The lesson without its exercises; or, where the solutions
-  themselves record measurements (lesson 11), everything but the cells to fill in.
+  themselves record measurements (lesson 13), everything but the cells to fill in.
 - **learner**: ``notebooks/NN_slug.ipynb``, the text without its solutions.
-- **solutions**: ``notebooks/solutions/NN_slug.ipynb``, the exercises with their solutions; in lesson 11,
+- **solutions**: ``notebooks/solutions/NN_slug.ipynb``, the exercises with their solutions; in lesson 13,
   which is one long exercise, everything.
 """
 
@@ -47,11 +48,15 @@ EDITIONS = ("measured", "learner", "solutions")
 
 #: Every tag that means something, here, to the builder or to nbval.
 TAGS = {
-    "exercise", "solution", "check", "given", "needed", "uses-answer",
-    "figure", "cover", "verdicts", "nbval-check-output", "nbval-skip", "raises-exception",
+    "exercise", "solution", "check", "given", "needed", "uses-answer", "predict",
+    "figure", "cover", "record", "verdicts", "nbval-check-output", "nbval-skip", "raises-exception",
 }  # fmt: skip
 
-_EXERCISE_CODE = {"exercise", "solution", "check", "given", "uses-answer"}
+_EXERCISE_CODE = {"exercise", "solution", "check", "given", "uses-answer", "predict"}
+#: Code that the learner runs, so that the learner's notebook comes without its outputs.
+LEFT_TO_THE_LEARNER = {"exercise", "uses-answer", "predict"}
+# Cells whose code JupyterLab and Colab fold away: what matters to a reader is not how they do it.
+_FOLDED = {"record", "verdicts"}
 
 # Cells that measure nothing: they draw, install the package on Colab, show verdicts, or check an exercise.
 # Changing them leaves a measurement valid; `cell_problems` keeps measurements out of them.
@@ -60,11 +65,21 @@ _MEASURING = {"fit", "compile", "record", "evaluate", "predict", "train_on_batch
 
 
 class Cell(NamedTuple):
-    """One cell of a lesson: ``kind`` is "code" or "markdown"."""
+    """One cell of a lesson: ``kind`` is "code" or "markdown", `alt` says what its figure shows."""
 
     kind: str
     source: str
     tags: tuple = ()
+    alt: str = ""
+
+    def metadata(self, tags):
+        """Give what a notebook says of this cell, apart from its source."""
+        found = {"tags": list(tags)} if tags else {}
+        if self.alt:
+            found["mystnb"] = {"image": {"alt": self.alt}}
+        if _FOLDED & set(tags):
+            found |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
+        return found
 
 
 @dataclass(frozen=True)
@@ -87,7 +102,7 @@ class Lesson:
 
     @property
     def measured_in_solutions(self):
-        """Whether the lesson's claims are measured by its solutions, as lesson 11's are."""
+        """Whether the lesson's claims are measured by its solutions, as lesson 13's are."""
         return _measured_in_solutions(self.text)
 
     def notebook(self, edition="measured"):
@@ -96,7 +111,7 @@ class Lesson:
         notebook.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
         for cell, tags in cells_of(self.text, edition):
             new = nbformat.v4.new_code_cell if cell.kind == "code" else nbformat.v4.new_markdown_cell
-            notebook.cells.append(new(cell.source, metadata={"tags": list(tags)} if tags else {}))
+            notebook.cells.append(new(cell.source, metadata=cell.metadata(tags)))
         return notebook
 
 
@@ -147,7 +162,12 @@ def read_lesson(path):
 def _parse(text):
     """Give a lesson's cells and what is wrong with them."""
     cells = tuple(
-        Cell(cell.cell_type, cell.source, tuple(cell.metadata.get("tags", ())))
+        Cell(
+            cell.cell_type,
+            cell.source,
+            tuple(cell.metadata.get("tags", ())),
+            cell.metadata.get("alt", ""),
+        )
         for cell in jupytext.reads(text, fmt="py:percent").cells
         if cell.cell_type != "raw"
     )
@@ -218,7 +238,7 @@ def cells_of(cells, edition):
     def tags_there(cell):
         extra = ()
         if cell.kind == "code" and edition != "measured":
-            if edition == "learner" and {"exercise", "uses-answer"} & set(cell.tags):
+            if edition == "learner" and LEFT_TO_THE_LEARNER & set(cell.tags):
                 extra = ("nbval-skip",)
             elif "check" in cell.tags:
                 extra = ("nbval-check-output",)

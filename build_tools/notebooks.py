@@ -25,7 +25,14 @@ import nbformat
 
 from build_tools import CourseError, evidence
 from build_tools.execute import make_task, shown, spread
-from build_tools.lessons import cell_digest, module_digests, read_lesson, repository, select
+from build_tools.lessons import (
+    LEFT_TO_THE_LEARNER,
+    cell_digest,
+    module_digests,
+    read_lesson,
+    repository,
+    select,
+)
 from course_utils import checks
 from course_utils.files import write_bytes
 from course_utils.stack import STACK, STACKS
@@ -151,7 +158,7 @@ def in_sync(lesson, notebook, edition="learner"):
         return False
 
     def cells(notebook):
-        return [(cell.cell_type, cell.source, _tags(cell)) for cell in notebook]
+        return [(cell.cell_type, cell.source, _tags(cell), _alt(cell)) for cell in notebook]
 
     return cells(read_lesson(lesson).notebook(edition).cells) == cells(_read(notebook).cells[2:])
 
@@ -160,10 +167,15 @@ def _tags(cell):
     return set(cell.metadata.get("tags", ()))
 
 
+def _alt(cell):
+    """What the cell's figure shows, in words; "" if it has none."""
+    return cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+
+
 def _ran(cells, edition):
     """The code cells whose outputs come from running them, without those that the builder fills in."""
     skip = {"colab", "verdicts"}
-    skip |= {"exercise", "check", "given", "uses-answer"} if edition == "learner" else set()
+    skip |= {*LEFT_TO_THE_LEARNER, "check", "given"} if edition == "learner" else set()
     return [cell for cell in cells if cell.cell_type == "code" and not _tags(cell) & skip]
 
 
@@ -211,7 +223,7 @@ def assemble(lesson, source, edition, root, tables, executed=False):
     count = 0
     for cell in notebook.cells:
         tags = _tags(cell)
-        if cell.cell_type != "code" or (edition == "learner" and tags & {"exercise", "uses-answer"}):
+        if cell.cell_type != "code" or (edition == "learner" and tags & LEFT_TO_THE_LEARNER):
             continue
         if "verdicts" in tags:
             outputs = [_value(_table(lesson.name, cell.source, tables))]
@@ -231,6 +243,8 @@ def assemble(lesson, source, edition, root, tables, executed=False):
         cell.execution_count = count
         for output in outputs:
             output.get("metadata", {}).pop("execution", None)
+            if "image/png" in output.get("data", {}) and _alt(cell):
+                output.metadata["image/png"] = {"alt": _alt(cell)}  # for JupyterLab and nbconvert
             if "execution_count" in output:
                 output.execution_count = count
         cell.outputs = outputs

@@ -149,7 +149,8 @@ def claim_rows(claim, judged, old=()):
     A row: the id, the text (in the first row), the source's number, and for each stack ours and the word.
     """
     if claim.kind == "value":
-        said = [f"{_words(name)} {printed}" for name, printed in claim.values]
+        stored = " (stored output)" if claim.stored else ""
+        said = [f"{_words(name)} {_printed(printed)}{stored}" for name, printed in claim.values]
     elif claim.kind == "ordering":
         said = [f"{_words(greater)} > {_words(less)}" for greater, less in claim.orderings]
     else:
@@ -167,6 +168,8 @@ def claim_rows(claim, judged, old=()):
 
 def _ours(claim, row):
     word = marked(row.word)
+    if row.word == NOT_ENOUGH:
+        word = f"{judging.SIGNS[NOT_ENOUGH]} {'one seed' if row.n == 1 else f'{row.n} seeds'} so far"
     if claim.kind == "property":
         return f"worst {number(row.mean)} ({row.n})", word
     text = mean_and_sd(row.mean, row.sd, row.n)
@@ -176,7 +179,13 @@ def _ours(claim, row):
             text += f", least clear at {row.element + 1} of {row.elements}"
         if row.word == WITHIN_NOISE:
             word += f"; {number(float(f'{row.detectable:.2g}'))} would have shown"
+    elif row.elements is not None:
+        text += f", at {row.element + 1} of {row.elements}"
     return text, word + (f" ({row.alone}, were it looked at alone)" if row.alone else "")
+
+
+def _printed(value):
+    return f"{value[0]} … {value[-1]}" if isinstance(value, list) else str(value)
 
 
 def _words(measure):

@@ -39,13 +39,23 @@ SOURCE = _table(
     {"id": _TEXT, "title": _TEXT, "lesson": {"anyOf": [_TEXT, _several(_TEXT)]}},
     {"author": _TEXT, "publisher": _TEXT, "year": {"type": "integer"}, "url": _TEXT},
 )
-_ID = {"type": "string", "pattern": r"^[A-Za-z]\w*\.c[A-Z]?\d+\w*$", "description": "an id looks like S1.c1"}
+_ID = {
+    "type": "string",
+    "pattern": r"^[A-Za-z]\w*\.[cq][A-Z]?\d+\w*$",
+    "description": "an id looks like S1.c1, that of a question like S1.q1",
+}
 _COMMON = {"id": _ID, "lesson": _TEXT, "section": _TEXT, "kind": _TEXT, "text": _TEXT}
 _TIMING = {"timing": {"type": "boolean"}}
+_PRINTED = {"anyOf": [_NUMBER, _several(_NUMBER)]}
 CLAIM = {
     "value": _table(
-        {**_COMMON, "values": _several(_table({"measure": _MEASURE, "printed": _NUMBER}))},
-        {**_TIMING, "tolerance": {**_NUMBER, "exclusiveMinimum": 0}, "reason": _TEXT},
+        {**_COMMON, "values": _several(_table({"measure": _MEASURE, "printed": _PRINTED}))},
+        {
+            **_TIMING,
+            "stored": {"type": "boolean"},
+            "tolerance": {**_NUMBER, "exclusiveMinimum": 0},
+            "reason": _TEXT,
+        },
     )
     | {"dependentRequired": {"tolerance": ["reason"], "reason": ["tolerance"]}},
     "ordering": _table(

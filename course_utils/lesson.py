@@ -158,6 +158,28 @@ class Lesson:
         """
         keras.utils.set_random_seed(self.seed if seed is None else arguments.seed("seed", seed))
 
+    def seeds(self, n: int) -> list[int]:
+        """Give the seeds of a comparison that is repeated: the lesson's own, and others a thousand apart.
+
+        Lessons that are run from neighbouring seeds (42, 43, …) share none of them.
+
+        Parameters
+        ----------
+        n : int
+            How many. In quick mode there are two at most.
+
+        Returns
+        -------
+        list of int
+
+        Examples
+        --------
+        >>> lesson.seeds(3)  # doctest: +SKIP
+        [42, 1042, 2042]
+        """
+        n = arguments.whole_number("n", n, at_least=1)
+        return [(self.seed + 1000 * i) % 2**32 for i in range(min(n, 2) if self.quick else n)]
+
     def epochs(self, full: int, quick: int = 2) -> int:
         """How many epochs to train: `full` of them, or `quick` in quick mode."""
         return quick if self.quick else full

@@ -25,24 +25,61 @@ _PALETTE = {
     "#000000": "*",
 }
 OTHERS = tuple(_PALETTE)  # the colours in the order in which names get them that have none of their own
-_GREEN, _MAGENTA, _VERMILLION, _BLUE, _BROWN, _NAVY, _GREY, _ = OTHERS
+_GREEN, _MAGENTA, _VERMILLION, _BLUE, _BROWN, _NAVY, _GREY, _BLACK = OTHERS
 
-#: One identity each, so a method looks the same in every lesson. Normalizations and optimizers, which are not
-#: compared with one another, may share a colour.
+#: One colour for each recurring name, so it looks the same in every lesson. Names of two families, which are
+#: not compared with one another, may share a colour.
 COLOURS = {
     "plain": _GREY,
+    # activations
+    "sigmoid": _VERMILLION,
+    "tanh": _MAGENTA,
+    "ReLU": _GREY,
+    "leaky ReLU": _BROWN,
+    "PReLU": _NAVY,
+    "ELU": _GREEN,
+    "SELU": _BLUE,
+    # normalizations
     "weight normalization": _BLUE,
     "weight normalization, paper's initialisation": _VERMILLION,
     "batch normalization": _GREEN,
     "layer normalization": _MAGENTA,
     "group normalization": _BROWN,
     "instance normalization": _NAVY,
+    # optimizers
     "SGD": _GREY,
+    "momentum": _NAVY,
+    "Nesterov": _BLUE,
+    "Adagrad": _BROWN,
+    "RMSprop": _MAGENTA,
+    "Adam": _VERMILLION,
+    "Adamax": _BLACK,
+    "Nadam": _GREEN,
     "SGD, rate found": _BLUE,
     "SGD, rate found, weight decay": _NAVY,
     "conditional gradient": _VERMILLION,
     "conditional gradient, shrinking steps": _BROWN,
     "conditional gradient, nuclear norm": _GREEN,
+    # schedules
+    "constant": _GREY,
+    "power": _BROWN,
+    "exponential, by epoch": _NAVY,
+    "exponential, by step": _BLUE,
+    "piecewise constant": _GREEN,
+    "on plateau": _MAGENTA,
+    "Keras' ExponentialDecay": _BLACK,
+    "1cycle": _VERMILLION,
+    # regularization
+    "ℓ1": _BROWN,
+    "ℓ2": _NAVY,
+    "max-norm": _BLUE,
+    "dropout": _GREEN,
+    "early stopping": _VERMILLION,
+    "alpha dropout": _MAGENTA,
+    "MC dropout": _BLACK,
+    # transfer
+    "B alone": _GREY,
+    "B on A": _BLUE,
 }
 MARKERS = {method: _PALETTE[colour] for method, colour in COLOURS.items()}
 
@@ -109,8 +146,9 @@ def learning_curves(histories, metric="accuracy", *, validation=True, training=T
 
     Parameters
     ----------
-    histories : dict of str to (keras.callbacks.History or dict)
-        Method name to what ``fit`` returned, or to the ``history`` dictionary itself.
+    histories : dict of str to (keras.callbacks.History, dict, or a list of these)
+        Method name to what ``fit`` returned, or to the ``history`` dictionary itself. Of a list, one for each
+        seed, the curves are drawn thin, and their mean over them.
     metric : str, default="accuracy"
         The name under which the history keeps it; validation is looked up as ``"val_" + metric``.
     validation, training : bool, default=True
@@ -135,20 +173,27 @@ def learning_curves(histories, metric="accuracy", *, validation=True, training=T
     kinds = [("", "-", "training")] * training + [("val_", "--", "validation")] * validation
     if not kinds:
         refuse("validation", "True where `training` is False", validation)
-    histories = {method: getattr(history, "history", history) for method, history in histories.items()}
-    for method, history in histories.items():
-        for prefix, _, _ in kinds:
-            if prefix + metric not in history:
-                refuse("metric", f"one that {method!r} has, of {sorted(history)}", prefix + metric)
+    histories = {
+        method: [getattr(one, "history", one) for one in (found if isinstance(found, list) else [found])]
+        for method, found in histories.items()
+    }
+    for method, found in histories.items():
+        for history in found:
+            for prefix, _, _ in kinds:
+                if prefix + metric not in history:
+                    refuse("metric", f"one that {method!r} has, of {sorted(history)}", prefix + metric)
     ax = ax if ax is not None else plt.subplots()[1]
     for method in sorted(histories, key=lambda method: method not in COLOURS):
         colour(method, ax)  # the fixed colours first, so that no other name takes one
-    for method, history in histories.items():
+    for method, found in histories.items():
         for prefix, dash, kind in kinds:
-            values = history[prefix + metric]
+            values = [history[prefix + metric] for history in found]
+            epochs = range(1, min(map(len, values)) + 1)
+            for one in values if len(values) > 1 else ():
+                ax.plot(range(1, len(one) + 1), one, dash, color=colour(method, ax), linewidth=0.8, alpha=0.5)
             ax.plot(
-                range(1, len(values) + 1),
-                values,
+                epochs,
+                np.mean([one[: len(epochs)] for one in values], axis=0),
                 dash,
                 color=colour(method, ax),
                 marker=marker(method, ax),
@@ -161,6 +206,61 @@ def learning_curves(histories, metric="accuracy", *, validation=True, training=T
     if "accuracy" in metric:
         ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.legend()
+    return ax
+
+
+def seed_dots(values, *, printed=None, ax=None):
+    """Draw a row of dots for each name, a dot for each seed, so that a reader sees how far luck reaches.
+
+    Parameters
+    ----------
+    values : dict of str to sequence of float
+        Name to what was measured, a number for each seed. A short line marks the mean.
+    printed : float or dict of str to float, optional
+        The source's number: one for all rows, or one for each name that has one. It is drawn as a dashed
+        line.
+    ax : matplotlib.axes.Axes, optional
+        New ones by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If a name has no values, or `printed` has a name that `values` has not.
+
+    Examples
+    --------
+    >>> ax = seed_dots({"plain": [0.61, 0.60, 0.62]}, printed=0.6045)
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['plain']
+    """
+    for name, found in values.items():
+        if not len(found):
+            refuse("values", f"at least one number for {name!r}", found)
+    lines = printed if isinstance(printed, dict) else dict.fromkeys(values, printed)
+    if not set(lines) <= set(values):
+        refuse("printed", f"a number for some of {list(values)}", printed)
+    ax = ax if ax is not None else plt.subplots(figsize=(7.2, 1.1 + 0.42 * len(values)))[1]
+    for name in sorted(values, key=lambda name: name not in COLOURS):
+        colour(name, ax)
+    for row, (name, found) in enumerate(values.items()):
+        shade = colour(name, ax)
+        ax.plot(found, [row] * len(found), marker(name, ax), color=shade, alpha=0.7, clip_on=False)
+        ax.plot([np.mean(found)] * 2, [row - 0.3, row + 0.3], "-", color=shade)
+    label = "the source's number"
+    for name, number in lines.items():
+        if number is not None:
+            row = list(values).index(name)
+            ax.plot([number] * 2, [row - 0.45, row + 0.45], "--", color="black", linewidth=1.5, label=label)
+            label = None
+    if label is None:
+        ax.legend(loc="lower left", bbox_to_anchor=(0, -0.02))
+    ax.set_yticks(range(len(values)), list(values))
+    ax.set_ylim(len(values) - 0.4, -0.6)
+    ax.grid(axis="y", visible=False)
     return ax
 
 

@@ -108,7 +108,7 @@ def test_solutions_never_stand_in_the_learners_notebook(lesson):
 
 @pytest.mark.parametrize("after", [False, True])
 def test_the_scale_of_the_output_layer_does_not_matter_and_a_shared_net_is_restored(after):
-    net = answers.lesson_11.normalized(after=after)
+    net = answers.lesson_13.normalized(after=after)
     last = net.layers[-1].get_weights()
     for scale in (1e-4, 1e4):
         net.layers[-1].set_weights([scale * w for w in last])

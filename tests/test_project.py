@@ -114,7 +114,7 @@ def test_notebooks_show_outputs_fit_to_be_read(notebook):
 
 def test_the_readmes_pictures_are_those_of_the_notebooks():
     for picture in (ROOT / "docs").glob("[0-9]*.png"):
-        # Lesson 11's picture needs the learner's answers, so only its solutions hold one.
+        # Lesson 13's picture needs the learner's answers, so only its solutions hold one.
         editions = [ROOT / "notebooks" / folder / f"{picture.stem}.ipynb" for folder in ("", "solutions")]
         covers = [building.cover(nbformat.read(edition, as_version=4)) for edition in editions]
         assert picture.read_bytes() == next(filter(None, covers)), "run `make notebooks`"

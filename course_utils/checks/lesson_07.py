@@ -1,8 +1,18 @@
-"""Checks of lesson 07: optimizers."""
+"""Checks of lesson 07: optimizers and clipping."""
 
 import numpy as np
 
-from course_utils.checks.exercise import as_array, assert_close, call_answer, exercise, unpack
+from course_utils.checks.exercise import (
+    WrongAnswer,
+    as_array,
+    assert_close,
+    call_answer,
+    exercise,
+    expect,
+    format_value,
+    is_close,
+    unpack,
+)
 
 
 @exercise
@@ -246,3 +256,113 @@ def turned_gradient(answer):
             },
         )
     return "A crooked slope and the ravine, turned either way: each gradient is that of the turned loss."
+
+
+@exercise
+def clip_together(answer):
+    """Clip long gradients, short ones, none at all, and some that are only long together."""
+    rng = np.random.default_rng(4)
+    shapes = [(3, 4), (4,), (4, 2)]
+    long = [size * rng.normal(size=shape) for size, shape in zip([9.0, 0.05, 2.0], shapes, strict=True)]
+    for what, gradients, limit in [
+        ("gradients that are too long", long, 0.5),
+        (
+            "gradients that are too long only together",
+            [np.array([0.6, -0.6]), np.array([[-0.5], [0.7]])],
+            1.0,
+        ),
+        (
+            "gradients that are all zero except one",
+            [np.zeros(3), np.array([-3.0, 4.0]), np.zeros((2, 2))],
+            1.0,
+        ),
+        ("one gradient alone", [np.array([[30.0, -40.0]])], 5.0),
+        ("gradients that are short enough", [0.01 * gradient for gradient in long], 2.5),
+        ("gradients of zero", [np.zeros((2, 3)), np.zeros(3)], 1.0),
+    ]:
+        found = call_answer(answer, gradients, limit)
+        expect(
+            not isinstance(found, dict | str) and hasattr(found, "__iter__"),
+            what,
+            "a list of arrays",
+            format_value(found),
+            "return the clipped gradients, in the same order",
+        )
+        found = list(found)
+        if len(found) != len(gradients):
+            cause = "return the gradients only, in the same order, each in its own shape"
+            raise WrongAnswer(what, f"{len(gradients)} arrays", f"{len(found)} things", cause)
+        found = [as_array(f"{what}, number {place}", value) for place, value in enumerate(found, 1)]
+        cause = ""
+        for words, mistake in _CLIPPED_WRONGLY.items():
+            if _all_close(found, mistake(gradients, limit)):
+                cause = words
+                break
+        length = np.sqrt(sum(np.sum(gradient**2) for gradient in gradients))
+        factor = min(1.0, limit / length) if length else 1.0
+        for place, (one, before) in enumerate(zip(found, gradients, strict=True), 1):
+            assert_close(
+                f"{what}, number {place} of {len(found)}, for a limit of {limit}",
+                one,
+                factor * before,
+                cause=cause,
+            )
+    return "Long gradients, short ones, zeros, and some that are long only together: all clipped as one."
+
+
+def _all_close(found, expected, **tolerances):
+    return all(is_close(one, other, **tolerances) for one, other in zip(found, expected, strict=True))
+
+
+def _shortened(length, stretch=False):
+    """Clipping with a wrong idea of the whole length."""
+
+    def clipped(gradients, limit):
+        factor = limit / length(gradients)
+        return [gradient * (factor if stretch else min(1, factor)) for gradient in gradients]
+
+    return clipped
+
+
+def _squares(gradients):
+    return sum(np.sum(gradient**2) for gradient in gradients)
+
+
+def _norms(gradients):
+    return np.array([np.linalg.norm(gradient) for gradient in gradients])
+
+
+def _count(gradients):
+    return sum(gradient.size for gradient in gradients)
+
+
+# In this order: the first that fits is named.
+_CLIPPED_WRONGLY = {
+    "you clipped each gradient by its own norm; use one norm for all": lambda gradients, limit: [
+        gradient * min(1, limit / norm) if norm else gradient
+        for gradient, norm in zip(gradients, _norms(gradients), strict=True)
+    ],
+    "you clipped each component, which changes the direction; multiply all by one factor": lambda g, limit: [
+        np.clip(gradient, -limit, limit) for gradient in g
+    ],
+    "you lengthened gradients that are short enough; return those unchanged": _shortened(
+        lambda gradients: np.sqrt(_squares(gradients)), stretch=True
+    ),
+    "you added the norms; take one root of the sum of all squares": _shortened(
+        lambda gradients: _norms(gradients).sum()
+    ),
+    "you used the sum of squares without its square root": _shortened(_squares),
+    "you used the largest component as the length; use the norm": _shortened(
+        lambda gradients: max(np.abs(gradient).max() for gradient in gradients)
+    ),
+    "you used the norm of the longest gradient; use the norm of all of them together": _shortened(
+        lambda gradients: _norms(gradients).max()
+    ),
+    "you took the mean of the squares; a norm takes their sum": _shortened(
+        lambda gradients: np.sqrt(_squares(gradients) / _count(gradients))
+    ),
+    "you divided by the norm but did not multiply by the limit": lambda gradients, limit: [
+        gradient / np.sqrt(_squares(gradients)) for gradient in gradients
+    ],
+    "you returned gradients that are too long unchanged": lambda gradients, limit: gradients,
+}

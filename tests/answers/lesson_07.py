@@ -246,3 +246,99 @@ def both_back(gradient, w, angle):
 @wrong("turned_gradient", says="in radians already")
 def in_degrees(gradient, w, angle):
     return by_new_axes(gradient, w, np.deg2rad(angle))
+
+
+# --- clip_together ----------------------------------------------------------------------------------------
+
+
+@right("clip_together")
+def by_one_long_vector(gradients, limit):
+    whole = np.concatenate([np.ravel(gradient) for gradient in gradients])
+    norm = np.linalg.norm(whole)
+    if norm > limit:
+        whole = whole * (limit / norm)
+    ends = np.cumsum([gradient.size for gradient in gradients])[:-1]
+    return [part.reshape(np.shape(g)) for part, g in zip(np.split(whole, ends), gradients, strict=True)]
+
+
+@right("clip_together")
+def in_place_by_the_larger(gradients, limit):
+    norm = sum((gradient**2).sum() for gradient in gradients) ** 0.5
+    for gradient in gradients:
+        gradient *= limit / max(norm, limit)
+    return tuple(gradients)
+
+
+@right("clip_together")
+def by_tensorflow(gradients, limit):
+    import tensorflow as tf
+
+    return tf.clip_by_global_norm([tf.constant(gradient, tf.float32) for gradient in gradients], limit)[0]
+
+
+@right("clip_together")
+def by_keras(gradients, limit):
+    import keras
+    import tensorflow as tf
+
+    weights = [tf.Variable(tf.zeros(gradient.shape)) for gradient in gradients]
+    steps = [(tf.constant(gradient, tf.float32), w) for gradient, w in zip(gradients, weights, strict=True)]
+    keras.optimizers.SGD(1.0, global_clipnorm=limit).apply_gradients(steps)
+    return [-w for w in weights]
+
+
+@wrong("clip_together", says="you clipped each gradient by its own norm")
+def each_by_its_norm(gradients, limit):
+    return [gradient * min(1, limit / max(np.linalg.norm(gradient), 1e-12)) for gradient in gradients]
+
+
+@wrong("clip_together", says="you clipped each component")
+def by_value(gradients, limit):
+    return [np.clip(gradient, -limit, limit) for gradient in gradients]
+
+
+@wrong("clip_together", says="you lengthened gradients that are short enough")
+def always_to_the_limit(gradients, limit):
+    norm = np.sqrt(sum(np.sum(gradient**2) for gradient in gradients))
+    return [gradient * limit / norm for gradient in gradients]
+
+
+@wrong("clip_together", says="you added the norms")
+def by_the_sum_of_norms(gradients, limit):
+    norm = sum(np.linalg.norm(gradient) for gradient in gradients)
+    return [gradient * limit / max(norm, limit) for gradient in gradients]
+
+
+@wrong("clip_together", says="you used the sum of squares without its square root")
+def by_the_squares(gradients, limit):
+    squares = sum(np.sum(gradient**2) for gradient in gradients)
+    return [gradient * min(1, limit / max(squares, 1e-12)) for gradient in gradients]
+
+
+@wrong("clip_together", says="the largest component")
+def by_the_largest_component(gradients, limit):
+    largest = max(np.abs(gradient).max() for gradient in gradients)
+    return [gradient * min(1, limit / max(largest, 1e-12)) for gradient in gradients]
+
+
+@wrong("clip_together", says="the longest gradient")
+def by_the_longest(gradients, limit):
+    longest = max(np.linalg.norm(gradient) for gradient in gradients)
+    return [gradient * min(1, limit / max(longest, 1e-12)) for gradient in gradients]
+
+
+@wrong("clip_together", says="you took the mean of the squares")
+def by_the_root_of_the_mean_square(gradients, limit):
+    size = np.sqrt(np.mean(np.concatenate([np.ravel(gradient) for gradient in gradients]) ** 2))
+    return [gradient * min(1, limit / max(size, 1e-12)) for gradient in gradients]
+
+
+@wrong("clip_together", says="you divided by the norm but did not multiply by the limit")
+def to_length_one(gradients, limit):
+    norm = np.sqrt(sum(np.sum(gradient**2) for gradient in gradients))
+    return [gradient / norm for gradient in gradients] if norm > limit else gradients
+
+
+@wrong("clip_together", says="return the gradients only")
+def with_the_norm(gradients, limit):
+    return by_one_long_vector(gradients, limit), np.sqrt(sum(np.sum(gradient**2) for gradient in gradients))
