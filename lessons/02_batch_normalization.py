@@ -207,7 +207,7 @@ def after_the_activation():
 
 
 # %% [markdown]
-# Before the activation the dense layer needs no bias. A bias adds the same number to every image of the batch; the mean then contains that number too, and the subtraction removes it. $\beta$ takes its place. Is that so?
+# Before the activation the dense layer needs no bias. A bias adds the same number to every image of the batch; the mean then contains that number too, and the subtraction removes it. $\beta$ takes its place. A test:
 
 # %% tags=["nbval-check-output"]
 layer = keras.layers.BatchNormalization()
@@ -312,7 +312,7 @@ lesson.record("S5.qB3", after=after, before=before, without=without)
 #
 # ## Both at their best rate
 #
-# All three nets had the same rate, `0.001`. Is a rate that the normalized net likes also good for the plain one? The chapter does not ask. A fair comparison lets each net choose. So we train both at six rates, from two seeds. **Where will each net
+# All three nets had the same rate, `0.001`. Does a rate that suits the normalized net also suit the plain one? The chapter does not ask. A fair comparison lets each net choose. So we train both at six rates, from two seeds. **Where will each net
 # be at its best, and how much of the difference will be left?**
 
 # %%
@@ -359,7 +359,7 @@ lesson.record("S5.qB4", normalized=judged["batch normalization"], plain=judged["
 # %% [markdown]
 # At the smallest rates the normalized net is far ahead. A larger rate closes most of that gap: much of what looked like a better net was a longer step. Whether a difference is left at the two best rates is question S5.qB4 in the verdicts below, measured over more seeds than here.
 #
-# The figure shows a second gain. The normalized net is close to its best over a wider range of rates, and reaches it with smaller ones. One reason: its output does not depend on the size of the weights before a normalization, so a step moves it further (lesson 04 derives by how much).
+# The figure shows a second gain. The normalized net is close to its best over a wider range of rates, and reaches it with smaller ones. One reason why it bears large rates: long steps make the weights larger, and on larger weights before a normalization the same step counts less (question 4; lesson 04 derives it).
 #
 # ## The same net in its two modes
 #
@@ -602,7 +602,7 @@ for training in (False, True):
     print(f"with training={training!s:5} their probabilities differ by {difference:.7f} at most")
 
 # %% [markdown] tags=["solution"]
-# In inference mode the six layers give the answers of the nine, up to rounding. In training mode the nine look at their batch, and no fixed numbers can replace that:
+# In inference mode the five layers give the answers of the nine, up to rounding. In training mode the nine look at their batch, and no fixed numbers can replace that:
 # fold only after the last step. The normalization at the input is left. It could be folded into the dense layer after it, row by row.
 
 # %% [markdown] tags=["exercise"]
