@@ -27,18 +27,24 @@ _WORDS = (REPRODUCED, HOLDS, WITHIN_NOISE, NOT_REPRODUCED, REVERSED, FAILS, NOT_
 # Words that contradict the source, the most surprising first: a winner that loses, a rule that is broken, a
 # number that does not come out.
 _AGAINST = (REVERSED, FAILS, NOT_REPRODUCED)
-_HOW_TO_READ = (
-    "Ours is the mean ± standard deviation over seeds, with their number in parentheses. A printed number is "
-    "*reproduced* where it lies in the 95 % prediction interval of our runs (Student's t), or within the "
-    "stated tolerance. An ordering *holds* or is *reversed* by the 95 % interval of the differences, seed by "
-    "seed; where it is to hold at every epoch, by that of the least clear one. Who looks at so many "
-    "statements finds some out of place by chance alone. So *holds*, *reversed* and *not reproduced* have to "
-    "pass Holm's correction as well, over all printed numbers of a stack, or all its comparisons; what does "
-    "not is *within noise*, and the table says which word it would have had alone. For comparisons within "
-    "noise it also says which difference as many seeds would have found four times in five. Fewer than "
-    f"{judging.FEWEST_SEEDS} seeds give no verdict. A {STALE} marks a verdict whose measurements are older "
-    "than the last change of the code behind them."
-)
+_HOW_TO_READ = f"""\
+- **Ours** is the mean ± standard deviation over seeds. The number of seeds stands in parentheses.
+- **A printed number** is *reproduced* if it lies in the 95 % prediction interval of our runs (Student's t):
+  the range in which one more run of ours would lie with a probability of 95 %. Where a tolerance is stated,
+  a number that is no farther from our mean is reproduced too. Otherwise it is *not reproduced*. A printed
+  curve is reproduced if all of its points are.
+- **An ordering** (“A is greater than B”) is judged by the differences between A and B, seed by seed. It
+  *holds* if the 95 % interval of their mean lies above zero, and is *reversed* if that lies below.
+  Otherwise it is *within noise*, and the table says how large a difference this number of seeds would have
+  found four times in five. An ordering at every epoch is judged by its least clear epoch.
+- **A property** *holds* if it held in every run, and *fails* otherwise. The table shows the worst case.
+- **Many statements at once.** Of a hundred statements, each judged with 95 % confidence, about five come
+  out wrong by chance. So *holds*, *reversed* and *not reproduced* must also pass Holm's correction, over
+  all printed numbers of a stack or all of its comparisons. A statement that does not pass is *within
+  noise*; the table says which word it would have had alone.
+- With fewer than {judging.FEWEST_SEEDS} seeds there is no verdict. The table then says how many seeds there
+  are so far.
+- {STALE} marks a verdict whose measurements are older than the last change of their code."""
 
 
 # --- verdicts -----------------------------------------------------------------------------------------------
