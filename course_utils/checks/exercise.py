@@ -83,8 +83,8 @@ def exercise(function):
     ... def half(answer):
     ...     assert_close("half of 6", call_answer(answer, 6), 3, mistakes={"you doubled": 12})
     ...     return "Half of 6 is 3."
-    >>> check("half", {"half": lambda x: 2 * x})
-    Not yet. Half of 6: expected 3, found 12. Likely cause: you doubled.
+    >>> check("half", {"half": lambda x: 2 * x})  # doctest: +ELLIPSIS
+    Not yet. Half of 6: expected 3, found 12. Likely cause: you doubled. The last call was given `x` = 6; ...
     >>> del EXERCISES["half"]
     """
     if function.__name__ in EXERCISES:
