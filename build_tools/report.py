@@ -574,7 +574,7 @@ def stale_records(root=None):
 
 
 def release_problems(root=None):
-    """Say why no release can be made: results that are stale, missing, never repeated, or not reported."""
+    """Say why no release can be made: results or outputs that are stale, missing, or not reported."""
     root = Path(root) if root else repository()
     found = stale_records(root) + evidence.claim_problems(root)
     records, repeats, problems = evidence.read_records(root)
@@ -593,4 +593,17 @@ def release_problems(root=None):
                 found.append(f"{lesson}, {stack} stack: no seed was run twice. {again}")
     if not problems:
         found += [f"{shown(path)} is out of date: {COMMAND}" for path in pending(root)]
+    return found + _stale_outputs(root)
+
+
+def _stale_outputs(root):
+    """List the notebooks whose outputs are not of the code that they show."""
+    from build_tools import notebooks  # which imports this module
+
+    found = []
+    for due in notebooks.plan(root=root):
+        if due.stale:
+            path = notebooks.notebook_path(root / "notebooks", due.lesson.name, due.edition)
+            command = f"python -m build_tools build --run {due.lesson.name[:2]}"
+            found.append(f"{shown(path)} shows outputs from before a change: {command}")
     return found
