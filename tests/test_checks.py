@@ -296,7 +296,9 @@ def test_an_error_in_an_answer_becomes_a_sentence():
         raise KeyError("a\nb")
 
     text = check("dead_share", {"dead_share": fails}).text
-    assert text.startswith(r"`fails`: expected a result, found KeyError: 'a\nb'. The last call was given `activations`")
+    assert text.startswith(
+        r"`fails`: expected a result, found KeyError: 'a\nb'. The last call was given `activations`"
+    )
     assert "failed with" not in text
 
 

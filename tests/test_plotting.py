@@ -77,7 +77,7 @@ def test_seed_dots_refuse_what_they_cannot_draw(values, printed, message):
 
 def test_a_history_without_the_metric_says_what_it_has_and_draws_nothing():
     with pytest.raises(
-        ValueError, match=r"`metric` should be one that 'plain' has, of .*'val_acc.*'val_loss'"
+        ValueError, match=r"`metric` should be a metric of 'plain', one of .*'val_acc.*'val_loss'"
     ):
         plotting.learning_curves({"a": {"loss": [1], "val_loss": [1]}, "plain": HISTORY}, "loss")
     assert not plt.get_fignums()
