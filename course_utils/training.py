@@ -225,12 +225,13 @@ def fit(
     the same order, for example with ``shuffle=False``, the weights equal those of ``net.fit`` with the same
     ``jit_compile``, to the last bit.
 
-    XLA compiles dense nets that train for at least 4,000 steps, because there it saves time.
-    ``compile(jit_compile=True)`` always turns XLA on, and with Keras 2 ``jit_compile=False`` turns it off. If
-    `fit` cannot take the batches from tensors, it calls ``net.fit``, with the same bar. This is so for a
-    ``tf.data.Dataset``, a generator, several devices, a net that runs eagerly or has its own ``fit``, and for
-    arguments such as `steps_per_epoch`. If a callback listens to batches, one call makes as many steps as the
-    net was compiled for. In a lesson's quick mode `fit` trains at most two epochs.
+    XLA compiles a dense net with at most 100 weight tensors if it trains for at least 4,000 steps, because
+    then XLA saves time. ``compile(jit_compile=True)`` always turns XLA on, and with Keras 2
+    ``jit_compile=False`` turns it off. If `fit` cannot take the batches from tensors, it calls ``net.fit``,
+    with the same bar. This is so for a ``tf.data.Dataset``, a generator, several devices, a net that runs
+    eagerly or has its own ``fit``, and for arguments such as `steps_per_epoch`. If a callback listens to
+    batches, one call makes as many steps as the net was compiled for. In a lesson's quick mode `fit` trains
+    at most two epochs, and uses XLA only if ``compile`` asks for it.
 
     Parameters
     ----------
@@ -319,9 +320,7 @@ def fit(
         finally:
             net.steps_per_execution = before
             for one in steps:
-                one.batches = one.first = one.keras_own = (
-                    None  # Keras' own function was made for many steps a call
-                )
+                one.batches = one.first = one.keras_own = None  # Keras' own was made for many steps a call
     finally:
         if bar:
             bar.close()
@@ -336,16 +335,14 @@ class _Batches:
         self.count = -(-self.n // size)
 
     def draw(self):
-        """Draw an order for an epoch: the indices of the full batches, and those of the smaller last
-        batch."""
+        """Draw the order of an epoch: indices of the full batches, and of the smaller last batch."""
         order = np.random.permutation(self.n) if self.shuffle else np.arange(self.n)  # noqa: NPY002
         whole = self.n - self.n % self.size
         self.full = tf.constant(order[:whole].reshape(-1, self.size), tf.int32)
         self.rest = tf.constant(order[None, whole:], tf.int32)
 
     def stand_in(self):
-        """A data set as long as an epoch. Keras learns the shapes from it; no step takes its batch from
-        it."""
+        """A data set as long as an epoch. Keras learns the shapes from it; no step uses its data."""
         first = tf.nest.map_structure(lambda part: part[: self.size], self.examples)
         return tf.data.Dataset.from_tensors(first).repeat(self.count)
 
@@ -382,8 +379,8 @@ class _Steps:
         """Raise an error if Keras has called another function, which trained on the stand-in."""
         if self.first is not None:
             raise RuntimeError(
-                f"`{self.kind}_function` of {self.net.name!r} was replaced during a step, so that step did not "
-                "use the data. Train this net with net.fit."
+                f"`{self.kind}_function` of {self.net.name!r} was replaced during a step, so that step did "
+                "not use the data. Train this net with net.fit."
             )
 
     def __call__(self, iterator):
@@ -425,8 +422,7 @@ class _Steps:
 
 
 def _program(step, specs, step_by_xla, loop_by_xla):
-    """Make one TensorFlow function that runs the steps from `first` to `last` - 1. It returns the logs of the
-    last step."""
+    """Make a function that runs the steps `first` to `last` - 1. It returns the logs of the last step."""
     if STACK == "keras3":
         step = tf.autograph.experimental.do_not_convert(step)  # as Keras 3 does, and Keras 2 does not
     step = tf.function(step, reduce_retracing=True, jit_compile=step_by_xla or None)
@@ -786,8 +782,8 @@ def _check_compiled(model):
 
 
 def _memory(optimizer, model):
-    """Give an optimizer's variables, and create them if necessary. Keras 2 does not list Nadam's product; it
-    is included."""
+    """Give an optimizer's variables, created if necessary, with Nadam's product, which Keras 2 does not
+    list."""
     if hasattr(optimizer, "build"):
         optimizer.build(model.trainable_variables)
     else:  # TensorFlow Addons' optimizers are of the kind that Keras 2 calls legacy
@@ -798,8 +794,7 @@ def _memory(optimizer, model):
 
 
 def _finished(folder, key):
-    """Read the file of a finished training with this key and undamaged weights; None if it is not such a
-    training."""
+    """Read the note of a finished training with this key and undamaged weights; None if there is none."""
     try:
         note = json.loads((folder / _NOTE).read_text(encoding="utf-8"))
         same = key is not None and note["key"] == key

@@ -338,7 +338,7 @@ def test_groups_that_do_not_divide_the_channels(groups):
 
 @either
 def test_an_open_number_of_channels(layer_class):
-    with pytest.raises(ValueError, match=r"needs to know how many channels .*axis -1 of .*keras\.Input"):
+    with pytest.raises(ValueError, match=r"needs the number of channels .*axis -1 of .*keras\.Input"):
         layer_class().build((None, 5, None))
 
 
