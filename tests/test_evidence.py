@@ -152,7 +152,7 @@ DAMAGES = [
     (entry(cpu="\x1b[31m"), ""),  # may stand in a name, if it is escaped where it is shown
     (entry(seconds="long"), "seconds: 'long' is not of type 'number'"),
     (entry(seconds=-1), "seconds: -1 is less than the minimum"),
-    (entry(seed=43), "holds the run of results/.*seed43.json"),
+    (entry(seed=43), "contains the run of results/.*seed43.json"),
     (entry(seed=42.5), "seed: 42.5 is not of type 'integer'"),
     (entry(seed=True), "seed: True is not of type 'integer'"),
     (entry(mode="quick"), r"mode: 'full' was expected \(results are of full runs\)"),
@@ -161,9 +161,9 @@ DAMAGES = [
     (entry(more=1), "'more' was unexpected"),
     (lambda path: path.write_bytes(path.read_bytes().replace(b"a processor", b"\xff")), "can't decode"),
     (lambda path: path.write_bytes(path.read_text().encode("utf-16")), "can't decode"),
-    (as_folder, "it is no file"),
-    (as_loop, "a link that leads to no file"),
-    (as_dangling_link, "a link that leads to no file"),
+    (as_folder, "it is not a file"),
+    (as_loop, "a link, but not to a file"),
+    (as_dangling_link, "a link, but not to a file"),
 ]
 
 
@@ -224,10 +224,8 @@ def test_files_in_other_places_are_named_and_others_than_json_left_alone(measure
     assert len(records) == 6
     assert len(problems) == 4
     listed = "\n".join(problems)
-    assert (
-        listed.count("is no record: they stand in results/<stack>/<lesson>/seed<seed>.json; delete it") == 2
-    )
-    assert listed.count("is a link that leads to no file; delete it") == 2
+    assert listed.count("is not a record (results/<stack>/<lesson>/seed<seed>.json); delete it") == 2
+    assert listed.count("is a link, but not to a file; delete it") == 2
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(course):
@@ -367,8 +365,8 @@ def test_settings_that_do_not_count_are_named(course, kernel, capsys, monkeypatc
         monkeypatch.setenv(name, value)
     evidence.reproduce([], [42])
     said = capsys.readouterr().out
-    assert "COURSE_MODE=quick does not count here" in said
-    assert "COURSE_SEED=7 does not count here" in said
+    assert "COURSE_MODE=quick is ignored" in said
+    assert "COURSE_SEED=7 is ignored" in said
     assert "COURSE_DATA" not in said
 
 
@@ -410,7 +408,7 @@ def test_other_code_or_versions_make_a_run_due(measured, entries, reason):
             {"data": {"mnist": {"origin": "real", "digests": {"x_train": "0"}}}},
             "other data .*: the mnist data",
         ),
-        ({"seed": 43}, "it recorded seed 43, and was run for 42"),
+        ({"seed": 43}, "it recorded seed 43, but it was run with 42"),
         ({"stack": OTHER}, f"it recorded stack '{OTHER}'"),
         ({"measurements": {}}, "S9.c1 was not recorded; S9.c2 was not recorded; S9.c3 was not recorded"),
         (None, "it recorded nothing"),
@@ -470,7 +468,7 @@ def test_the_package_is_all_of_its_modules():
     [
         ({}, ""),
         ({"S9.c1": None}, "01_tiny: S9.c1 was not recorded"),
-        ({"S9.c4": {"a": 1.0}}, "claims.toml has no claim S9.c4 of this lesson"),
+        ({"S9.c4": {"a": 1.0}}, "claims.toml has no claim S9.c4 for this lesson"),
         ({"S9.c1": {"numbr": 1.0}}, "S9.c1 asks for number; the lesson recorded numbr"),
         ({"S9.c1": {"number": 1.0, "more": 1.0}}, "the lesson recorded more, number"),
         ({"S9.c1": {"number": [1.0]}}, "S9.c1 asks for a number as number; the lesson recorded a list of 1"),
@@ -594,7 +592,7 @@ def test_the_same_code_with_other_numbers_is_no_matter_of_a_change(course, kerne
     kernel.number = lambda seed: 2.0
     evidence.repeat(["01"])
     (problem,) = evidence.repeat_problems(course)
-    assert problem.endswith("differs in S9.c1 (number); S9.c2 (more), which runs of the same code should not")
+    assert problem.endswith("differs in S9.c1 (number); S9.c2 (more), although the code is the same")
     # Another processor or other versions may differ.
     change(path_of(course), cpu="another")
     assert evidence.repeat_problems(course) == []
@@ -613,7 +611,7 @@ def test_a_time_may_differ(course, kernel):
 
 def test_results_that_are_not_whole_are_not_repeated(measured, kernel):
     path_of(measured).write_text("{")
-    with pytest.raises(CourseError, match=r"results/ is not whole:\n.*seed42.json"):
+    with pytest.raises(CourseError, match=r"some files in results/ cannot be used:\n.*seed42.json"):
         evidence.repeat(["01"])
     assert kernel.ran == []
 
