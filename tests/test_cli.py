@@ -150,7 +150,7 @@ def test_the_examples_in_the_help_are_valid(capsys):
 def test_outside_a_repository(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["report"]) == 2
-    assert "cd into one first" in capsys.readouterr().err
+    assert "change to one with cd" in capsys.readouterr().err
 
 
 def test_a_dry_run_lists_and_runs_nothing(course, monkeypatch, capsys):
@@ -188,7 +188,10 @@ def test_report_passes_on_what_there_is_to_say(course, monkeypatch, capsys):
 def test_build_says_what_is_due_and_its_check_writes_nothing(course, capsys):
     (course / "lessons" / "02_bad.py").unlink()
     (course / "ledger" / "verdicts.json").write_text(small_course.VERDICTS)
-    said = "notebooks/01_tiny.ipynb: new\nsome outputs come from earlier code: python -m build_tools build 01 --run\n"
+    said = (
+        "notebooks/01_tiny.ipynb: new\n"
+        "some outputs come from earlier code: python -m build_tools build 01 --run\n"
+    )
     assert main(["build", "--check"]) == 1
     assert capsys.readouterr().out == said
     assert not (course / "notebooks").exists()
@@ -208,8 +211,8 @@ def test_a_folder_that_cannot_be_is_a_sentence_before_anything_runs(course, monk
     (course / "a_file").touch()
     assert main(["run", "01", "--out", out]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"error: nothing can be written to {out} (")
-    assert said.endswith("): name another folder with --out\n")
+    assert said.startswith(f"error: {out} is not writable (")
+    assert said.endswith("): choose another folder with --out\n")
 
 
 def test_a_clone_that_cannot_be_written_to_is_a_sentence(course, monkeypatch, capsys):

@@ -137,7 +137,7 @@ def as_dangling_link(path):
 DAMAGES = [
     (text(lambda old: old[:-20]), "cannot be used"),
     (text(lambda old: ""), "Expecting value"),
-    (text(lambda old: old.replace("1.4", "NaN")), "holds NaN, which is no number"),
+    (text(lambda old: old.replace("1.4", "NaN")), "contains NaN, which is not a number"),
     (
         text(lambda old: old.replace("1.4", "1e999")),
         "measurements.S9.c1.number: inf is greater than the maximum",
@@ -155,7 +155,7 @@ DAMAGES = [
     (entry(seed=43), "contains the run of results/.*seed43.json"),
     (entry(seed=42.5), "seed: 42.5 is not of type 'integer'"),
     (entry(seed=True), "seed: True is not of type 'integer'"),
-    (entry(mode="quick"), r"mode: 'full' was expected \(results are of full runs\)"),
+    (entry(mode="quick"), r"mode: 'full' was expected \(results need full runs\)"),
     (entry(data={"mnist": {"origin": "stand-in", "digests": {}}}), "data.mnist.origin: 'real' was expected"),
     (entry(revision="yesterday"), "revision: 'yesterday' does not match"),
     (entry(more=1), "'more' was unexpected"),
@@ -181,7 +181,7 @@ def test_a_damaged_record_is_one_sentence_with_the_file_and_the_remedy(measured,
     assert problem.isprintable()
     assert len(problem) < 500
     assert len(records) == 5
-    with pytest.raises(CourseError, match="the report takes whole results only"):
+    with pytest.raises(CourseError, match="the report needs valid results"):
         report.pending(measured)
     # It is measured again like one that is not there.
     assert evidence.to_do(lesson_of(measured), 42, measured)
@@ -406,7 +406,7 @@ def test_other_code_or_versions_make_a_run_due(measured, entries, reason):
         ),
         (
             {"data": {"mnist": {"origin": "real", "digests": {"x_train": "0"}}}},
-            "other data .*: the mnist data",
+            "not measured on the course's data: the mnist data",
         ),
         ({"seed": 43}, "it recorded seed 43, but it was run with 42"),
         ({"stack": OTHER}, f"it recorded stack '{OTHER}'"),
@@ -436,7 +436,7 @@ def test_a_package_edited_while_a_lesson_ran_gives_no_evidence(course, kernel, m
         evidence, "module_digests", lambda names: {n: before.pop(n, "as it is") for n in names}
     )
     (outcome,) = evidence.reproduce(["01"], [42])
-    assert "course_utils.data, course_utils.lesson, course_utils.plotting was edited" in outcome.problem
+    assert "course_utils.data, course_utils.lesson, course_utils.plotting changed during the run" in outcome.problem
     assert not (course / "results").exists()
 
 
