@@ -48,8 +48,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement of a source, and the measures that decide it. (A measure is a name with a measured
-    value.)"""
+    """One statement of a source, and the measures (names of recorded numbers) that decide it."""
 
     id: str
     lesson: str
@@ -125,8 +124,8 @@ class Claims:
 
 
 def ledger_folder():
-    """Give the folder of ``claims.toml``: the folder in ``COURSE_LEDGER`` (for another course), otherwise
-    this one."""
+    """Give the folder of ``claims.toml``: ``COURSE_LEDGER`` if it is set (another course), otherwise this
+    one."""
     return Path(os.environ.get("COURSE_LEDGER") or Path(__file__).parent)
 
 

@@ -1,5 +1,4 @@
-"""The conditions of a measurement: versions, processor, threads and revision. It does not import
-TensorFlow."""
+"""The conditions of a measurement: versions, processor, threads and revision, without TensorFlow."""
 
 import importlib.metadata
 import os

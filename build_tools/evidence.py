@@ -109,8 +109,7 @@ def read_records(root):
 
 
 def _files(folder, problems):
-    """Yield every file that may be a record. Links to folders, and folders that cannot be read, are
-    problems."""
+    """Yield every file that may be a record. Links to folders and unreadable folders are problems."""
 
     def fault(error):
         if not isinstance(error, FileNotFoundError):
@@ -331,8 +330,7 @@ def _package():
 
 
 def _accept(outcome, lesson, made):
-    """Give the record to store, or None if the lesson records nothing. A CourseError says why it is not
-    valid."""
+    """Give the record to store, or None if nothing was recorded. A CourseError says why it is not valid."""
     if not outcome.record:
         if claims_of(lesson.name):
             raise CourseError("it recorded nothing: does it create a Lesson?")
@@ -362,16 +360,15 @@ def _accept(outcome, lesson, made):
 
 
 def _sweep(root):
-    """Remove temporary files of killed processes. They are at least an hour old, so that no process still
-    writes."""
+    """Remove temporary files of killed processes, if they are an hour old, so that nobody still writes
+    them."""
     for leftover in Path(root, "results").rglob(".*.tmp"):
         if time.time() - leftover.stat().st_mtime > 3600:
             leftover.unlink(missing_ok=True)
 
 
 def reproduce(lessons=(), seeds=(42, 43, 44), jobs=None, dry_run=False, root=None):
-    """Measure lessons with several seeds on this interpreter's stack, except the runs that are in results/
-    already.
+    """Measure lessons with several seeds on this interpreter's stack; skip the runs that results/ contains.
 
     It can be stopped at any time: every finished run is complete in results/, and the next call continues
     from there. Without names, it measures every lesson that has claims. It returns the outcomes of the runs
@@ -405,8 +402,7 @@ def reproduce(lessons=(), seeds=(42, 43, 44), jobs=None, dry_run=False, root=Non
 
 
 def differing(first, second):
-    """Give the measures in which two records differ, even by the last bit: claim → names. Times may
-    differ."""
+    """Give the measures in which two records differ, even by the last bit, except times: claim → names."""
     one, two = first["measurements"], second["measurements"]
     claims = load_claims().claims
     found = {}
@@ -464,8 +460,7 @@ def _code(record):
 
 
 def _compare(second, root):
-    """Compare a repeated run with the first, update the records if they are equal, and describe the
-    result."""
+    """Compare a repeated run with the first; if they are equal, update the records. Describe the result."""
     first = read_record(result_path(root, *_key(second)))
     found = differing(first, second)
     if found:
@@ -482,7 +477,7 @@ def _compare(second, root):
     for record in same:
         now = {name: second[name] for name in ("code", "modules", "revision", "date")}
         write_text(result_path(root, *_key(record)), to_json(record | now))
-    dated = f"; dated anew: seeds {' '.join(str(record['seed']) for record in same)}" if same else ""
+    dated = f"; new date for seeds {' '.join(str(record['seed']) for record in same)}" if same else ""
     return f"equal to the last bit{dated}"
 
 

@@ -287,8 +287,8 @@ def run(lessons=(), mode="quick", seed=42, jobs=None, out=None, root=None, editi
 
 
 def _writable(folder):
-    """Make a folder and test that it is writable, before an hour of running. A CourseError says why it is
-    not."""
+    """Make a folder, and test that it is writable before an hour of running; otherwise raise a
+    CourseError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

@@ -1,5 +1,4 @@
-"""One picture with every printed number and our result: `draw` makes it, `digest` identifies it for the
-tests."""
+"""One picture with every printed number and our result. `draw` makes it, `digest` identifies it."""
 
 import hashlib
 import io

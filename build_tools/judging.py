@@ -53,8 +53,7 @@ _WEAKEST_FIRST = (NOT_ENOUGH, REVERSED, FAILS, NOT_REPRODUCED, WITHIN_NOISE, HOL
 
 @dataclass(frozen=True)
 class Verdict:
-    """A word and its numbers. A number is None if this kind of statement does not have it, or if there are
-    too few seeds.
+    """A word and its numbers. A number is None if it does not apply, or if there are too few seeds.
 
     `mean` and `sd` belong to the measure (value) or to the difference (ordering); for a property `mean` is
     its worst number. `low` and `high` are the interval that decided. For an ordering of lists, `element` is
@@ -183,8 +182,7 @@ def judge_value(values, printed, tolerance=None):
 
 
 def _judge_curve(values, printed, tolerance):
-    """Judge a printed list by lists of shape (seeds, elements). The p value is k times the smallest of its k
-    p values.
+    """Judge a printed list by lists of shape (seeds, elements); p is k times the smallest of its k p values.
 
     The numbers are those of the element with the smallest p value, or of the last one if there are too few
     seeds.

@@ -85,7 +85,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson's name, file and cells. `cells` are the cells that measure; `code` is the digest of their
+    """A lesson's name, file and cells: `cells` are those that measure, and `code` is the digest of their
     code."""
 
     name: str
@@ -306,8 +306,7 @@ def cell_problems(cells):
 
 
 def _calls(tree):
-    """Give the names of the methods and functions that code calls: ``net.fit(…)`` and ``fit(…)`` both count
-    as fit."""
+    """Give the names that code calls: ``net.fit(…)`` and ``fit(…)`` both call fit."""
     functions = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
     methods = {node.attr for node in functions if isinstance(node, ast.Attribute)}
     return methods | {node.id for node in functions if isinstance(node, ast.Name)}
@@ -332,8 +331,7 @@ def _bound(tree, imports=True):
 
 @lru_cache(maxsize=256)
 def digest(source):
-    """Digest a Python source by its tokens, without comments, docstrings and layout. All Python versions
-    agree.
+    """Digest a Python source by its tokens, without comments, docstrings and layout, on all Pythons alike.
 
     >>> digest("lr = 0.1  # small") == digest("# no prose" + chr(10) + "lr = 0.1")
     True
@@ -353,8 +351,7 @@ def code_digest(cells):
 
 
 def module_digests(names):
-    """Digest modules such as "course_utils.training" as they are on disk. Modules without a file are left
-    out."""
+    """Digest modules such as "course_utils.training" as they are on disk, except modules without a file."""
     found, root = {}, Path(course_utils.__file__).resolve().parents[1]
     for name in sorted(names):
         base = root.joinpath(*name.split("."))

@@ -446,8 +446,7 @@ class Due:
 
 
 def plan(lessons=(), root=None):
-    """List the changes that each notebook of these lessons needs, and why, as `Due`. The default is all
-    lessons."""
+    """List as `Due` what each notebook of these lessons, by default of all, needs and why."""
     from build_tools.report import read_verdicts
 
     root = Path(root) if root else repository()
@@ -557,8 +556,7 @@ def _measure(lessons, jobs, root):
 
 
 def _solve(lessons, jobs, root):
-    """Run the solutions of lessons, in full mode on real data. They measure nothing, so there are no
-    results."""
+    """Run the solutions of lessons, in full mode on real data. They measure nothing, so no results follow."""
     settings = dict(mode="full", seed=SEED, one_thread=True, edition="solutions", COURSE_DATA="real")
     outcomes = spread([make_task(lesson, **settings) for lesson in lessons], jobs)
     return {

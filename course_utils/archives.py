@@ -196,8 +196,7 @@ def _arrays(path, name):
 
 
 def _npz(path, name, file):
-    """Read a file that NumPy saved. Check the headers first: a small file can unpack to more than fits in
-    memory."""
+    """Read a file that NumPy saved, headers first: a small file can unpack to more than fits in memory."""
     if not zipfile.is_zipfile(file):
         raise zipfile.BadZipFile("it is cut off or no .npz archive")  # or the disk failed
     with zipfile.ZipFile(file) as archive:
@@ -303,8 +302,7 @@ def cache_dir():
 
 
 def find(folder, name, on_broken):
-    """Look for a data set in a folder. Return its arrays and its path, or None. `on_broken` gets each
-    BrokenFile."""
+    """Look for a data set in a folder; return arrays and path, or None. `on_broken` gets each BrokenFile."""
     for group in PLACES[name]:
         parts = [_read_if_whole(folder / place, name, on_broken) for place in group]
         if all(parts):

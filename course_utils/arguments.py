@@ -89,8 +89,7 @@ def path(name, value):
 
 
 def _plain(value):
-    """The number in an array or tensor of shape (), or the number itself; None if the value is not a
-    number."""
+    """Return a number, or the number in an array or tensor of shape (); None for anything else."""
     if isinstance(value, bool | np.bool_ | np.timedelta64) or hasattr(value, "assign"):
         return None
     if isinstance(value, numbers.Real):

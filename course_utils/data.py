@@ -233,8 +233,7 @@ def status() -> dict[str, DataStatus]:
 
 
 def fetch(name: str) -> DataStatus:
-    """Download one data set into the Keras cache, unless it is there already; a failure raises a
-    DataError."""
+    """Download one data set into the Keras cache, unless it is there; raise a DataError on failure."""
     arguments.one_of("name", name, tuple(DIGESTS))
     tried: list[str] = []
     if not (_from_cache(name, tried) or download(name, tried)):

@@ -34,8 +34,7 @@ def write_bytes(path, content):
 
 
 def to_json(content):
-    """Convert content to JSON text: indented, sorted keys, a final newline. NaN and infinity raise a
-    ValueError.
+    """Convert content to JSON text with indents and sorted keys. NaN and infinity raise a ValueError.
 
     >>> print(to_json({"b": 0.1, "a": [1]}), end="")
     {

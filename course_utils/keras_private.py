@@ -188,8 +188,7 @@ def compile_arguments(model):
 
 
 def count_steps(net, kind, steps):
-    """Count steps of "train" or "test" as Keras 2 does, whose callbacks read the number. Keras 3 has no such
-    counter."""
+    """Count steps of "train" or "test" as Keras 2 does for its callbacks; Keras 3 has no such counter."""
     counter = getattr(net, f"_{kind}_counter", None)
     if counter is not None:
         counter.assign_add(steps)

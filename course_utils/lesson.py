@@ -252,8 +252,7 @@ class Lesson:
         return verdicts.times()
 
     def save_figure(self, figure, name: str):
-        """Save a figure as ``LESSON-NAME.png`` in the folder ``COURSE_FIGURES``. If the variable is not set,
-        do nothing.
+        """Save a figure as ``LESSON-NAME.png`` in the folder ``COURSE_FIGURES``, if the variable is set.
 
         Parameters
         ----------

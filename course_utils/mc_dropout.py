@@ -36,8 +36,8 @@ _SELU_FLOOR = -1.6732632423543772 * 1.0507009873554805
 
 
 class _AlwaysOn:
-    """Dropout that ignores `training`. Random numbers come from `seeds` if it is set, otherwise from
-    Keras."""
+    """Dropout that ignores `training`; its random numbers come from `seeds`, or from Keras if that is
+    None."""
 
     seeds = None
 
@@ -81,7 +81,7 @@ def _mask_shape(layer, inputs):
 
 
 def _kept(shape, rate, seed):
-    """A mask that is False with probability `rate`. It takes 16 random bits for each unit (32 for a small
+    """A mask that is False with probability `rate`, from 16 random bits for each unit (32 for a small
     rate)."""
     bits = tf.uint16 if rate > 0.01 else tf.uint32
     size = tf.reduce_prod(shape)
@@ -90,7 +90,7 @@ def _kept(shape, rate, seed):
     return tf.reshape(units, shape) >= tf.constant(round(rate * 2 ** (8 * bits.size)), bits)
 
 
-# --- the net, once more, with such dropout ------------------------------------------------------------------
+# --- the same net with such dropout -------------------------------------------------------------------------
 
 
 def mc_model(model: keras.Model) -> keras.Model:
@@ -139,8 +139,7 @@ def mc_model(model: keras.Model) -> keras.Model:
 
 
 def _rebuilt(model, **seed):
-    """Do the work of `mc_model`. With a seed for Keras' random numbers, the global random state does not
-    change."""
+    """Do the work of `mc_model`; with a seed, Keras' global random state does not change."""
     if not isinstance(model, keras.Model):
         arguments.refuse("model", "a keras.Model", model)
     name, kind = repr(model.name), type(model)
@@ -195,8 +194,7 @@ def _drops(layer):
 
 
 def _training_arguments(model):
-    """The values of `training` with which a net of Keras 2 calls each layer. None means that it is left
-    out."""
+    """Give the values of `training` with which a Keras 2 net calls each layer; None if it is left out."""
 
     def given(calls):
         if isinstance(calls, dict):
@@ -354,8 +352,7 @@ def _sampled_batches(model, x, n_samples, batch_size, seed, reduced):
 
 
 def _one_pass(net, together):
-    """Compile a pass in which a batch goes through the net `together` times. The seed alone determines the
-    masks."""
+    """Compile a pass of a batch through the net, `together` times. The seed alone determines the masks."""
     dropouts = [layer for layer in flat_layers(net) if isinstance(layer, _AlwaysOn)]
 
     @tf.function(reduce_retracing=True)
@@ -374,8 +371,7 @@ def _one_pass(net, together):
 
 
 def _moments(samples):
-    """Return mean, standard deviation, entropy of the mean, and mutual information. The last two can be
-    None."""
+    """Return mean, standard deviation, entropy of the mean and mutual information (the last two or None)."""
     mean, std = samples.mean(axis=0, dtype=np.float64), samples.std(axis=0, dtype=np.float64)
     p = samples.astype(np.float64)
     if p.shape[-1] == 1:

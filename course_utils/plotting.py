@@ -1,5 +1,4 @@
-"""The course's figures: one colour per method in all lessons, solid lines for training, dashed for
-validation.
+"""The course's figures: one colour per method in all lessons; training is solid, validation dashed.
 
 Every function draws on the given axes, or on new ones, and returns them. Matplotlib's global style does not
 change. This module does not need TensorFlow.

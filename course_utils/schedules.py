@@ -157,7 +157,7 @@ class PiecewiseConstant(_Schedule):
 
     Examples
     --------
-    0.01 in the epochs 0 to 4, 0.005 up to 14, then 0.001:
+    The rate is 0.01 in epochs 0 to 4, 0.005 in epochs 5 to 14, then 0.001:
 
     >>> schedule = PiecewiseConstant([5, 15], [0.01, 0.005, 0.001], steps_per_epoch=100)
     >>> [round(float(schedule(step)), 3) for step in (0, 499, 500, 1499, 1500)]

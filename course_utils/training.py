@@ -2,7 +2,7 @@
 
 Batches. Keras 3 on TensorFlow shuffles the arrays given to ``fit`` inside a ``tf.data`` function that
 restarts in every epoch. After ``keras.utils.set_random_seed``, every epoch therefore has the same batches in
-the same order. We saw this with Keras 3.15.1 and TensorFlow 2.21.0. Keras 2 shuffles anew in each epoch. The
+the same order. We saw this with Keras 3.15.1 and TensorFlow 2.21.0. Keras 2 shuffles again in each epoch. The
 `fit` of this module shuffles by itself, in the same way on both stacks. Lesson 00 shows it.
 """
 
@@ -782,8 +782,7 @@ def _check_compiled(model):
 
 
 def _memory(optimizer, model):
-    """Give an optimizer's variables, created if necessary, with Nadam's product, which Keras 2 does not
-    list."""
+    """Give an optimizer's variables, made if necessary; also Nadam's product, which Keras 2 leaves out."""
     if hasattr(optimizer, "build"):
         optimizer.build(model.trainable_variables)
     else:  # TensorFlow Addons' optimizers are of the kind that Keras 2 calls legacy
@@ -824,8 +823,8 @@ def _key(model, given, folder):
 
 
 def _described(value, folder, names):
-    """Describe a value as JSON, so that different values differ. Only installed code is told apart, by its
-    name."""
+    """Describe a value as JSON that differs if the value differs. Code is described only if it is
+    installed."""
     begun = []
 
     def described(value):
@@ -903,8 +902,7 @@ _PLAIN = (
 
 
 def _is_library(code):
-    """Whether a function or class belongs to Python, an installed package or the course. Then its name
-    identifies it."""
+    """Whether code belongs to Python, an installed package or the course, so that its name identifies it."""
     module = code.__module__ or ""  # a function made by exec may have no module
     file = getattr(sys.modules.get(module), "__file__", None) or ""
     top = module.partition(".")[0]

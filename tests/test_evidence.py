@@ -436,7 +436,10 @@ def test_a_package_edited_while_a_lesson_ran_gives_no_evidence(course, kernel, m
         evidence, "module_digests", lambda names: {n: before.pop(n, "as it is") for n in names}
     )
     (outcome,) = evidence.reproduce(["01"], [42])
-    assert "course_utils.data, course_utils.lesson, course_utils.plotting changed during the run" in outcome.problem
+    assert (
+        "course_utils.data, course_utils.lesson, course_utils.plotting changed during the run"
+        in outcome.problem
+    )
     assert not (course / "results").exists()
 
 
@@ -533,8 +536,8 @@ def test_a_repeat_that_is_equal_dates_all_records_of_the_same_code_anew(course, 
     evidence.repeat(["01"])
     # Each older code needs a seed of its own.
     assert kernel.ran == [("01_tiny", 42), ("01_tiny", 44)]
-    assert kernel.said[-2].endswith("(equal to the last bit; dated anew: seeds 42 43 46)")
-    assert kernel.said[-1].endswith("(equal to the last bit; dated anew: seeds 44)")
+    assert kernel.said[-2].endswith("(equal to the last bit; new date for seeds 42 43 46)")
+    assert kernel.said[-1].endswith("(equal to the last bit; new date for seeds 44)")
     for seed in (42, 43, 44, 46):
         now = load(path_of(course, seed))
         assert (now["code"], now["revision"]) == (lesson_of(course).code, "fedcba987654")

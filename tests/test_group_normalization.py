@@ -300,7 +300,9 @@ def test_bad_axis(layer_class, axis):
 
 @either
 def test_the_batch_axis_is_refused(layer_class):
-    with pytest.raises(ValueError, match=r"`axis` should be .*0 is that of the batch; received 0\. Use Batch"):
+    with pytest.raises(
+        ValueError, match=r"`axis` should be .*0 is that of the batch; received 0\. Use Batch"
+    ):
         layer_class(axis=0)
     layer = layer_class(axis=-3)
     with pytest.raises(ValueError, match=r"`axis` should be from -2 to 2 for inputs of shape .*received -3"):

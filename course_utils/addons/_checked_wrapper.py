@@ -7,8 +7,7 @@ from course_utils import arguments
 
 
 class CheckedWrapper:
-    """A base class of both wrappers: it checks `data_init`, and explains what to use instead of
-    Bidirectional."""
+    """A base class of both wrappers. It checks `data_init`, and refuses Bidirectional."""
 
     def __init__(self, layer, data_init=True, **kwargs):
         if isinstance(data_init, bool | np.bool_):

@@ -8,8 +8,8 @@ from course_utils.addons._top_singular import top_singular_product
 
 
 class Steps(import_addons().optimizers.ConditionalGradient):
-    """Addons' optimizer with schedules, with ε = 0 possible, and with nuclear steps that XLA computes
-    fast."""
+    """Addons' optimizer with schedules, with ε = 0 allowed, and with nuclear steps that are fast under
+    XLA."""
 
     def __init__(self, learning_rate, lambda_, epsilon, ord, name, **kwargs):
         super().__init__(self._at_step(learning_rate), self._at_step(lambda_), epsilon, ord, name, **kwargs)

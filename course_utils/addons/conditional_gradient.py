@@ -35,8 +35,7 @@ _REMEDIES = {
 
 @keras.saving.register_keras_serializable(package="course_utils")
 class ConditionalGradient(Steps):
-    """The Frank–Wolfe method: every step goes part of the way from the old weights to a point on a ball's
-    surface.
+    """The Frank–Wolfe method: a step goes part of the way from the weights to a point on a ball's surface.
 
     **`learning_rate` is η, the fraction of the old weights that is kept.** So a larger value means a
     *smaller* step: 1 changes nothing, and useful values are just below 1.

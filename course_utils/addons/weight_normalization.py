@@ -229,8 +229,8 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
         return tf.cast(tf.sqrt(tf.reduce_sum(squares, self._norm_axes())), self.layer.variable_dtype)
 
     def _scale(self, lengths):
-        """Return lengths / ‖v‖, at least in single precision. 1e-12 is the bound of Addons; if v is zero, the
-        weights are zero."""
+        """Return lengths / ‖v‖, at least in single precision. As in Addons, 1e-12 avoids a division by
+        zero."""
         squares = tf.reduce_sum(tf.square(_at_least_float32(self.v.value)), self._norm_axes())
         return _at_least_float32(lengths) * tf.math.rsqrt(tf.maximum(squares, 1e-12))
 
@@ -374,8 +374,7 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
 
 
 def _is_plain_dense(layer):
-    """Whether ``_call_dense`` does all that the layer does: no subclass, no rounding, no quantization or
-    activity regularizer."""
+    """Whether ``_call_dense`` does all that the layer does."""
     return (
         type(layer) is keras.layers.Dense
         and layer.compute_dtype == layer.variable_dtype

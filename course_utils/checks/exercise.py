@@ -338,8 +338,7 @@ def _float64(*arrays):
 
 
 def format_value(value):
-    """Describe a value in a message: numbers with four digits, large arrays by their shape, other objects by
-    type.
+    """Describe a value: numbers with four digits, large arrays by their shape, other objects by their type.
 
     >>> format_value(0.123456), format_value([1.0, 2.5]), format_value({"a": 1}), format_value("abc")
     ('0.1235', '[1, 2.5]', 'a dict', '`abc`')
