@@ -175,7 +175,7 @@ def _build(options):
     from build_tools.execute import shown
 
     if options.force and not options.run:
-        raise CourseError("--force needs --run: it chooses the lessons to run")
+        raise CourseError("--force needs --run: add --run, or leave --force out")
     if options.check:
         dues = notebooks.plan(options.lessons)
         changed = [f"{shown(path)}: {why}" for due in dues for path, (_, why) in due.files.items()]

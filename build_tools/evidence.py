@@ -230,7 +230,7 @@ def stale_records(root=None):
         if names == ["the lesson, which is gone"]:
             line += f"Delete results/{stack}/{lesson}"
         elif claims_of(lesson):
-            line += f"{command('repeat', lesson)} (where no number should change), or else "
+            line += f"{command('repeat', lesson)} (if no number should change), otherwise "
             line += command("reproduce", lesson, seeds)
         else:
             line += command("reproduce", lesson, seeds)
@@ -394,7 +394,9 @@ def reproduce(lessons=(), seeds=(42, 43, 44), jobs=None, dry_run=False, root=Non
     )
     for name, value in {"COURSE_MODE": "full", "COURSE_DATA": "real", "COURSE_SEED": None}.items():
         if os.environ.get(name) not in (None, "", value):
-            print(f"{name}={os.environ[name]} is ignored: these are full runs on real data, with --seeds")
+            print(
+                f"{name}={os.environ[name]} is ignored: these are full runs on real data, with the seeds of --seeds"
+            )
     return [] if dry_run else measure(due, jobs, root)
 
 

@@ -134,7 +134,7 @@ def repository(start="."):
                 if own.is_dir() and own.resolve() != used:
                     raise CourseError(
                         f"this repository's package is {own}, but {used} is in use: "
-                        "install this package (pip install -e .), or change to the repository of the other"
+                        "install this package (pip install -e .), or change to the repository of the other package"
                     )
             return folder
     raise CourseError(
@@ -276,7 +276,7 @@ def cell_problems(cells):
     """Find cells that should measure nothing, but train, record, or set a name that other cells read.
 
     >>> cell_problems([Cell("code", "model.fit(x, y)", ("figure",))])
-    ['cell 1 is tagged figure but calls fit: train and record in a cell of its own, draw in another']
+    ['cell 1 is tagged figure but calls fit: train and record in another cell']
     """
     silent, measuring = [], []
     for number, cell in enumerate(cells, 1):
@@ -292,8 +292,8 @@ def cell_problems(cells):
         calls = sorted(_calls(tree) & _MEASURING)
         if calls:
             problems.append(
-                f"cell {number} is tagged {tag} but calls {', '.join(calls)}: train and record in a cell of "
-                "its own, draw in another"
+                f"cell {number} is tagged {tag} but calls {', '.join(calls)}: train and record in "
+                "another cell"
             )
         # A value that a measurement uses must count in the digest. Imports cannot change a measurement.
         leaks = (_bound(tree, imports=False) & read) - bound

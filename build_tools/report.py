@@ -588,7 +588,7 @@ def release_problems(root=None):
             )
             if len(seeds) < judging.FEWEST_SEEDS:
                 found.append(
-                    f"{lesson}, {stack} stack: {len(seeds)} of at least {judging.FEWEST_SEEDS} seeds"
+                    f"{lesson}, {stack} stack: {len(seeds)} seeds, but {judging.FEWEST_SEEDS} are needed"
                 )
             elif not twice:
                 again = evidence.command("repeat", lesson)

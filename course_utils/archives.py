@@ -198,7 +198,7 @@ def _arrays(path, name):
 def _npz(path, name, file):
     """Read a file that NumPy saved, headers first: a small file can unpack to more than fits in memory."""
     if not zipfile.is_zipfile(file):
-        raise zipfile.BadZipFile("it is cut off or no .npz archive")  # or the disk failed
+        raise zipfile.BadZipFile("it is cut off or not an .npz archive")  # or the disk failed
     with zipfile.ZipFile(file) as archive:
         members = {info.filename: info for info in archive.infolist()}
         if missing := [key for key in DIGESTS[name] if f"{key}.npy" not in members]:
@@ -210,7 +210,7 @@ def _npz(path, name, file):
                 raise BrokenFile(path, f"{key} is packed in a way that NumPy does not write")
             with archive.open(info) as member:
                 if np.lib.format.read_magic(member) != (1, 0):
-                    raise BrokenFile(path, f"{key} has a header of a kind that no image needs")
+                    raise BrokenFile(path, f"{key} has a header that no image needs")
                 shape, _, dtype = np.lib.format.read_array_header_1_0(member)
             _expect(path, name, key, dtype, shape)
         arrays = {}
@@ -453,7 +453,7 @@ def _explain(error):
         code = error.response.status_code
         return f"answered with HTTP status {code}", code >= 500 or code in (408, 429)
     if isinstance(error, exceptions.ProxyError | exceptions.InvalidProxyURL):
-        return f"cannot be reached: the proxy (HTTPS_PROXY) refused the connection ({words})", False
+        return f"cannot be reached through the proxy in HTTPS_PROXY ({words})", False
     if certificate := caused_by(ssl.SSLCertVerificationError):
         return (
             f"has a certificate that this machine does not trust ({certificate.verify_message}): check the "
@@ -469,5 +469,5 @@ def _explain(error):
     if isinstance(error, ValueError | exceptions.TooManyRedirects):
         return f"gave no valid answer, or HTTPS_PROXY is not a valid address ({words})", False
     if not isinstance(error, exceptions.RequestException):  # for example, REQUESTS_CA_BUNDLE names no file
-        return f"cannot be reached ({words})", False
+        return f"could not be asked ({words})", False
     return "stopped the transfer", True

@@ -174,7 +174,7 @@ def learning_curves(histories, metric="accuracy", *, validation=True, training=T
     training, validation = flag("training", training), flag("validation", validation)
     kinds = [("", "-", "training")] * training + [("val_", "--", "validation")] * validation
     if not kinds:
-        refuse("validation", "True where `training` is False", validation)
+        refuse("validation", "True if `training` is False", validation)
     histories = {
         method: [getattr(one, "history", one) for one in (found if isinstance(found, list) else [found])]
         for method, found in histories.items()

@@ -88,7 +88,7 @@ def test_a_failing_lesson_fails_the_command(course, monkeypatch, capsys):
         (["build", "nope"], "error: no lesson matches 'nope'"),
         (["repeat", "--quick", "nope"], "error: no lesson matches 'nope'"),
         (["repeat", "--since", "main"], "error: --since and --other-seed need --quick"),
-        (["build", "--force"], "error: --force needs --run: it chooses the lessons to run"),
+        (["build", "--force"], "error: --force needs --run: add --run, or leave --force out"),
     ],
 )
 def test_a_wrong_name_is_an_error_in_one_line(course, capsys, arguments, message):

@@ -806,9 +806,7 @@ def test_a_bad_certificate_is_named(trusted, words, tmp_path, monkeypatch):
 def test_a_proxy_that_does_not_let_us_through_is_named(proxy, one_server, monkeypatch):
     shrink(monkeypatch.setattr, ["https://example.invalid"])
     address = {"refuses": one_server.url, "is down": REFUSED, "is no address": "http://["}[proxy]
-    words = (
-        "HTTPS_PROXY is not a valid" if proxy == "is no address" else "HTTPS_PROXY. refused the connection"
-    )
+    words = "HTTPS_PROXY is not a valid" if proxy == "is no address" else "through the proxy in HTTPS_PROXY"
     monkeypatch.setenv("HTTPS_PROXY", address.replace("//", "//user:secret@"))
     with pytest.raises(data.DataError, match=words) as caught:
         data.fetch("mnist")
@@ -820,7 +818,7 @@ def test_a_proxy_that_does_not_let_us_through_is_named(proxy, one_server, monkey
 def test_a_missing_file_of_certificates_is_named(monkeypatch):
     shrink(monkeypatch.setattr, ["https://example.invalid"])
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere.pem")
-    with pytest.raises(data.DataError, match=r"cannot be reached.*/nowhere\.pem"):
+    with pytest.raises(data.DataError, match=r"could not be asked.*/nowhere\.pem"):
         data.fetch("mnist")
 
 

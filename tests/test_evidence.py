@@ -264,7 +264,7 @@ def test_a_changed_lesson_makes_its_records_stale_and_nothing_fails(measured):
     lines = evidence.stale_records(measured)
     assert lines == [
         f"01_tiny, {stack} stack, seeds 42 43 44: measured with revision 0123456, before a change of the "
-        "lesson's code. python -m build_tools repeat 01 (where no number should change), or else "
+        "lesson's code. python -m build_tools repeat 01 (if no number should change), otherwise "
         "python -m build_tools reproduce 01 --seeds 42 43 44"
         for stack in ("addons", "keras3")
     ]

@@ -84,7 +84,7 @@ def test_a_history_without_the_metric_says_what_it_has_and_draws_nothing():
 
 
 def test_curves_of_neither_kind_are_refused():
-    with pytest.raises(ValueError, match="`validation` should be True where `training` is False; rec"):
+    with pytest.raises(ValueError, match="`validation` should be True if `training` is False; rec"):
         plotting.learning_curves({"plain": HISTORY}, training=False, validation=False)
 
 

@@ -623,7 +623,7 @@ def test_a_release_refuses_what_is_stale_missing_or_not_reported(reported):
         "01_tiny, keras3 stack",
         *FILES,
     ] or [line.split(" is out of date")[0] for line in found[3:]] == FILES
-    assert found[2] == "01_tiny, keras3 stack: 2 of at least 3 seeds"
+    assert found[2] == "01_tiny, keras3 stack: 2 seeds, but 3 are needed"
     path_of(reported, 42).write_text("{")
     assert "cannot be used" in report.release_problems(reported)[0]
 
