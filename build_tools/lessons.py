@@ -134,7 +134,7 @@ def repository(start="."):
                 if own.is_dir() and own.resolve() != used:
                     raise CourseError(
                         f"this repository's package is {own}, but {used} is in use: "
-                        "install this package (pip install -e .), or change to the repository of the other package"
+                        "install this package (pip install -e .), or change to the other repository"
                     )
             return folder
     raise CourseError(
