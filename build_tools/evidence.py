@@ -394,9 +394,7 @@ def reproduce(lessons=(), seeds=(42, 43, 44), jobs=None, dry_run=False, root=Non
     )
     for name, value in {"COURSE_MODE": "full", "COURSE_DATA": "real", "COURSE_SEED": None}.items():
         if os.environ.get(name) not in (None, "", value):
-            print(
-                f"{name}={os.environ[name]} is ignored: runs are full, on real data, with the seeds of --seeds"
-            )
+            print(f"{name}={os.environ[name]} is ignored: runs are full, on real data, with --seeds")
     return [] if dry_run else measure(due, jobs, root)
 
 

@@ -301,7 +301,7 @@ def broken_files():
         "flipped bit": (bytes(swapped), "is broken"),
         "truncated": (whole[: len(whole) // 2], "cut off"),
         "empty": (b"", "it is empty"),
-        "a web page": (b"<html>Please log in</html>", "no .npz archive"),
+        "a web page": (b"<html>Please log in</html>", "not an .npz archive"),
         "no arrays in the zip": (npz({}), "lacks x_train"),
     }
 
@@ -326,7 +326,7 @@ def test_objects_in_an_npz_are_never_unpickled(folder, bomb):
 
 def test_a_bare_pickle_named_npz_is_never_opened(folder, bomb):
     put(folder / "mnist.npz", pickle.dumps(bomb))
-    with pytest.raises(data.DataError, match=r"no \.npz archive"):
+    with pytest.raises(data.DataError, match=r"not an \.npz archive"):
         data.load_mnist()
 
 
