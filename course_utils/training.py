@@ -554,7 +554,7 @@ def _examples(x, y=None, weights=None, class_weight=None):
 
 
 def _class_weights(y, class_weight):
-    """Give each example the weight of its class; None if Keras would refuse the weights."""
+    """Give each example the weight of its class; None if Keras has to handle the weights."""
     labels = np.asarray(y)
     if labels.ndim > 2 or not len(labels) or sorted(class_weight) != list(range(len(class_weight))):
         return None
