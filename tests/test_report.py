@@ -636,7 +636,7 @@ def test_a_release_refuses_what_is_stale_missing_or_not_reported(reported, monke
         "01_tiny, keras3 stack",
         *FILES,
     ] or [line.split(" is out of date")[0] for line in found[3:]] == FILES
-    assert found[2] == "01_tiny, keras3 stack: 2 of 3 seeds at least"
+    assert found[2] == "01_tiny, keras3 stack: 2 seeds, but 3 are needed"
     path_of(reported, 42).write_text("{")
     assert "cannot be used" in report.release_problems(reported)[0]
 
