@@ -805,10 +805,12 @@ pd.DataFrame(rows).T.rename_axis("size after 100 layers ÷ before").round(6)
 # %% [markdown] tags=["exercise"]
 # ### 4 · Predict, run, explain: tanh with weights that are too large
 #
-# *15 minutes.* **What.** He's weights have twice the variance that tanh needs. Take sixty tanh layers and compare He's weights with LeCun's. Write down three predictions before you run the cells. Are many units saturated (beyond ±`0.95`) in the upper layers?
-# Do the gradients vanish on their way to the first layer? Which net learns more in two epochs?
+# *15 minutes.* **Predict.** He's weights have twice the variance that tanh needs. Many texts say that weights which are too large saturate tanh, so that its gradients vanish. Take sixty tanh layers, with He's weights and with LeCun's. Write down three
+# answers. With He's weights, are many units saturated (beyond ±`0.95`) in the upper layers? Do the gradients vanish on their way to the first layer? Does the net learn, and does the one with LeCun's weights learn much more in two epochs?
 #
-# **Why.** “Too large weights saturate tanh, so its gradients vanish” can be read in many places. Twice the variance is a good test of it.
+# **Run** the two cells below.
+#
+# **Explain** what you see, before you unfold our explanation.
 
 # %% tags=["predict"]
 rows = {}
