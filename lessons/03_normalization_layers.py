@@ -225,9 +225,9 @@ columns = ["method", "seed", "loss, logged", "accuracy, logged", "after the epoc
 runs = pd.DataFrame(runs, columns=columns)
 
 # %% tags=["figure"] alt="Three rows of dots, one for each net and a dot for each seed: the training accuracy that the log of the epoch shows. A dashed line in each row is the source's number."
-names = {GROUP: 0.8591, "instance normalization": 0.8432, "layer normalization": 0.8708}
+printed = {GROUP: 0.8591, "instance normalization": 0.8432, "layer normalization": 0.8708}
 dots = [list(values) for _, values in runs.groupby("method", sort=False)["accuracy, logged"]]
-ax = plotting.seed_dots(dict(zip(names, dots)), printed=names)
+ax = plotting.seed_dots(dict(zip(printed, dots)), printed=printed)
 ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 ax.set_xlabel("training accuracy logged in one epoch; a dot for each seed")
 ax.set_title("How far the seeds of one net lie apart")
