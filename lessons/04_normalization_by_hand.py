@@ -345,8 +345,6 @@ wrong_nets = {
     name: (lambda w1, w2, paths=paths: Net(Normalized(w1, axis=0, paths=paths), Dense(w2)))
     for name, paths in wrong_paths.items()
 }
-
-# %%
 w1, w2, batches = beginning(lesson.seed)
 w1, w2, x, y = (a.astype("float64") for a in (w1, w2, x_train[batches[0]], y_train[batches[0]]))
 rng = np.random.default_rng(lesson.seed)
@@ -404,6 +402,10 @@ def train(make_net, seed, rate=0.1):
     return {"net": net, "batch": on_batch, "all": pd.DataFrame(on_all, index=looks, columns=columns)}
 
 
+# %% [markdown]
+# One function trains several nets, each from several seeds; another one draws them.
+
+
 # %%
 def train_all(nets, n_seeds, label, rate=0.1):
     """A list of trainings for each name, one for each seed."""
@@ -422,26 +424,33 @@ def draw(panel, runs, what, start=1):
         panel.plot(curves.index, curves, linewidth=0.8, alpha=0.5, **look)
         panel.plot(curves.index, curves.mean(axis=1), marker=plotting.marker(name, panel), label=name, **look)
     panel.set(xscale="log", xlabel="step", ylabel=what)
+    ticks = [step for step in (1, 10, 100, 1000) if start <= step <= n_steps]
+    panel.set_xticks(ticks, [f"{step:,}" for step in ticks])
 
 
-# %%
 runs = train_all(five_nets, 5, "the memo's five nets")
 
-# %% tags=["figure"] alt="Three panels over the steps, on a logarithmic axis: accuracy of the batch after the step, training loss, test accuracy; a line for each of the five nets. Weight normalization without the initialisation lies beside or behind the plain net; the initialised one and batch and layer normalization lie ahead of both."
-fig, panels = plt.subplots(1, 3, figsize=(13, 4.6))
+# %% tags=["figure"] alt="Four panels over the steps, on a logarithmic axis, with a line for each of the five nets. Above, loss and accuracy of the batch after the step; below, the loss over many training images and the test accuracy. Weight normalization without the initialisation lies beside or behind the plain net; the initialised one and batch and layer normalization lie ahead of both."
+fig, panels = plt.subplots(2, 2, figsize=(10.5, 8), sharex=True)
 window = max(1, n_steps // 40)
-for name, trainings in runs.items():
-    smooth = [t["batch"]["accuracy after"].rolling(window).mean() for t in trainings]
-    steps = trainings[0]["batch"].index + 1
-    panels[0].plot(steps, np.mean(smooth, axis=0), color=plotting.colour(name, panels[0]))
-panels[0].set(xscale="log", xlabel="step", ylabel=f"accuracy of the batch, mean of {window} steps")
-draw(panels[1], runs, "loss")
-draw(panels[2], runs, "test accuracy")
-panels[1].set(yscale="log", ylabel="loss, 11,000 training images")
-for ax, title in zip(panels, ["As the memo looks at it", "Training loss", "Test accuracy"]):
-    ax.set_title(title)
-fig.legend(*panels[1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+for ax, what in zip(panels[0], ("loss after", "accuracy after")):
+    for name, trainings in runs.items():
+        mean = sum(training["batch"][what] for training in trainings) / len(trainings)
+        smooth = mean.rolling(window, min_periods=1).mean()
+        ax.plot(mean.index + 1, smooth, color=plotting.colour(name, ax), linewidth=1.5)
+    ax.set(xscale="log", ylabel=f"{what} the step, mean of {window} batches")
+    ax.set_title(f"As the memo looks: {what.split()[0]} of the batch")
+draw(panels[1, 0], runs, "loss")
+draw(panels[1, 1], runs, "test accuracy")
+panels[1, 0].set(ylabel="loss, 11,000 training images", title="Training loss")
+panels[1, 1].set_title("Test accuracy")
+for ax in panels[:, 0]:
+    ax.set_yscale("log")
+fig.legend(*panels[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
 plt.show()
+
+# %% [markdown]
+# Step and loss have logarithmic axes; thin lines are single seeds. Here are the means over the seeds at three of the steps.
 
 
 # %%
@@ -1079,9 +1088,12 @@ plt.show()
 
 
 # %% tags=["given"]
-class Cell(keras.layers.Layer):
-    """An LSTM cell; with normalization, its sums of inputs and of states are standardized over the units."""
+def standardize(t):
+    mean, variance = tf.nn.moments(t, axes=[1], keepdims=True)
+    return (t - mean) / tf.sqrt(variance + 1e-5)
 
+
+class Cell(keras.layers.Layer):
     def __init__(self, units, normalize, forget_bias):
         super().__init__()
         self.units, self.normalize, self.forget_bias = units, normalize, forget_bias
@@ -1092,14 +1104,16 @@ class Cell(keras.layers.Layer):
         self.w = self.add_weight(name="w", shape=(shape[-1], wide), initializer="glorot_uniform")
         self.u = self.add_weight(name="u", shape=(self.units, wide), initializer="orthogonal")
         self.b = self.add_weight(name="b", shape=(wide,), initializer="zeros")
+        if self.normalize:
+            self.gain_x = self.add_weight(name="gain_x", shape=(wide,), initializer="ones")
+            self.gain_h = self.add_weight(name="gain_h", shape=(wide,), initializer="ones")
 
     def call(self, x, states):
         h, c = states
-        sums = [x @ self.w, h @ self.u]
+        from_x, from_h = x @ self.w, h @ self.u
         if self.normalize:
-            moments = [tf.nn.moments(one, axes=[1], keepdims=True) for one in sums]
-            sums = [(t - mean) / tf.sqrt(var + 1e-5) for t, (mean, var) in zip(sums, moments)]
-        i, f, new, o = tf.split(sums[0] + sums[1] + self.b, 4, axis=1)
+            from_x, from_h = self.gain_x * standardize(from_x), self.gain_h * standardize(from_h)
+        i, f, new, o = tf.split(from_x + from_h + self.b, 4, axis=1)
         c = tf.sigmoid(f + self.forget_bias) * c + tf.sigmoid(i) * tf.tanh(new)
         h = tf.sigmoid(o) * tf.tanh(c)
         return h, [h, c]
