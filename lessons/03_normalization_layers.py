@@ -230,7 +230,7 @@ dots = [list(values) for _, values in runs.groupby("method", sort=False)["accura
 ax = plotting.seed_dots(dict(zip(printed, dots)), printed=printed)
 ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 ax.set_xlabel("training accuracy logged in one epoch; a dot for each seed")
-ax.set_title("How far the seeds of one net lie apart")
+ax.set_title("Over axis 1, layer normalization logs the highest accuracy")
 plt.show()
 
 # %% tags=["record"]
@@ -390,10 +390,10 @@ ax.legend(title="thin: one seed; thick: their mean")
 plt.show()
 
 # %% [markdown]
-# The hidden layer gets inputs that are about thirty times smaller, and the channels whose $\gamma$ is negative arrive with the other sign. So at
-# first each weight moves the outputs by less. Later the curves come closer together. But the logged accuracy is a mean over
-# the whole epoch, so it counts this late start. At least a part of the last place of instance normalization in the source's table is the
-# initializer's.
+# The source's $\gamma$ makes the hidden layer's inputs many times smaller, so at first each of its weights moves the outputs by less. (Its $\beta$, drawn from the same
+# range, adds to each channel a constant that says nothing about the image.) Later the curves come closer together. But the logged accuracy is a mean over
+# the whole epoch, so it counts the late start. At least a part of the last place of instance normalization in the source's table comes from the
+# initializer.
 
 # %% [markdown]
 # ## The same three, done right
@@ -782,7 +782,10 @@ shorter.round(4)
 # %% [markdown] tags=["exercise"]
 # <details><summary>Our explanation</summary>
 #
-# TODO
+# Each candidate predicts something. If Adam's steps were too long for the normalized nets, shorter ones help both of them, while the plain net, whose
+# steps were not too long, gets less far in the same number of steps. If the statistics of the batch were the cause, shorter steps help batch normalization
+# at most: group normalization never looks at the batch, so it has no more reason to gain than the plain net. Compare the three rows with the two predictions.
+# (In part both can be true.)
 #
 # </details>
 

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # 04 · Normalization by hand
 #
-# A normalization layer is one line to use, and easy to get almost right. That is the trouble: a net with a wrong normalization still
-# learns, so nobody notices. In this lesson we write weight, batch and layer normalization ourselves, forward and backward. We check our
-# derivations. Then we reproduce a memo whose author did the same, and look at its mistakes: none of them shows in a learning curve.
+# A normalization layer is easy to get almost right. That is the trouble: a net with a wrong normalization still
+# learns, so nobody notices. In this lesson we write weight, batch and layer normalization ourselves, forward and backward, and check our
+# derivations. Then we reproduce a memo whose author did the same, and look at its mistakes.
 #
 # - **You will learn:** to derive the gradient of a normalization layer; to check a derivation by automatic differentiation; to tell a
 #   better method from a longer step; to write tests that find what no learning curve shows.
@@ -65,8 +65,8 @@ def beginning(seed):
 
 
 # %% [markdown]
-# For one seed, all nets of this lesson start from the same weights and see the same batches. So whatever differs between two curves comes from the layers. (How
-# the memo draws its starting weights is not known to us. We take Glorot's uniform distribution, as Keras does.)
+# For one seed, all nets of this lesson start from the same weights and see the same batches. So whatever differs between two curves comes from the layers. (The memo's own
+# starting weights are not known to us. We take Glorot's, as Keras does.)
 #
 # ## A layer without normalization
 #
@@ -177,8 +177,7 @@ class WeightNorm:
 # They differ in one index. Batch normalization takes $\mu$ and $\sigma$ over the examples, for each unit (axis 0).
 # Layer normalization takes them over the units, for each example (axis 1).
 #
-# For the gradient, one might divide by what the forward pass divided by: $\bar t = \bar{\hat t}/\sigma$, with $\bar{\hat t} = \gamma\,\bar y$. **What does
-# this forget?** Follow the arrows from $t_1$ to the loss.
+# One might take $\bar t = \bar{\hat t}/\sigma$ for the gradient, with $\bar{\hat t} = \gamma\,\bar y$. **What does this forget?** Follow the arrows from $t_1$ to the loss.
 
 # %% tags=["figure", "cover"] alt="A graph of the forward pass. From t₁ one arrow goes straight to t̂₁. A second goes to the mean μ, and from there to t̂₁, t̂₂ and t̂₃. A third goes to the deviation σ, and from there to t̂₁, t̂₂ and t̂₃. All three t̂ lead to the loss L."
 fig, ax = plt.subplots(figsize=(8.4, 3.6))
@@ -205,7 +204,7 @@ ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# Whoever moves $t_1$ moves $\mu$ and $\sigma$ too, and with them every $\hat t$ that shares them. With $\langle\cdot\rangle$ for the mean over the $n$
+# A change of $t_1$ changes $\mu$ and $\sigma$ too, and with them every $\hat t$ that shares them. With $\langle\cdot\rangle$ for the mean over the $n$
 # values that share $\mu$ and $\sigma$, the three paths give
 #
 # $$\frac{\partial \hat t_j}{\partial t_i} = \frac1\sigma\Big(\underbrace{\delta_{ij}}_{1} - \underbrace{\frac1n}_{2} - \underbrace{\frac{\hat t_i\,\hat t_j}{n}}_{3}\Big)
@@ -248,9 +247,7 @@ class Normalized:
 
 # %% [markdown]
 # The backward pass is the formula, path by path. (`paths` can leave some out, for an experiment below.) Each step moves the running averages a
-# tenth of the way to the values of the batch.
-#
-# The five nets of the memo. Batch and layer normalization stand in the first layer only, as in the memo; weight
+# tenth of the way to the values of the batch. Now the memo's five nets. Batch and layer normalization stand in the first layer only; weight
 # normalization is in both.
 
 # %%
@@ -364,16 +361,15 @@ pd.DataFrame({"gradient right to 1e-6": {name: found < 1e-6 for name, found in d
 pd.DataFrame({"worst relative difference": {name: f"{d:.0e}" for name, d in difference.items()}})
 
 # %% [markdown]
-# Five are right and three are wrong, so the check can fail. Would a learning curve have shown it? First the memo's five nets, then the wrong ones.
+# Five are right and three are wrong, so the check can fail. Would a learning curve have shown it? We come back to that.
 #
 # ## The memo's five learning curves
 #
-# The memo trains without normalization, with weight normalization without and with the initialisation, with batch normalization and with
-# layer normalization. It says that the initialisation makes a difference. **Which net do you expect in front after 100 steps? And after
+# The memo trains these five nets, and says that the initialisation makes a difference. **Which net do you expect in front after 100 steps? And after
 # 2,000?** Write down your order.
 #
-# Every step the memo notes loss and accuracy of the batch, *after* the step. So do we. At some steps we also measure what the
-# memo never does: the loss over many training images (every fifth one), and the accuracy on the test images.
+# At every step the memo notes loss and accuracy of the batch, *after* the step. So do we. At some steps we also measure what the
+# memo does not: the loss over many training images (every fifth one), and the accuracy on the test images.
 
 
 # %%
@@ -480,11 +476,11 @@ tests = {f"{short[name]}_test_accuracy": values for name, values in test.items()
 lesson.record("S3.q2", **losses, **tests)
 
 # %% [markdown]
-# Compare the middle panel with your order. Look at weight normalization *without* the initialisation (squares) and at the plain net (circles). Does every
+# Compare the lower panels with your order. Look at weight normalization *without* the initialisation (squares) and at the plain net (circles). Does every
 # normalization learn faster than none? The memo never says so; it is a question of this course.
 #
-# In the left panel, each point has two faults. The batch is a small random sample, so its accuracy varies from step to step; we had to average. And the
-# accuracy is taken after the step, when the net has just learned from these very images. How much does that add?
+# The upper panels have two faults. A batch is a small random sample, so its accuracy varies from step to step; we had to average. And it
+# is taken after the step, when the net has just learned from these images. How much does that add?
 
 # %%
 first_steps = {
@@ -495,12 +491,11 @@ table = pd.DataFrame(first_steps).T[["accuracy before", "accuracy after"]]
 table.assign(difference=table["accuracy after"] - table["accuracy before"]).round(3)
 
 # %% [markdown]
-# These are means over the first steps, up to the first checkpoint. “Before” is what the net says of a batch that it has not learned from in this
-# step; “after” is what the memo notes.
+# These are means over the steps up to the first column of the table above. “After” is what the memo notes.
 #
 # ### What a wrong gradient does
 #
-# Now the three wrong gradients, from three of the seeds, beside the right one and the plain net.
+# Now we train with the three wrong gradients, from three of the seeds.
 
 # %%
 wrong = train_all(wrong_nets, 3, "wrong gradients")
@@ -518,11 +513,12 @@ plt.show()
 mean_at(with_right, "loss").round(4)
 
 # %% [markdown]
-# TODO
+# All three losses fall, and from its own curve alone none of them looks wrong. It takes the right curve beside it, or the check above. Then compare the last
+# column with the plain net: does normalization still pay when its gradient is wrong?
 #
 # ## A better method, or a longer step?
 #
-# The initialised net is ahead of the plain one. There are three candidates for the reason. *The parametrisation:* we start weight
+# Why is the initialised net ahead of the plain one? There are three candidates. *The parametrisation:* we start weight
 # normalization with $g = \lVert v\rVert$, so that it begins as exactly the function of the plain net. *The start:* we copy the initialised net's
 # weights $w = g\,\hat v$ and $b$ into a plain net. *The length of the steps:* all runs use the rate `0.1`, because the memo does; we give the
 # plain net `0.5`. **Which of the three catches up?**
@@ -575,12 +571,12 @@ for name in ("weight normalization", INITIALISED):
 pd.DataFrame(rows, index=["first layer", "second layer"]).T.round(2)
 
 # %% [markdown]
-# (Median over the units, at the start.) So “faster at rate `0.1`” is true, and not the whole truth. Normalization sets the scale of the
+# (Median over the units, at the start.) So normalization also sets the length of the
 # steps, unit by unit. A fair comparison tunes the rate of every net (question 2).
 #
 # ## The memo's slips
 #
-# Six more details deserve a look. Each is a mistake that anybody can make. For each, one line tests what a layer promises.
+# Six more details deserve a look. Each is a mistake that anybody can make.
 #
 # **A stray backslash** stands before `mean, var` in one function. So the code as printed does not run:
 
@@ -658,7 +654,8 @@ right = {name: runs[name][:3] for name in (INITIALISED, "layer normalization")}
 mean_at({**right, **slipped}, "loss").round(4)
 
 # %% [markdown]
-# TODO: no curve shows. A test of what the layer promises shows all of them at once:
+# All of them learn. $b$ is trained like every other weight, so a wrong first value is soon corrected; so is a step that trains $v$ alone. And since the batches are
+# random, each place sees the same kind of images, so the 128 scales stay close to each other. But a test of what the layer promises fails at once:
 
 # %% tags=["nbval-check-output"]
 w1, w2, batches = beginning(lesson.seed)
@@ -729,8 +726,7 @@ plt.show()
 # close to those of all images. A batch of one digit is large too, but not mixed: what its images have in common is the mean, and the mean is
 # subtracted. A sorted test set or the images of one user are such batches. Running statistics avoid this.
 #
-# **No test accuracy.** This is the sixth, and you have seen it mended above: all our tables are about images that the net has not learned from, or about all that
-# it has.
+# **No test accuracy** is the sixth. The lower right panel above shows what was missing.
 #
 # ## The memo's future work: a convolution
 #
@@ -794,13 +790,14 @@ ax.set_title("A convolution: here too, compare with a longer step")
 plt.show()
 
 # %% [markdown]
-# TODO
+# Compare the first row with the last, both at the memo's rate. Then compare both with the row between: the plain net with longer steps. As before, a comparison at
+# one rate mixes two things: the method, and the length of its steps.
 
 # %% [markdown]
 # ## Verdicts
 #
-# The memo's claim and two questions of this course, measured over several seeds on two software stacks, in full mode on the real MNIST. The five
-# nets are computed by NumPy alone. So with the same seeds the two stacks agree but for rounding: count them as one confirmation, not as two.
+# The memo's claim and two questions of this course, over several seeds on two software stacks, in full mode on the real MNIST. The five
+# nets are NumPy's alone, so with the same seeds the two stacks agree but for rounding: count them as one confirmation.
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("04_normalization_by_hand")
@@ -816,8 +813,7 @@ lesson.verdicts("04_normalization_by_hand")
 # - Few slips show in a learning curve. Test what a layer promises: outputs of mean 0, any batch size, the same answer in any batch.
 #
 # **Today** you would write `keras.layers.BatchNormalization` or `LayerNormalization`, both with ε `1e-3`, and leave the gradient to automatic
-# differentiation. Layer normalization and RMS normalization are the standard in transformers; batch normalization is used in convolutional nets. For weight normalization
-# the course brings a layer ([lesson 05](05_weight_normalization.ipynb)). Write one by hand to learn, or when a library's layer is wrong.
+# differentiation. For weight normalization the course brings a layer ([lesson 05](05_weight_normalization.ipynb)).
 
 # %% [markdown]
 # ## Questions
@@ -1142,7 +1138,10 @@ table.rename_axis(["cell", "forget bias"]).set_axis(["mean", "lowest", "highest"
 # %% [markdown] tags=["exercise"]
 # <details><summary>Our explanation</summary>
 #
-# TODO
+# Compare the two rows without normalization first: they differ in one number, and the net starts with it. With a forget bias of 0 the gate lets about half of the memory
+# pass, because the sigmoid of 0 is $1/2$. Over 27 steps that leaves $2^{-27}$, so the upper rows of an image are forgotten, and so is their gradient. With a bias of 1 it
+# lets pass about $0.73$ at each step, which leaves about $3 \cdot 10^4$ times as much. Then compare plain and normalized at the same bias. Only that difference is normalization's. Whoever
+# compares a plain cell with bias 0 with anything better, measures mostly the bias.
 #
 # </details>
 
