@@ -3,14 +3,22 @@
 import numpy as np
 
 from answers import right, wrong
-from course_utils.plotting import shared_means
 
 # --- values_per_mean --------------------------------------------------------------------------------------
 
 
 @right("values_per_mean")
 def by_counting_cells(shape, axes, groups=None):
-    return np.bincount(shared_means(shape, axes, groups).ravel())[0]
+    """Give each cell the number of its mean, and count the cells with the first cell's number."""
+    kept = [
+        index
+        for axis, index in enumerate(np.indices(shape))
+        if axis - len(shape) not in axes and axis not in axes
+    ]
+    if groups is not None:
+        kept[-1] = kept[-1] // (shape[-1] // groups)
+    same = [index == index.flat[0] for index in kept]
+    return np.logical_and.reduce(same, axis=0).sum()
 
 
 @right("values_per_mean")
