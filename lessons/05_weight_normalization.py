@@ -13,10 +13,10 @@
 # %% [markdown]
 # # 05 · Weight normalization
 #
-# Gradient descent has one learning rate for all directions. Often one direction of the loss is steep and another is flat. The steep one allows
-# only short steps, and with short steps the flat one takes forever. Weight normalization changes the directions. It
+# Gradient descent has one learning rate for all weights. Often the loss is steep along one direction and flat along another. The steep one allows
+# only short steps, and with short steps the way along the flat one takes very long. Weight normalization
 # leaves the net, the loss and the optimizer as they are. It only changes *what* is trained: the length and the direction of each weight
-# vector, in place of the vector itself.
+# vector, in place of the vector itself. This lesson shows why that can help, builds it, and measures whether it did help in a published example.
 #
 # - **You will learn:** to write a layer as length times direction; to predict what that does to the gradient; to compare two nets fairly; to see what a published figure leaves out.
 # - **You need:** a convolutional net in Keras; [lesson 00](00_start_here.ipynb).
@@ -44,8 +44,8 @@ from course_utils.training import fit, progress_bar
 # %% [markdown]
 # ## One learning rate, two directions
 #
-# Here is the smallest example. A neuron has two weights, and the loss is a valley: twenty times as steep across as along. We walk down by
-# gradient descent with several rates, and count the steps until $98\,\%$ of the way to the bottom is done.
+# Here is the smallest example. A neuron has two weights, and its loss is a long valley: across, it is twenty times as steep as along. We walk down by
+# gradient descent with several learning rates, and count the steps until $98\,\%$ of the distance to the bottom is gone.
 
 # %%
 steepness = np.array([1.0, 20.0])
@@ -76,7 +76,7 @@ for rate in [0.02, 0.05, 0.09, 0.11]:
 
 # %% [markdown]
 # A larger rate is faster, up to a limit. Beyond $2/20 = 0.1$ each step across the valley leads farther up on the other side, and the walk never
-# arrives ("never" means: not within 300 steps). The steep direction sets the limit. The flat direction, twenty times flatter, pays for it.
+# arrives ("never" means: not within 300 steps). The steep direction sets the limit. For the flat direction such steps are much too short.
 #
 # ## A length and a direction
 #
@@ -125,7 +125,8 @@ pd.DataFrame(
 ).rename_axis(columns="steps needed for")
 
 # %% [markdown]
-# At rates that $w$ itself can bear, nothing is gained by taking length and direction apart. But apart they bear longer rates, and with these they arrive much sooner. How? Look at the walk.
+# At the three lower rates the walk in length and direction is not faster. But it also arrives at rates at which the walk in $w$ never does, and then it needs far fewer steps. How? Look at the two walks. ($v$ begins
+# with the length `4.0`; the right panel tries other lengths.)
 
 # %% tags=["figure"] alt="Left: a long narrow valley. The walk in w crosses the floor of the valley again and again and makes little way along it; the walk in length and direction turns towards the bottom once and reaches it in a few steps. Right: the length of v over the steps, for four lengths at the start. No curve ever falls, and the short ones rise until they are about as long as the others."
 fig, axes = plt.subplots(1, 2, figsize=(10.4, 4.2))
@@ -154,11 +155,11 @@ plt.show()
 # $$\lVert v - \eta\nabla_v L \rVert^2 = \lVert v\rVert^2 + \eta^2 \lVert\nabla_v L\rVert^2 .$$
 #
 # **Under gradient descent $v$ can only grow.** And the longer $v$ is, the less a step turns it. So a rate that is too high for the steep direction
-# corrects itself: the first steps turn $v$ too far, so $v$ grows, and later steps turn it less. That is how the short ones of the figure become calm. The length $g$ keeps the
-# full rate.
+# corrects itself: the first steps turn $v$ too far, so $v$ grows, and later steps turn it less. In the figure the three short vectors grow until a step no longer turns them
+# too far. The longest one is long enough from the start. Meanwhile $g$ keeps its full rate.
 #
-# This valley was made to suit: turning $w$ is steep, making it longer is flat. In a real net nobody knows how the valleys lie. So the
-# question is open until it is measured.
+# This valley was chosen to suit the method: turning $w$ is steep, and making it longer is flat. In a real net nobody knows how the valleys lie. Whether
+# the method helps there has to be measured.
 #
 # ## The layer in twenty lines
 
@@ -258,8 +259,8 @@ def conv_net(wrap=lambda layer: layer, batch_norm=False):
 # %% [markdown]
 # ## No example depends on another
 #
-# Batch normalization also sets the scale of a unit, and takes it from the examples of a batch. So an image's output depends on the other images beside it. Weight
-# normalization uses the weights only. We put one image into two batches, beside other images, and compare what the nets make of it in training.
+# Batch normalization inspired weight normalization. It also sets the scale of a unit's output, but it takes the scale from the examples of a batch. So the output for one image depends on the other images in its batch. Weight
+# normalization uses the weights only. We put one image into two batches, beside other images, and compare the two outputs for it, in training mode.
 
 # %%
 batches = [np.concatenate([x_train[:1], x_train[first : first + 31]]) for first in (1, 32)]
@@ -274,8 +275,8 @@ for name, net in [("weight", conv_net(WeightNormalization)), ("batch", conv_net(
 # ## Two nets
 #
 # Settings are the source's: Adam with its defaults, batches of 32, categorical cross-entropy, ten epochs. After each epoch the net is tried on the test
-# images. The source calls them its validation set; it chooses nothing by them, so its numbers are honest. By default the wrapper
-# also uses the first batch to choose a start for $g$ and $b$ (`data_init=True`); more on that below.
+# images. The source calls them its validation set. It selects nothing by them, so its test accuracy is not biased. By default the wrapper
+# also uses the first batch to choose a start for $g$ and the bias $b$ (`data_init=True`); more on that below.
 #
 # **Which of the two do you expect to be ahead after one epoch? After ten?** Write it down.
 
@@ -388,8 +389,8 @@ lesson.record(
 )
 
 # %% [markdown]
-# Compare three distances: between the two colours, between the thin lines of one colour, and between ours and the source's. A lead that is smaller than the
-# distance between two seeds is no lead. Two seeds are few; the verdicts below rest on more.
+# Compare three distances: between the two nets, between two seeds of one net, and between the source's curves and ours. If two seeds of one net differ as much as the two nets,
+# the figure cannot say which net is better. Two seeds are few; the verdicts below rest on more.
 #
 # ## Two ways to start
 #
@@ -399,7 +400,7 @@ lesson.record(
 # $$g = \frac{1}{\sigma[t]}, \qquad b = -\frac{\mu[t]}{\sigma[t]}.$$
 #
 # The Addons wrapper leaves out the division by $\lVert v \rVert$: it takes the mean and deviation of
-# $v \cdot x$. So the standard deviation of its outputs is $1/\lVert v\rVert$, not 1. Our `WeightNormalization` offers both. We give the nets the same
+# $v \cdot x$. So the standard deviation of its outputs is $1/\lVert v\rVert$, not 1. The course's `WeightNormalization` offers both. We give the nets the same
 # 512 images, and look at each unit's output before the ReLU.
 
 # %%
@@ -455,7 +456,7 @@ pd.DataFrame(deviations, index=fans).round(2).rename_axis("standard deviation")
 # %% [markdown]
 # Glorot's columns happen to have a length near 1, so here both rules are close. With longer columns the Addons rule would miss by more (exercise 2).
 #
-# **Does the better start show in training?** If it does, then early. So we train five seeds of each for one epoch.
+# **Does the better start show in training?** It has its best chance in the first epoch. So we train each net for one epoch from five seeds.
 
 # %%
 first_epoch = {method: [run["val_accuracy"][0] for run in histories.get(method, [])] for method in starts}
@@ -504,10 +505,10 @@ plt.show()
 #
 # The source says that the overhead is low, lower than that of batch normalization. It trains no net with batch normalization, so we do: one
 # after each of the four hidden layers. And the source's log prints 3 ms a step for the plain net and 5 ms for the
-# weight-normalized one, a factor of $5/3$. That this is low is the source's opinion; whether it is so is the course's own question.
+# weight-normalized one, a factor of $5/3$. Is it so here? That is the course's own question.
 #
 # We time all three with Keras' own `fit`, one step a call, as the source trained them. The nets take turns, so that a busy
-# machine slows all alike, and we take medians.
+# machine slows all alike, and we compare medians.
 
 # %%
 import time
@@ -552,8 +553,8 @@ lesson.record("S1.q5", step_time_ratio=milliseconds["weight normalization"] / mi
 # initialisation has been done, and carries the code for it through the whole training. The course's wrapper for Keras 3 drops that code
 # after the first batch. What remains is a norm and a factor for each unit. That is little beside convolutions, which use each weight many times.
 #
-# And do not read too much into whole milliseconds. What is printed as 3 and 5 may have been $3.4$ and
-# $4.6$, or $2.6$ and $5.4$: a ratio anywhere from $1.35$ to $2.1$.
+# And whole milliseconds say little. Anything from $2.5$ to $3.5$ is printed as 3, and anything from $4.5$ to $5.5$ as 5. So the source's ratio may be anything from
+# $4.5/3.5 \approx 1.3$ to $5.5/2.5 = 2.2$.
 #
 # ## Verdicts
 #
@@ -612,7 +613,7 @@ lesson.verdicts("05_weight_normalization")
 # <details><summary>An answer</summary>
 #
 # No. Every $g\,v/\lVert v\rVert$ is a weight vector that the plain net can have, and every weight vector can be written so. Against the additional number $g$ stands one that
-# does nothing, the length of $v$. Only the way in which the optimizer moves through the same set of nets is another. That is why the wrapper can be taken off after training.
+# does nothing, the length of $v$. What differs is the way in which the optimizer moves through the same set of nets. That is why the wrapper can be taken off after training.
 #
 # </details>
 

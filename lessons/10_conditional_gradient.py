@@ -117,8 +117,8 @@ plt.show()
 #
 # ## The source's two runs
 #
-# The data are MNIST digits as 784 numbers from 0 to 1. The net has two hidden layers of 64 ReLU units. Batches of 64, ten epochs, and after each epoch a
-# trial on the test images, which the source calls its validation set. Every variable has a ball of its own, biases too.
+# The data are MNIST digits as 784 numbers from 0 to 1. The net has two hidden layers of 64 ReLU units. It trains for ten epochs with batches of 64. After each epoch it is tried
+# on the test images, which the source calls its validation set. Every variable has a ball of its own, biases too.
 
 # %% tags=["needed"]
 mnist = lesson.data(load_mnist())
@@ -176,9 +176,9 @@ def first_weights(seed):
 
 
 # %% [markdown]
-# The source's rule keeps no memory from step to step, nor does SGD. So a net begins anew when we put its first weights back. All runs from one seed have the same first weights and the same batches.
+# Neither the source's rule nor SGD keeps any memory from step to step. So a net begins anew when we put its first weights back. All runs from one seed have the same first weights and the same batches.
 #
-# First, is the library's step the one that we wrote? We let it take one step of the source's settings, and ours from the same weights.
+# First, is the library's step the one that we wrote? We let it take one step with the source's settings, and compare it with ours from the same weights.
 
 
 # %%
@@ -200,8 +200,7 @@ for old, gradient, new in zip(before, gradients, conditional.get_weights()):
     )
 
 # %% [markdown]
-# It is. Now the source's comparison: `ConditionalGradient(0.99949, lambda_=203)` against `SGD(0.01)`. **What do you expect of the two numbers that look so carefully
-# chosen?**
+# It is. Now the source's comparison: `ConditionalGradient(0.99949, lambda_=203)` against `SGD(0.01)`. **What could the two numbers `0.99949` and `203` have been chosen for?**
 
 
 # %%
@@ -343,10 +342,10 @@ axes[1].legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# The bound holds, in every step and for every variable. In the narrow ball the kernels go to the surface and stay there. This is what a constraint does when it *binds*: the loss would fall
-# outside, and the weights cannot go there.
+# The bound holds, in every step and for every variable. In the narrow ball the kernels go to the surface and stay there. This is what a constraint does when it *binds*: the loss would be lower outside
+# the ball, and the weights cannot go there.
 #
-# The source's ball is another matter. No variable comes anywhere near its surface. **A constraint that never binds changes nothing.** So what makes the weights of the source's run small?
+# The source's ball is another matter. No variable comes anywhere near its surface. **A bound that is never reached restricts nothing.** So what makes the weights of the source's run small?
 
 # %% tags=["record"]
 worst = table.to_numpy().max()
@@ -360,10 +359,12 @@ lesson.record("S4.c5", holds=bool(worst <= 1), worst=worst)
 # $$w \leftarrow w \;-\; \underbrace{(1-\eta)}_{\text{weight decay}} w \;-\;
 #   \underbrace{(1-\eta)\lambda}_{\text{step length}}\,\frac{\nabla}{\lVert\nabla\rVert} .$$
 #
-# It is gradient descent with weight decay, and the gradient has lost its length. The source's two numbers give a decay of
-# $1-\eta = 0.00051$ and a step of $0.00051 \cdot 203 \approx 0.104$ for every variable, however flat or steep the loss.
+# It is gradient descent with weight decay, in which only the direction of the gradient counts. The source's two numbers give a decay of
+# $1-\eta = 0.00051$ and a step of $0.00051 \cdot 203 \approx 0.104$ for every variable, however flat or steep the loss is. In ten epochs
+# of 938 steps the decay multiplies the first weights by $0.99949^{9380} \approx 0.008$: next to nothing is left of them. SGD without decay keeps them. That is how the norms
+# come to differ.
 #
-# If the ball does not bind, the radius counts only as a factor of the step's length. Let us test that. We take four radii, each a tenth of the one before, and for each the $\eta$ that gives a wanted step length
+# Where no surface is reached, the radius should count only as a factor of the step's length. Let us test that. We take four radii, each a tenth of the one before, and for each the $\eta$ that gives a wanted step length
 # $(1-\eta)\lambda$. One epoch on 50,000 of the training images, accuracy on the 10,000 held out. **What decides, the radius or the length?**
 
 # %%
@@ -385,14 +386,14 @@ tried = {ball: {length: [] for length in lengths if length < ball} for ball in r
 cells = [(ball, length) for ball in tried for length in tried[ball]]
 for ball, length in progress_bar(cells, "radius and step length", unit="pair"):
     searched.optimizer.lambda_, searched.optimizer.learning_rate = ball, 1 - length / ball
-    tried[ball][length] = [one_epoch(searched, seed) for seed in lesson.seeds(2)]
+    tried[ball][length] = [one_epoch(searched, seed) for seed in seeds[:2]]
 
 # %% tags=["figure", "cover"] alt="Accuracy on held-out images after one epoch over the length of a step, from 0.001 to 1 on a logarithmic axis, one line for each of four radii, a dot for each of two seeds. The lines of the three larger radii lie on one another: low for the shortest steps, highest in the middle, falling for the longest. The line of the smallest radius lies below."
 fig, ax = plt.subplots()
 for ball, found in tried.items():
     name = f"radius {ball:g}"
     look = dict(color=plotting.colour(name, ax), marker=plotting.marker(name, ax))
-    for seed in range(len(lesson.seeds(2))):
+    for seed in range(len(seeds[:2])):
         ax.plot(
             found.keys(), [values[seed] for values in found.values()], linestyle="none", alpha=0.5, **look
         )
@@ -417,9 +418,9 @@ plt.show()
 #
 # ## A fair opponent
 #
-# Somebody has chosen the source's pair of numbers with care. The rate of its opponent, `0.01`, is Keras' default. So let
-# us look for a rate, too. The learning-rate finder raises the rate from batch to batch and watches the loss
-# ([lesson 09](09_lr_finder_and_1cycle.ipynb)). It puts the net back afterwards.
+# The step of conditional gradient looks as if somebody had searched for it. SGD's rate, `0.01`, is Keras' default. So let
+# us search for a rate, too. The learning-rate finder raises the rate from batch to batch and watches the loss
+# ([lesson 09](09_lr_finder_and_1cycle.ipynb)). Afterwards the net is as it was before.
 
 # %%
 rated = nets["SGD"]
@@ -554,8 +555,8 @@ lesson.verdicts("10_conditional_gradient")
 #   set.
 # - Whether a constraint does anything shows in whether it binds. The source's ball never does.
 # - With a wide ball and a fixed $\eta$, the method is weight decay plus a step of one length. The radius is only a factor of that length.
-# - A rival whose rate nobody has looked for is no rival. At a rate that was looked for, SGD is not behind.
-# - Steps of one length cannot settle. Let them shrink.
+# - A comparison is fair only if the learning rates of both sides have been searched for. TAKE-FAIR
+# - Steps of one length cannot settle at a minimum. Let them shrink.
 #
 # **Today** steps of normalised length are back under other names. LARS and LAMB scale each layer's step by the norm of its weights. Lion
 # takes the sign of each component. Muon replaces a kernel's gradient by $U V^\top$, with all its singular vectors where the nuclear norm takes the first pair. All
