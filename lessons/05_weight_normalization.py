@@ -659,7 +659,7 @@ labels = keras.utils.to_categorical(cifar10.y_train[:1024], 10)
 lesson.set_seed()
 net, plain = conv_net(WeightNormalization), conv_net()
 net.compile("adam", "categorical_crossentropy")
-fit(net, images, labels, batch_size=32, verbose=0)
+history = fit(net, images, labels, batch_size=32, verbose=0)
 
 # %% tags=["solution"]
 print("v               mean length of v   of the folded kernel")

@@ -34,7 +34,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from course_utils import plotting
 from course_utils.addons import ConditionalGradient
@@ -191,10 +191,11 @@ with tf.GradientTape() as tape:
 gradients = tape.gradient(loss, conditional.trainable_variables)
 before = conditional.get_weights()
 conditional.optimizer.apply_gradients(zip(gradients, conditional.trainable_variables))
+after = conditional.get_weights()
 
 # %% tags=["nbval-check-output"]
 kept, size = np.float32(eta), np.float32(radius)  # in single precision, as in the library
-for old, gradient, new in zip(before, gradients, conditional.get_weights()):
+for old, gradient, new in zip(before, gradients, after):
     print(
         f"{old.shape!s:10} same step:", np.allclose(step(old, gradient.numpy(), kept, size), new, atol=1e-6)
     )
@@ -287,6 +288,7 @@ for method, found in runs.items():
 axes[0].set(title="Training accuracy")
 axes[1].set(title="Test accuracy", ylabel="")
 axes[2].set(title="Frobenius norm of all weights", xlabel="epoch", ylabel="norm", ylim=(0, None))
+axes[2].xaxis.set_major_locator(MaxNLocator(integer=True))
 fig.legend(*handles, loc="outside lower center", ncols=4, fontsize=10)
 plt.show()
 
@@ -337,6 +339,7 @@ for ax, shares, title in [
         ax.plot(np.array(shares)[:, place], **look, label=names[place])
     ax.axhline(1, color="black", linestyle=":", linewidth=1.2)
     ax.set(xlabel="epoch", title=title, ylim=(0, 1.05))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 axes[0].set_ylabel("norm, as a share of the radius")
 axes[1].legend(loc="lower right")
 plt.show()
@@ -487,6 +490,7 @@ for method, found_runs in runs.items():
     )
 axes[0].set(ylim=(None if lesson.quick else 0.9, None), title="Test accuracy: no lead is left")
 axes[1].set(xlabel="epoch", ylabel="norm", ylim=(0, None), title="Frobenius norm of all weights")
+axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
 fig.legend(*handles, loc="outside lower center", ncols=2, fontsize=10)
 plt.show()
 
