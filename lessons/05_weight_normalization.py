@@ -456,16 +456,16 @@ pd.DataFrame(deviations, index=fans).round(2).rename_axis("standard deviation")
 # %% [markdown]
 # Glorot's columns happen to have a length near 1, so here both rules are close. With longer columns the Addons rule would miss by more (exercise 2).
 #
-# **Does the better start show in training?** It has its best chance in the first epoch. So we train each net for one epoch from five seeds.
+# **Does the better start show in training?** It has its best chance in the first epoch. So we train each net for one epoch from three seeds.
 
 # %%
 first_epoch = {method: [run["val_accuracy"][0] for run in histories.get(method, [])] for method in starts}
-seeds = lesson.seeds(1 if lesson.quick else 5)
+seeds = lesson.seeds(1 if lesson.quick else 3)
 missing = [(method, seed) for method, known in first_epoch.items() for seed in seeds[len(known) :]]
 for method, seed in progress_bar(missing, "one epoch from each start", unit="training"):
     first_epoch[method].append(train(starts[method], seed, 1, verbose=0)["val_accuracy"][0])
 
-# %% tags=["figure"] alt="Test accuracy after one epoch, a dot for each of five seeds, for the plain net and for the weight-normalized net with either initialisation, and the source's two numbers."
+# %% tags=["figure"] alt="Test accuracy after one epoch, a dot for each of three seeds, for the plain net and for the weight-normalized net with either initialisation, and the source's two numbers."
 printed = {method: source[method]["val_accuracy"][0] for method in source}
 ax = plotting.seed_dots(first_epoch, printed=printed)
 ax.set(xlabel="test accuracy after one epoch", title="One epoch, a dot for each seed")
@@ -525,7 +525,7 @@ timed = {
     "weight normalization": conv_net(WeightNormalization),
     "batch normalization": conv_net(batch_norm=True),
 }
-rounds, steps = (2, 8) if lesson.quick else (9, 100)
+rounds, steps = (2, 8) if lesson.quick else (7, 60)
 times = {method: [] for method in timed}
 for net in timed.values():
     net.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
@@ -566,7 +566,14 @@ lesson.verdicts("05_weight_normalization")
 # %% [markdown]
 # ## What to take away
 #
-# TAKEAWAYS
+# - Weight normalization trains length and direction apart. The gradient of the direction vector is perpendicular to it. So under gradient descent the
+#   vector grows, and a longer vector turns less: a learning rate that falls by itself.
+# - It can bear longer steps where a valley is steep to turn and flat to lengthen. Whether that helps a net is a matter of measuring.
+# - **Here it did not help.** Over the seeds of the verdicts its test accuracy is not higher than the plain net's, and its training accuracy is not higher at every epoch. The source's lead
+#   of $0.6183 - 0.6045 = 0.0138$ is no larger than what another seed can change.
+# - A data-dependent start gives every unit outputs of a reasonable size. The Addons wrapper's rule is not quite the
+#   paper's; under Glorot's initialisation it comes close.
+# - A figure of training accuracy from one run says little. Draw validation too, and repeat.
 #
 # **Today** you would reach for batch or layer normalization first ([lessons 02](02_batch_normalization.ipynb) and [03](03_normalization_layers.ipynb)). Weight normalization lives
 # on where batches are small or outputs must not depend on one another, in audio and generative models above all. PyTorch has
@@ -859,7 +866,10 @@ plt.show()
 # %% [markdown] tags=["exercise"]
 # <details><summary>An explanation</summary>
 #
-# LSTMTEXT
+# Look at the dots. We found the two nets close together, closer than two seeds of one net: this LSTM learns the task so fast that little is left to gain. What the run does show is that weight
+# normalization works here *unchanged*. The recurrent kernel is used 28 times for each digit, and it is the same kernel each time, so its length and direction can be trained as in any layer. Batch
+# normalization has no such place: the means and variances of the inputs differ from step to step. (`data_init` is off because the start from data looks at a layer's inputs, and those of a recurrent
+# layer are its own outputs.)
 #
 # </details>
 

@@ -509,7 +509,11 @@ summary = {
 pd.DataFrame(summary).T.round(4).rename_axis("last epoch, mean over seeds")
 
 # %% [markdown]
-# TEXT-FAIR
+# Three things can be read from the table. At the source's rate SGD was behind. At a rate that was searched for, its training accuracy is the highest. **So the lead was one of rates.** With
+# the same decay, SGD has weights as small as conditional gradient: the small norm comes from the decay, and no ball is needed for it. And steps that shrink take the jumps away, as they would in the
+# first figure. (SGD deserves shrinking steps as well: [lesson 08](08_learning_rate_schedules.ipynb).)
+#
+# Does a small norm make the net better on new images? Sort the rows by their norm: the test accuracies do not follow.
 #
 # ## Aside: the nuclear norm
 #
@@ -559,7 +563,7 @@ lesson.verdicts("10_conditional_gradient")
 #   set.
 # - Whether a constraint does anything shows in whether it binds. The source's ball never does.
 # - With a wide ball and a fixed $\eta$, the method is weight decay plus a step of one length. The radius is only a factor of that length.
-# - A comparison is fair only if the learning rates of both sides have been searched for. TAKE-FAIR
+# - A comparison is fair only if the learning rates of both sides have been searched for. At a rate that was searched for, SGD was not behind.
 # - Steps of one length cannot settle at a minimum. Let them shrink.
 #
 # **Today** steps of normalised length are back under other names. LARS and LAMB scale each layer's step by the norm of its weights. Lion
@@ -873,7 +877,15 @@ pd.DataFrame(outcomes).T.round(3)
 # %% [markdown] tags=["exercise"]
 # <details><summary>An explanation</summary>
 #
-# CIFARTEXT
+# The source's net learns on scaled pixels. The other two stay at guessing, and all their ratios are close to 1: each kernel is little else than its first weights, shrunk by
+# $\eta$ in each step. So almost from the beginning **no gradient has reached any kernel**. In some layer all ReLUs are dead: their output is zero for every
+# image, and they pass no gradient back.
+#
+# Why did they die? Every variable moves by $0.104$ in each step, however sensitive the loss
+# is to it. With pixels up to 255, such a step of the first kernel changes the outputs by hundreds. With sixteen hidden layers, seventeen
+# kernels move at once. Gradient descent takes small steps where the gradient is small. Here every step has the same length. The cure is shorter steps, and scaled pixels: the solutions try a tenth of the
+# length for the deep net, and a hundredth for the raw pixels. The deep net then learns; the raw pixels stay a bad idea, because steps that are short enough for the first kernel are too
+# short for the others.
 #
 # </details>
 
