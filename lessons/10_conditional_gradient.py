@@ -411,7 +411,7 @@ plt.show()
 # Start at the dotted line. The source's radius and one that is ten times as large give the same accuracy, although the larger one has a tenth of the decay. To the left and to the right both change together. So **in a wide ball the radius is
 # only a number that multiplies the step**. On the left both are low, and that is not because of a small ball: the steps are too short for one epoch.
 #
-# Smaller balls leave the common line, the smaller the sooner. With radius 2.03 all but the shortest steps do worse: this ball does bind, and what it keeps out is what the net needs. Nowhere in the figure is there a
+# Smaller balls leave the common line, the smaller the sooner. With radius `2.03` all but the shortest steps do worse: this ball does bind, and what it keeps out is what the net needs. Nowhere in the figure is there a
 # ball that helps.
 #
 # ## A fair opponent
