@@ -610,7 +610,7 @@ lesson.verdicts("10_conditional_gradient")
 # </details>
 #
 # **4.** A kernel of 50,000 weights and a bias of ten have the same radius. Whose single weights move farther in a step, and by how much? Which radius would
-# make them even, and what would it not mend?
+# make them even, and what would it not solve?
 #
 # <details><summary>An answer</summary>
 #
@@ -787,7 +787,7 @@ def frank_wolfe(gradient_at, start, radius, tolerance):
 check("frank_wolfe")
 
 # %% [markdown] tags=["solution"]
-# The kernel of the first exercise again, in the ℓ2 ball of radius 5, until the gap is at most `0.02`. Beside it as many steps with a fixed share of the way, $5\,\%$ and $1\,\%$.
+# We train the kernel of the first exercise again, in the ℓ2 ball of radius 5, until the gap is at most `0.02`. For comparison we take as many steps with a fixed share of the way, $5\,\%$ and $1\,\%$.
 
 # %% tags=["solution"]
 start = np.zeros((784, 10), "float32")
@@ -832,7 +832,7 @@ plt.show()
 #
 # *10 minutes.* **What.** These settings are said to fail on CIFAR-10: stuck at the $10\,\%$ of guessing. We try them for two epochs on three nets: the source's net with pixels scaled to
 # [0, 1]; the same net with pixels as they come, from 0 to 255; and a net of sixteen hidden layers with scaled pixels. **Predict: which of the three
-# will learn?** The last column compares the kernels' norms with those of the first weights, shrunk by $\eta$ in each step. What does a ratio near 1 say about the gradients?
+# will learn?** The last two columns are ratios: a kernel's norm, divided by the norm of its first weights shrunk by $\eta$ in each step. What does a ratio near 1 say about the gradients?
 #
 # **Why.** All steps of this optimizer have one length. It does not become shorter where the loss is steep.
 
