@@ -22,7 +22,7 @@
 # - **You need:** a convolutional net in Keras; [lesson 00](00_start_here.ipynb).
 # - **Reproduces:** the TensorFlow Addons tutorial [*Layers: WeightNormalization*](https://www.tensorflow.org/addons/tutorials/layers_weightnormalization), 2019; the idea is
 #   Salimans & Kingma's, 2016, [*Weight Normalization*](https://arxiv.org/abs/1602.07868).
-# - **Time:** about 30 minutes to read; a run takes as long as the line below says, in quick mode under a minute.
+# - **Time:** about 25 minutes to read; a run takes as long as the line below says, in quick mode under a minute.
 
 # %% tags=["needed"]
 from course_utils.lesson import Lesson

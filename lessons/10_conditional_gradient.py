@@ -408,11 +408,12 @@ lesson.save_figure(fig, "radius-and-rate")
 plt.show()
 
 # %% [markdown]
-# Start at the dotted line. The source's radius and one that is ten times as large give the same accuracy, although the larger one has a tenth of the decay. To the left and to the right both change together. So **in a wide ball the radius is
-# only a number that multiplies the step**. On the left both are low, and that is not because of a small ball: the steps are too short for one epoch.
+# Start at the dotted line. The source's radius and one that is ten times as large give the same accuracy, although the larger one has a tenth of the decay. To the left both fall together. So **in a wide ball the radius is
+# only a factor of the step's length**. The accuracies on the left are not low because a ball is small. There the steps are too short to get far in one epoch. (At the longest step the decay of
+# radius 203 begins to count.)
 #
-# Smaller balls leave the common line, the smaller the sooner. With radius `2.03` all but the shortest steps do worse: this ball does bind, and what it keeps out is what the net needs. Nowhere in the figure is there a
-# ball that helps.
+# Smaller balls leave the common line, the smaller ones sooner. With radius `2.03` all but the shortest steps do worse: this ball keeps out weights that the net needs. Nowhere in the figure does a
+# smaller ball help.
 #
 # ## A fair opponent
 #
