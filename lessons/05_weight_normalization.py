@@ -527,7 +527,7 @@ timed = {
     "weight normalization": conv_net(WeightNormalization),
     "batch normalization": conv_net(batch_norm=True),
 }
-rounds, steps = (2, 8) if lesson.quick else (7, 60)
+rounds, steps = (2, 8) if lesson.quick else (7, 200)
 times = {method: [] for method in timed}
 for net in timed.values():
     net.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
