@@ -868,10 +868,10 @@ plt.show()
 # %% [markdown] tags=["exercise"]
 # <details><summary>An explanation</summary>
 #
-# Look at the dots. We found the two nets close together, closer than two seeds of one net: this LSTM learns the task so fast that little is left to gain. What the run does show is that weight
-# normalization works here *unchanged*. The recurrent kernel is used 28 times for each digit, and it is the same kernel each time, so its length and direction can be trained as in any layer. Batch
-# normalization has no such place: the means and variances of the inputs differ from step to step. (`data_init` is off because the start from data looks at a layer's inputs, and those of a recurrent
-# layer are its own outputs.)
+# We found the two nets close together: their means lie closer than two seeds of one net. So weight normalization neither helps nor hurts here. What the run does show is that the method
+# works *unchanged* in a recurrent net. The recurrent kernel is used 28 times for each digit. It is the same kernel each time, so its length and direction can be trained as in any other layer. Batch
+# normalization cannot simply be put in this place: means and variances differ from time step to time step. (`data_init` is off because the start from data looks at a layer's inputs, and part of a recurrent
+# layer's inputs are its own outputs.)
 #
 # </details>
 

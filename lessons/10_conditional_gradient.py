@@ -886,7 +886,7 @@ pd.DataFrame(outcomes).T.round(3)
 # Why did they die? Every variable moves by $0.104$ in each step, however sensitive the loss
 # is to it. With pixels up to 255, such a step of the first kernel changes the outputs by hundreds. With sixteen hidden layers, seventeen
 # kernels move at once. Gradient descent takes small steps where the gradient is small. Here every step has the same length. The cure is shorter steps, and scaled pixels: the solutions try a tenth of the
-# length for the deep net, and a hundredth for the raw pixels. The deep net then learns; the raw pixels stay a bad idea, because steps that are short enough for the first kernel are too
+# length for the deep net, and a hundredth for the raw pixels. The deep net then begins to learn; the raw pixels stay a bad idea, because steps that are short enough for the first kernel are too
 # short for the others.
 #
 # </details>
