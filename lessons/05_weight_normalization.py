@@ -560,7 +560,7 @@ lesson.record("S1.q5", step_time_ratio=milliseconds["weight normalization"] / mi
 #
 # ## Verdicts
 #
-# Every number and every "better" of the source, measured over several seeds on both stacks, in full mode on the real CIFAR-10.
+# Every number of the source and every comparison, measured over several seeds on both stacks, in full mode on the real CIFAR-10.
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("05_weight_normalization")

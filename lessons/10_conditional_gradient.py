@@ -359,7 +359,7 @@ lesson.record("S4.c5", holds=bool(worst <= 1), worst=worst)
 # come to differ.
 #
 # Where no surface is reached, the radius should count only as a factor of the step's length. Let us test that. We take four radii, each a tenth of the one before, and for each the $\eta$ that gives a wanted step length
-# $(1-\eta)\lambda$. One epoch on 50,000 of the training images, accuracy on the 10,000 held out. **What decides, the radius or the length?**
+# $(1-\eta)\lambda$. Each net trains for one epoch on 50,000 of the training images, and is tried on the 10,000 held out. **What decides, the radius or the length?**
 
 # %%
 held_out = len(x_train) // 6
@@ -408,11 +408,11 @@ lesson.save_figure(fig, "radius-and-rate")
 plt.show()
 
 # %% [markdown]
-# Start at the dotted line. The source's radius and one that is ten times as large give the same accuracy, although the larger one has a tenth of the decay. To the left both fall together. So **in a wide ball the radius is
-# only a factor of the step's length**. The accuracies on the left are not low because a ball is small. There the steps are too short to get far in one epoch. (At the longest step the decay of
-# radius 203 begins to count.)
+# Start at the dotted line. The source's radius and one that is ten times as large give about the same accuracy, although the larger one has a tenth of the decay. To the left both fall together. So **in a wide ball the radius is
+# only a factor of the step's length**. The accuracies on the left are not low because a ball is small. There the steps are too short to get far in one epoch. (At the longest step the two part. There radius 203
+# has a decay of $1/203 \approx 0.005$ in each step.)
 #
-# Smaller balls leave the common line, the smaller ones sooner. With radius `2.03` all but the shortest steps do worse: this ball keeps out weights that the net needs. Nowhere in the figure does a
+# Smaller balls leave the common line, the smaller ones sooner. With radius `2.03` all but the shortest step do worse: this ball keeps out weights that the net needs. Nowhere in the figure does a
 # smaller ball help.
 #
 # ## A fair opponent
@@ -553,7 +553,7 @@ plt.show()
 #
 # ## Verdicts
 #
-# Every number and every order of the source, measured over several seeds on both stacks, in full mode on the real MNIST.
+# Every number of the source and every comparison, measured over several seeds on both stacks, in full mode on the real MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("10_conditional_gradient")
