@@ -260,7 +260,7 @@ def conv_net(wrap=lambda layer: layer, batch_norm=False):
 # ## No example depends on another
 #
 # Batch normalization inspired weight normalization. It also sets the scale of a unit's output, but it takes the scale from the examples of a batch. So the output for one image depends on the other images in its batch. Weight
-# normalization uses the weights only. We put one image into two batches, beside other images, and compare the two outputs for it, in training mode.
+# normalization uses the weights only (once it has begun: its start may look at the first batch). We put one image into two batches, beside other images, and compare the two outputs for it, in training mode.
 
 # %%
 batches = [np.concatenate([x_train[:1], x_train[first : first + 31]]) for first in (1, 32)]
@@ -474,10 +474,10 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
-# The dots of the two starts overlap. So five seeds show no gain from the paper's start, and neither start is clearly ahead of the plain net. The more exact start is visible before training, and not after one
-# epoch of it. Here both rules begin near deviation 1, and Adam soon corrects what is left.
+# The dots of the two starts overlap. So five seeds show no gain from the paper's start, and neither start is clearly ahead of the plain net. The more exact start shows before training, and not after one
+# epoch of it.
 #
-# ## The learning rate that brakes itself
+# ## A learning rate that falls by itself
 #
 # Under gradient descent $v$ can only grow. Adam gives each component a step size of its own, so its steps need not be perpendicular to $v$. Does
 # $v$ still grow? The callback has kept the lengths.
@@ -497,7 +497,7 @@ ax.legend(ncols=2)
 plt.show()
 
 # %% [markdown]
-# Adam moves each component by about the learning rate, whatever the size of the gradient. So a step turns $v$
+# It does, in every layer. Adam moves each component by about the learning rate, whatever the size of the gradient. So a step turns $v$
 # by an angle proportional to $1/\lVert v\rVert$. A curve that reaches 2 means: this layer's direction turns half as far in each step as at the start. Its
 # **effective learning rate** has halved. (Plain gradient descent also takes shorter steps when $v$ is longer. There the effective rate falls with
 # $1/\lVert v\rVert^2$.) Weight normalization brings a learning-rate schedule of its own, one for each unit.
