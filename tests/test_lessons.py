@@ -75,7 +75,7 @@ def test_inside_a_repository_any_folder_will_do(course):
 @pytest.mark.parametrize("package", ["course_utils", "build_tools"])
 def test_another_copy_of_a_package_is_an_error(course, package):
     (course / package).mkdir()
-    with pytest.raises(CourseError, match="is in use: install this one"):
+    with pytest.raises(CourseError, match="is in use: install this package"):
         repository(course)
 
 
@@ -83,7 +83,7 @@ def test_a_lesson_is_its_cells_and_tags_without_the_files_header(course):
     lesson = lesson_of(
         course, "# ---\n# jupyter: {}\n# ---\n\n# %% tags=['figure']\nx = 1\n\n# %% [markdown]\n# Hm."
     )
-    assert lesson.cells == (("code", "x = 1", ("figure",)), ("markdown", "Hm.", ()))
+    assert lesson.cells == (Cell("code", "x = 1", ("figure",)), Cell("markdown", "Hm."))
     assert [cell.metadata for cell in lesson.notebook().cells] == [{"tags": ["figure"]}, {}]
 
 
@@ -126,6 +126,8 @@ def test_a_lesson_that_cannot_be_read_is_a_clear_error(course):
         ("code", "check", {"learner", "solutions"}),
         ("code", "given", {"learner", "solutions"}),
         ("code", "uses-answer", {"learner", "solutions"}),
+        ("code", "predict", {"learner", "solutions"}),
+        ("code", "record", {"measured", "learner"}),
         ("code", "needed", {"measured", "learner", "solutions"}),
     ],
 )
@@ -162,6 +164,8 @@ def test_where_solutions_measure_they_hold_the_whole_lesson(kind, tag, where):
         ("exercise", "learner", ("exercise", "nbval-skip")),
         ("uses-answer", "learner", ("uses-answer", "nbval-skip")),
         ("uses-answer", "solutions", ("uses-answer",)),
+        ("predict", "learner", ("predict", "nbval-skip")),
+        ("predict", "solutions", ("predict",)),
         ("check", "learner", ("check", "nbval-check-output")),
         ("check", "solutions", ("check", "nbval-check-output")),
     ],
@@ -179,11 +183,11 @@ def test_an_unknown_edition_is_an_error():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('tags=["check"]', 'tags=["chek"]', r"05_more.py: .*'chek', which means nothing"),
+        ('tags=["check"]', 'tags=["chek"]', r"05_more.py: .*unknown tag 'chek'"),
         (
             '# %% tags=["solution"]\ndef',
             "# %%\ndef",
-            "to be filled in, and no solution follows before the check",
+            "an exercise without a solution before the check",
         ),
     ],
 )
