@@ -790,7 +790,7 @@ for unit, row in enumerate(zip(lengths[0], cosines, lengths[2], grad_g - tape_g)
 #
 # Now a start that is too long. One unit, the same $g$ and the same direction, $v$ of three lengths, plain gradient descent.
 
-# %% tags=["solution"]
+# %% tags=["solution"] alt="The squared distance from the target over the steps, on logarithmic axes, for v of length 1, 3 and 10 at the start. All three fall a little, then stay level, the longer the longer v is, and then fall steeply."
 rng = np.random.default_rng(42)
 start, target = rng.normal(size=(2, 20, 1)) / np.sqrt(20)
 fig, ax = plt.subplots()
@@ -818,11 +818,14 @@ plt.show()
 # %% [markdown] tags=["exercise"]
 # ### 4 · Predict, run, explain: a recurrent net
 #
-# *10 minutes.* **What.** A small LSTM reads MNIST digits row by row: 28 steps of 28 pixels. We train it as it is, and with its recurrent weights normalized: the weights that are applied again and
-# again. `data_init=False` starts $g$ at $\lVert v\rVert$, so both nets start as the same function. Two epochs, three seeds each. **Predict: which is
-# ahead after the first epoch, and by how much compared with the distance between seeds?** Write it down, then run.
+# *10 minutes.* A small LSTM reads MNIST digits row by row: 28 steps of 28 pixels. We train it as it is, and with its recurrent weights normalized: the weights that are applied again and
+# again. `data_init=False` starts $g$ at $\lVert v\rVert$, so both nets start as the same function. (The source recommends weight normalization for recurrent nets and shows none.)
 #
-# **Why.** The source recommends weight normalization for recurrent nets and shows none. (Batch normalization would need statistics of its own for every time step.)
+# **Predict.** Two epochs, three seeds for each net: which net is ahead, and is it ahead by more than the distance between two seeds? Write it down.
+#
+# **Run.** Run the two cells below.
+#
+# **Explain.** What does the method do for a recurrent net that batch normalization cannot easily do?
 
 # %% tags=["predict"]
 from course_utils.data import load_mnist
@@ -847,7 +850,7 @@ def read_rows(wrap, seed):
     return history.history
 
 
-# %% tags=["predict"]
+# %% tags=["predict"] alt="Test accuracy of the LSTM after the first and the second epoch, a dot for each of three seeds, for the plain and the weight-normalized net. The dots of both lie in the same range."
 wraps = {
     "plain": lambda layer: layer,
     "weight normalization": lambda layer: WeightNormalization(layer, data_init=False),

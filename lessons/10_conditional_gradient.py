@@ -813,7 +813,7 @@ for name, trace in seen.items():
 loss, gap = seen["shares that shrink"][-1]
 print(f"so no kernel of the ball has a loss below {loss - gap:.3f}")
 
-# %% tags=["solution"]
+# %% tags=["solution"] alt="The duality gap over the steps on a logarithmic axis. The share of 5 % falls, jumps up and stays level; the share of 1 % falls slowly; shares that shrink jump up at first and then fall to the tolerance."
 fig, ax = plt.subplots()
 for (name, trace), dash in zip(seen.items(), ["-", "--", "-."]):
     ax.plot([gap for _, gap in trace], dash, color=plotting.colour(name, ax), label=name)
@@ -831,11 +831,14 @@ plt.show()
 # %% [markdown] tags=["exercise"]
 # ### 4 · Predict, run, explain: the same settings on CIFAR-10
 #
-# *10 minutes.* **What.** These settings are said to fail on CIFAR-10: stuck at the $10\,\%$ of guessing. We try them for two epochs on three nets: the source's net with pixels scaled to
-# [0, 1]; the same net with pixels as they come, from 0 to 255; and a net of sixteen hidden layers with scaled pixels. **Predict: which of the three
-# will learn?** The last two columns are ratios: a kernel's norm, divided by the norm of its first weights shrunk by $\eta$ in each step. What does a ratio near 1 say about the gradients?
+# *10 minutes.* These settings are said to fail on CIFAR-10: stuck at the $10\,\%$ of guessing. We try them for two epochs on three nets: the source's net with pixels scaled to
+# [0, 1]; the same net with pixels as they come, from 0 to 255; and a net of sixteen hidden layers with scaled pixels.
 #
-# **Why.** All steps of this optimizer have one length. It does not become shorter where the loss is steep.
+# **Predict.** All steps have one length, also where the loss is steep. Which of the three nets will learn? Write it down.
+#
+# **Run.** Run the cells below. The last two columns are ratios: a kernel's norm, divided by the norm of its first weights shrunk by $\eta$ in each step.
+#
+# **Explain.** What does a ratio near 1 say about the gradients that have reached this kernel? What happened in the nets that failed?
 
 # %% tags=["predict"]
 from course_utils.data import load_cifar10
