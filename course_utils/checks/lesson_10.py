@@ -17,8 +17,8 @@ def lowest_point(answer):
         "for a gradient of seven numbers": mostly_negative,
         "for a gradient of shape (4, 3)": rng.normal(size=(4, 3)),
         "for a gradient of shape (2, 2, 3)": 100 * rng.normal(size=(2, 2, 3)),
-        "for a gradient of one number": np.array([-0.2]),
-        "for a gradient with equal numbers and zeros": np.array([0.0, 2.0, -2.0, 0.0, 2.0]),
+        "for the gradient [-0.2]": np.array([-0.2]),
+        "for the gradient [0, 2, -2, 0, 2]": np.array([0.0, 2.0, -2.0, 0.0, 2.0]),
     }
     for norm, ball in _BALLS.items():
         for (of_what, gradient), radius in zip(gradients.items(), (3.0, 0.5, 20.0, 2.0, 0.7), strict=True):
