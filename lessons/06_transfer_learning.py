@@ -22,7 +22,7 @@
 # - **You need:** a dense net in Keras; lesson 01 for SELU.
 # - **Reproduces:** *Training Deep Neural Networks*, part C: reusing pretrained layers (chapter 11 of A. Géron's *Hands-On Machine Learning*, notebook of the second edition, 2020).
 #   The idea was studied by Yosinski and others in 2014: [*How transferable are features in deep neural networks?*](https://arxiv.org/abs/1411.1792)
-# - **Time:** about 35 minutes to read; a run takes as long as the line above says, in quick mode under a minute.
+# - **Time:** about 25 minutes to read, the exercises apart; a run takes as long as the line above says, in quick mode under a minute.
 
 # %% tags=["needed"]
 from course_utils.lesson import Lesson
