@@ -403,7 +403,7 @@ plt.show()
 
 # %% [markdown] tags=["solution"]
 # Compare each line's lowest point with the chapter's rate for that net, the dashed line of the same colour. For batch normalization the two are close. For the plain net the search suggests a much higher rate, for SELU a lower one. So the
-# chapter's rates do not serve all nets equally well. But the plain net stays behind the other two at every rate: the rate is not the whole reason. This is one seed and three epochs. For the claims below we keep the chapter's rates.
+# chapter's rates do not serve all nets equally well. But the plain net's lowest point still lies above those of the other two: the rate is not the whole reason. This is one seed and three epochs. For the claims below we keep the chapter's rates.
 
 # %% [markdown] tags=["solution"]
 # For alpha dropout the chapter tried shares from $5$ to $40\,\%$ and learning rates from `0.0001` to `0.001`. So do we: sixteen nets, again three epochs
