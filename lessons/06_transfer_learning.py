@@ -408,7 +408,7 @@ def draw_ratios(rows, errors_of, title):
     panels[0].xaxis.set_minor_locator(NullLocator())
     panels[0].set(xlim=limits, yticks=range(len(rows)), yticklabels=rows, ylim=(len(rows) - 0.5, -0.5))
     if len(errors_of) > 1:
-        panels[1].legend(loc="lower right")
+        fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     fig.suptitle(title, fontweight="bold")
     return fig
 
@@ -452,7 +452,8 @@ fig, ax = plt.subplots(figsize=(7.2, 3.8))
 plotting.seed_dots({name: list(gain_of_freezing[name]) for name in pairs}, ax=ax)
 ax.axvline(0, color="black", linewidth=1)
 ax.set(
-    xlabel="gain in test accuracy by freezing, percentage points", title="Freezing first gains nothing here"
+    xlabel="gain in test accuracy by freezing, percentage points",
+    title="Freezing first gains next to nothing",
 )
 plt.show()
 
@@ -465,7 +466,7 @@ lesson.record(
 )
 
 # %% [markdown]
-# Freezing gains nothing here. Training everything at once does no harm at this small rate. And freezing has a cost: four epochs are 28 steps, in which only the 51 weights of the new layer learn. The table under *B on A* shows how
+# On average freezing gains nothing here: most dots lie at zero or below. Training everything at once does no harm at this small rate. And freezing has a cost: four epochs are 28 steps, in which only the 51 weights of the new layer learn. The table under *B on A* shows how
 # little the net knows after them, and the other layers then learn for sixteen epochs and not for twenty.
 #
 # ## A lower rate for fine-tuning
