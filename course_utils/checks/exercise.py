@@ -1,4 +1,4 @@
-"""What checks are written with: call a learner's answer, compare the result, and explain a difference."""
+"""The helpers of the checks: call a learner's answer, compare the result, and explain a difference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-#: All checks, each under the name of the learner's answer; `exercise` adds them.
+#: All checks, by the name of the learner's answer. The decorator `exercise` adds them.
 EXERCISES = {}
 
 _STATES = {"right": "Right.", "wrong": "Not yet.", "open": "Still open."}
@@ -21,17 +21,17 @@ _STATES = {"right": "Right.", "wrong": "Not yet.", "open": "Still open."}
 
 @dataclass(frozen=True)
 class Answer:
-    """The result of a check. Jupyter shows it as a sentence.
+    """The result of a check. Jupyter shows it as a message.
 
     Attributes
     ----------
     state : {"right", "wrong", "open"}
-        "open" while the exercise is not filled in.
+        "open" means that the exercise is not filled in.
     text : str
         The message, in Markdown.
     given : dict
-        What your function was given in the last call before its answer was found wrong, by the names of its
-        arguments: in the cell below a check, ``_.given`` is the input to try again. Else it is empty.
+        The arguments of the last call of your function before its answer was found wrong, by name. In the
+        cell below a check, ``_.given`` is the input to try again. Otherwise it is empty.
     passed : bool
         Whether the state is "right".
 
@@ -59,14 +59,14 @@ class Answer:
 
 
 class WrongAnswer(Exception):
-    """Raised by a check. The message has one form: what was looked at, expected, found, likely cause.
+    """Raised by a check. The message always says what was checked, expected and found, and the likely cause.
 
     >>> str(WrongAnswer("the mean", 0.5, 1.0, "you did not divide by n"))
     'the mean: expected 0.5, found 1. Likely cause: you did not divide by n.'
     """
 
     def __init__(self, what, expected, found, cause=""):
-        """Write the message. Strings are used as they are, other values go through `format_value`."""
+        """Write the message. Strings are used unchanged, other values go through `format_value`."""
         expected, found = (v if isinstance(v, str) else format_value(v) for v in (expected, found))
         text = f"{what}: expected {expected}, found {found}."
         super().__init__(f"{text} Likely cause: {cause}." if cause else text)
@@ -97,19 +97,19 @@ def check(name, namespace=None):
     """Check your answer to an exercise.
 
     The check calls your function with its own test inputs. It compares results, never code, so every correct
-    solution passes. Random seeds and settings of NumPy, TensorFlow, Keras and Matplotlib stay as they were.
+    solution passes. Random seeds and the settings of NumPy, TensorFlow, Keras and Matplotlib do not change.
 
     Parameters
     ----------
     name : str
         The name of your function, class or value, as the exercise gives it.
     namespace : dict, optional
-        Where to look the name up. Default: the variables of the notebook.
+        Where to look up the name. By default the variables of the notebook.
 
     Returns
     -------
     Answer
-        Whether the answer is right; if not, what was expected, what was found, and the likely cause.
+        Whether the answer is right. If not: what was expected, what was found, and the likely cause.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def check(name, namespace=None):
         text = str(wrong)
         return Answer("wrong", text[0].upper() + text[1:] + _input(), dict(_last_call))
     except (Exception, SystemExit) as error:
-        # The answer returned something that no check foresees.
+        # The answer returned something that the check does not handle.
         text = f"Using `{name}` failed with {_format_error(error)}."
         return Answer("wrong", text + _input(), dict(_last_call))
     finally:
@@ -193,11 +193,11 @@ def _empty_functions():
 _EMPTY_BODIES = {function.__code__.co_code for function in _empty_functions()}
 
 
-_last_call = {}  # what the answer was given last, by name: a message shows it
+_last_call = {}  # the arguments of the answer's last call, by name, for the message
 
 
 def _input():
-    """Say what the answer was given, in a sentence; "" if it was given nothing."""
+    """Describe the last input of the answer in a sentence; "" if there was no call."""
     if not _last_call:
         return ""
     shown = ", ".join(f"`{name}` {_format_input(value)}" for name, value in _last_call.items())
@@ -222,7 +222,7 @@ def _format_input(value):
 
 
 def _by_name(answer, args, kwargs):
-    """Give the arguments of a call by the names that the answer has for them."""
+    """Give the arguments of a call, with the names that the answer uses for them."""
     try:
         return inspect.signature(answer).bind(*args, **kwargs).arguments
     except (TypeError, ValueError):
@@ -230,7 +230,7 @@ def _by_name(answer, args, kwargs):
 
 
 def call_answer(answer, *args, what="", **kwargs):
-    """Call the learner's function on copies of the arguments; `what` names the result in messages."""
+    """Call the learner's function with copies of the arguments. `what` names the result in messages."""
     what = what or f"`{getattr(answer, '__name__', 'the answer')}`"
     if not callable(answer):
         raise WrongAnswer(what, "a function", format_value(answer), "the name holds a value; write `def`")
@@ -240,7 +240,7 @@ def call_answer(answer, *args, what="", **kwargs):
     try:
         result = answer(*args, **kwargs)
     except (WrongAnswer, NotFilledIn):
-        raise  # from a check's own code, which the answer has called
+        raise  # from the check's own code, called by the answer
     except (Exception, SystemExit) as error:
         raise WrongAnswer(what, "a result", _format_error(error)) from error
     if result is Ellipsis:
@@ -251,7 +251,7 @@ def call_answer(answer, *args, what="", **kwargs):
 
 
 def unpack(what, found, *names):
-    """Split a tuple, list or array into as many values as there are names."""
+    """Split a tuple, list or array into values, one for each name."""
     expected = f"{len(names)} values ({', '.join(names)})"
     cause = "return all of them, in this order, with commas between them"
     try:
@@ -273,7 +273,7 @@ def as_array(what, value):
     try:
         array = np.asarray(value)
         if array.dtype.kind in "SUMmc":
-            raise TypeError("text, dates and complex numbers are no real numbers")
+            raise TypeError("text, dates and complex numbers are not real numbers")
         return array if array.dtype.kind in "biuf" else array.astype("float64")
     except Exception:
         raise WrongAnswer(what, "numbers", format_value(value)) from None
@@ -295,8 +295,8 @@ def expect(condition, what, expected, found, cause=""):
 def assert_close(what, found, expected, *, mistakes=(), cause="", rtol=1e-4, atol=1e-6):
     """Raise `WrongAnswer` unless shape and values agree within the tolerances.
 
-    `mistakes` (a dict, or pairs) has likely causes and the values that they lead to; `cause` is for all other
-    values. The default tolerances suit single precision.
+    `mistakes` (a dict, or pairs) maps likely causes to the values that they lead to. `cause` is for all other
+    wrong values. The default tolerances suit single precision.
 
     >>> assert_close("half", 4.0, 2.0, mistakes={"you doubled": 4.0})
     Traceback (most recent call last):
@@ -327,7 +327,7 @@ def assert_close(what, found, expected, *, mistakes=(), cause="", rtol=1e-4, ato
 
 
 def is_close(found, expected, rtol=1e-4, atol=1e-6):
-    """Whether two arrays have the same shape and, within the tolerances, the same values."""
+    """Whether two arrays have the same shape, and the same values within the tolerances."""
     return np.shape(found) == np.shape(expected) and np.allclose(
         *_float64(found, expected), rtol=rtol, atol=atol, equal_nan=True
     )
@@ -338,7 +338,7 @@ def _float64(*arrays):
 
 
 def format_value(value):
-    """Describe a value in a message: numbers with four digits, large or other objects by their type.
+    """Describe a value: numbers with four digits, large arrays by their shape, other objects by their type.
 
     >>> format_value(0.123456), format_value([1.0, 2.5]), format_value({"a": 1}), format_value("abc")
     ('0.1235', '[1, 2.5]', 'a dict', '`abc`')
