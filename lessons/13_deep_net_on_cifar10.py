@@ -40,7 +40,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
 from course_utils import plotting
 from course_utils.checks import check
@@ -241,6 +241,7 @@ def curves(results, title):
             value = histories[name]["val_" + metric][result.epochs - 1]
             ax.plot(result.epochs, value, "o", color=plotting.colour(name, ax), markersize=9)
         ax.set_ylabel(f"validation {metric}")
+        ax.legend()
     panels[0].set(title=title, ylim=(1.2, 2.4))
     panels[1].set_title("The dot: the epoch that is kept")
     return fig
@@ -535,7 +536,7 @@ ax.set(title="Where the loss falls, and where it turns\n", ylim=(1.4, 4))
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# The smoothed loss falls over a wide range of rates, then turns. The chapter's `0.05` lies near the end of the fall. 1cycle wants such a maximum: too high for a whole training, not too high to pass through.
+# The smoothed loss falls over a wide range of rates, then turns. The chapter's `0.05` lies close to where the fall ends. 1cycle wants such a maximum: too high for a whole training, not too high to pass through. (Lesson 09 explains the four suggestions.)
 
 # %% [markdown]
 # The chapter takes `0.05` as the maximum, batches of 128, plain gradient descent, fifteen epochs. The course's `OneCycle` draws the same three lines inside TensorFlow. Here nothing is stopped early and
@@ -625,6 +626,7 @@ for name, result in results.items():
 ax.plot([], [], "x", color="grey", markersize=10, markeredgewidth=2.5, label="on test images")
 ax.set(xscale="log", xlabel="seconds of training (log scale)", ylabel="accuracy", ylim=(0.25, None))
 ax.set_title("Six nets: accuracy against time (thin line: validation, epoch by epoch)")
+ax.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
 ax.yaxis.set_major_formatter(PercentFormatter(1))
 ax.legend(loc="lower right")
 plt.show()
