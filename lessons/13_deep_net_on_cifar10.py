@@ -231,7 +231,9 @@ if open_tensorboard:
 # %%
 def curves(results, title):
     """Validation loss and accuracy over the epochs; a dot marks the epoch that was kept."""
-    fig, panels = plt.subplots(1, 2, figsize=(11.5, 4.2))
+    if not results:
+        return
+    _, panels = plt.subplots(1, 2, figsize=(11.5, 4.2))
     for ax, metric in zip(panels, ("loss", "accuracy")):
         histories = {name: result.run.history for name, result in results.items()}
         plotting.learning_curves(histories, metric, training=False, ax=ax)
@@ -244,7 +246,6 @@ def curves(results, title):
         ax.legend()
     panels[0].set(title=title, ylim=(1.2, 2.4))
     panels[1].set_title("The dot: the epoch that is kept")
-    return fig
 
 
 # %% tags=["uses-answer", "figure"] alt="Validation loss and accuracy of the plain net over the epochs, with a dot at the kept epoch. The loss falls slowly, then turns up a little."
