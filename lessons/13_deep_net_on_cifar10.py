@@ -397,10 +397,10 @@ for name, losses in searched.items():
     ax.plot(losses.index, losses, label=name, **style)
     ax.axvline(rate_of[name], color=style["color"], linestyle="--", linewidth=1)
 ax.axhline(np.log(10), color="grey", linestyle=":")
-ax.annotate("guessing", (1.05e-2, np.log(10)), va="bottom", ha="right", color="grey")
+ax.annotate("guessing", (1e-3, np.log(10)), va="bottom", color="grey")
 ax.set(xscale="log", xlabel="learning rate", ylabel="lowest validation loss", ylim=(None, 2.5))
 ax.set_title("Three short epochs at seven rates (dashed: the chapter's rates)")
-ax.legend()
+ax.legend(loc="lower left")
 plt.show()
 
 # %% [markdown] tags=["solution"]
