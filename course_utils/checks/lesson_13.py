@@ -148,7 +148,7 @@ def selu_net(answer):
     what = f"with a dropout rate of {rate}, the dropout layers"
     expect(bool(drops), what, 1, 0, "`dropout_rate` is not used")
     kind = type(drops[0]).__name__
-    cause = "ordinary dropout changes the variance that SELU keeps; see lesson 10"
+    cause = "ordinary dropout changes the variance that SELU keeps; see lesson 11"
     expect("Alpha" in kind, what, "alpha dropout", f"`{kind}`", cause)
     cause = "you have several dropout layers; only the last hidden layer needs one"
     expect(len(drops) == 1, what, 1, len(drops), cause)
