@@ -21,7 +21,7 @@
 # - **You will learn:** how to run a lesson, in full or quickly · to read a learning curve · why one run proves little · what a seed fixes · what `fit`
 #   does in this course.
 # - **You need:** some Python, and to have seen a neural net before.
-# - **Reproduces:** nothing yet. It explains how the other lessons do it.
+# - **Reproduces:** nothing. It explains how the other lessons reproduce their sources.
 # - **Time:** about 15 minutes to read; a run takes as long as the line above says, in quick mode under a minute.
 #
 # Run the cells from top to bottom with Shift+Enter.
@@ -43,10 +43,10 @@ lesson = Lesson("00_start_here")
 #   import os; os.environ["COURSE_MODE"] = "quick"
 #   ```
 #
-# - **The stack** is the software. With Python 3.10 or 3.11 it is what the sources used: TensorFlow 2.15 with Keras 2 and TensorFlow Addons. With
-#   Python 3.12 or later it is Keras 3, and the course brings its own versions of what Addons had. The lessons are the same on both.
+# - **The stack** is the software. With Python 3.10 or 3.11 it is close to what the sources used: TensorFlow 2.15 with Keras 2 and TensorFlow Addons. With
+#   Python 3.12 or later it is Keras 3, and the course brings its own versions of the layers and optimizers that Addons had. The lessons are the same on both.
 #   Older code from the web may not run on either; [a table](../docs/keras_2_to_3.md) says what to write instead.
-# - **The seed** is where all random numbers start: 42, as in the sources.
+# - **The seed** is the number from which all random numbers follow, 42 unless you change it. A section below is about it.
 #
 # A lesson asks a question, shows the smallest example, writes the idea in code, and repeats the experiment of its source. It ends with verdicts, questions whose
 # answers unfold, and exercises. An exercise has a cell to fill in and, below it, a cell that checks your code and names a likely mistake.
