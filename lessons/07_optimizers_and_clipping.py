@@ -545,7 +545,7 @@ def clipped(gradients, **clip):
 
 def angle(one, other):
     """Between two lists of arrays, each taken as one long vector, in degrees."""
-    one, other = (np.concatenate([np.ravel(array) for array in many]) for many in (one, other))
+    one, other = (np.concatenate([np.float64(a).ravel() for a in many]) for many in (one, other))
     return np.degrees(np.arccos(min(1, one @ other / np.linalg.norm(one) / np.linalg.norm(other))))
 
 
@@ -599,7 +599,7 @@ index = ["input weights", "recurrent weights", "recurrent biases", "output weigh
 table = {name: [np.linalg.norm(one) for one in found] for name, found in results.items()}
 table = pd.DataFrame(table, index=index)
 table.loc["turned by (degrees)"] = [angle(gradients, found) for found in results.values()]
-table.round(3)
+table.round(2)
 
 # %% [markdown]
 # The rows are lengths, the last one is an angle. With `clipnorm` all variables whose gradients were longer than 1 come out equally long. Only `global_clipnorm` keeps their relation, and the direction. Most papers that say “gradient clipping” mean this form.
@@ -863,7 +863,7 @@ pd.DataFrame.from_dict(losses, orient="index", columns=["loss, mean", "loss, sum
 # <details><summary>What happened, and why</summary>
 #
 # SGD, momentum and Nesterov make steps in proportion to the gradient, so they need a rate 64 times smaller. The others divide by the size of past gradients, which has grown by the same factor, and their steps stay as they were. Only two
-# small numbers do not grow along: ε, and the $0.1$ that Adagrad's sum starts with. (The losses in the table are those of the unscaled valley.)
+# small numbers do not grow along: ε, and the $0.1$ that Adagrad's sum starts with. In the valley the $0.1$ keeps Adagrad's steps along the floor short, so with longer gradients it comes even closer. (The losses in the table are those of the valley as it was.)
 #
 # </details>
 
