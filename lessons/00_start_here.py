@@ -155,7 +155,7 @@ curves = pd.DataFrame(
 )
 curves.round(4)
 
-# %% tags=["figure"] alt="Accuracy over five epochs. The training accuracy that fit reports lies below the training accuracy measured after each epoch; the validation accuracy lies between them in the first epochs."
+# %% tags=["figure"] alt="Accuracy over five epochs. The training accuracy that fit reports starts lowest and rises most. The training accuracy measured after the epoch lies above it. The validation accuracy starts as high and then stays nearly level."
 fig, ax = plt.subplots()
 for (name, values), dash in zip(curves.items(), ("o-", "o:", "s--")):
     ax.plot(values, dash, color=plotting.colour("plain" if "training" in name else "validation"), label=name)
@@ -167,7 +167,8 @@ plt.show()
 # %% [markdown]
 # Validation accuracy above training accuracy, on images the net has never learned from? The two are not measured at the same time. What `fit` reports for training is a *mean over the epoch*: each batch counts
 # with the weights of its moment, and the first of them were those of an untrained net. Validation is measured *after* the epoch. Compare the second and the
-# third column instead. Both belong to the same weights, and their difference is the one between images the net has seen and images it has not. Lesson 11 is about this gap.
+# third column instead. Both belong to the same weights, and their difference is the one between images the net has learned from and images it has not. After one or two epochs there is hardly any; it grows as the same images come again.
+# (Small differences of either sign are luck, as the next section shows.) [Lesson 11](11_regularization.ipynb) is about this gap.
 #
 # ## Why one run proves little
 #
@@ -183,7 +184,7 @@ for seed in progress_bar(lesson.seeds(10), "300-100-10, every seed"):
 ax = plotting.seed_dots({"plain": final})
 ax.set_yticks([0], ["300-100-10"])
 ax.set(xlabel="validation accuracy after five epochs; a dot for each seed, the line their mean")
-ax.set_title("One net, trained once from each seed")
+ax.set_title("One net, ten seeds: luck alone moves the accuracy")
 plt.show()
 
 # %%
@@ -215,7 +216,7 @@ print("largest difference between two nets from the same seed:", largest_differe
 # %% [markdown]
 # ## What `fit` does
 #
-# Take the word away, write `net.fit(x_train, ...)`, and the code still runs: the arguments are the same, and so is the history. Inside, both are this loop. `net.train_step` is Keras' own step: predict a batch, take the gradient of its loss, let the
+# Take the word away, write `net.fit(x_train, ...)`, and the code still runs: the arguments are the same (but for `label`), and so is the history. Inside, both are this loop. `net.train_step` is Keras' own step: predict a batch, take the gradient of its loss, let the
 # optimizer change the weights. `tf.function` makes one TensorFlow program of it.
 
 
