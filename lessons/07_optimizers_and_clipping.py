@@ -616,7 +616,7 @@ table.loc["turned by (degrees)"] = [angle(gradients, found) for found in results
 table.round(2)
 
 # %% [markdown]
-# The rows are lengths, the last one is an angle. With `clipnorm` all variables whose gradients were longer than 1 come out equally long. Only `global_clipnorm` keeps their relation, and the direction. Most papers that say “gradient clipping” mean this form.
+# The rows are lengths, the last one is an angle. `clipvalue` does nothing where no single component is above the limit, however long the whole. With `clipnorm` all variables whose gradients were longer than 1 come out equally long. Only `global_clipnorm` keeps their relation, and the direction. Most papers that say “gradient clipping” mean this form.
 #
 # ## What to take away
 #
