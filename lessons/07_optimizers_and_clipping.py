@@ -310,8 +310,8 @@ y_train, y_valid, y_test = fashion.y_train[:12_800], fashion.y_valid, fashion.y_
 
 
 # %%
-def trained(name, rate, seed):
-    """A fresh net from the seed, and a fresh optimizer."""
+def trained(name, rate, seed, images, labels):
+    """Train a fresh net by a fresh optimizer; loss and accuracy on the images at the end."""
     lesson.set_seed(seed)
     layers = keras.layers
     net = keras.Sequential([keras.Input((28, 28)), layers.Flatten()])
@@ -319,9 +319,9 @@ def trained(name, rate, seed):
     net.add(layers.Dense(100, activation="relu", kernel_initializer="he_normal"))
     net.add(layers.Dense(10, activation="softmax"))
     net.compile(in_keras[name](rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    data = {"validation_data": (x_valid, y_valid), "validation_batch_size": 250}
-    history = fit(net, x_train, y_train, batch_size=64, epochs=4, **data, verbose=0).history
-    return net, history
+    check = {"validation_data": (images, labels), "validation_batch_size": 250}
+    found = fit(net, x_train, y_train, batch_size=64, epochs=4, **check, verbose=0).history
+    return found["val_loss"][-1], found["val_accuracy"][-1]
 
 
 # %%
@@ -334,7 +334,7 @@ searched = {name: [] for name in racing}
 plan = [(name, rate) for name in racing for rate in rates[name]]
 for name, rate in progress_bar(plan, "every optimizer at its rates", unit="rate"):
     seeds = [lesson.seed + 1, lesson.seed + 2][: 1 if lesson.quick else 2]
-    losses = [trained(name, rate, seed)[1]["val_loss"][-1] for seed in seeds]
+    losses = [trained(name, rate, seed, x_valid, y_valid)[0] for seed in seeds]
     searched[name].append(np.where(np.isfinite(losses), losses, np.inf))
 chosen = {name: rates[name][np.argmin(np.mean(searched[name], axis=1))] for name in racing}
 
@@ -359,8 +359,7 @@ plt.show()
 accuracy = {name: [] for name in racing}
 plan = [(name, seed) for name in racing for seed in lesson.seeds(5)]
 for name, seed in progress_bar(plan, "the race, every seed", unit="training"):
-    net, _ = trained(name, chosen[name], seed)
-    accuracy[name].append(net.evaluate(x_test, y_test, batch_size=250, verbose=0)[1])
+    accuracy[name].append(trained(name, chosen[name], seed, x_test, y_test)[1])
 
 # %% tags=["figure"] alt="A row of five dots for each optimizer, the test accuracy from five seeds at its own best rate. The rows overlap widely."
 ax = plotting.seed_dots(accuracy)
@@ -503,7 +502,7 @@ plt.show()
 # %% [markdown]
 # At first the gradients are about as long as 1. Then, unclipped, one long gradient throws the weights to a place where the next is longer by far, and after a few such steps nothing is a number any more: the lines end. Clipped, long gradients come too, and do little harm: the same net learns at the same
 # rate. Would a lower rate have done as well? We train for two epochs at
-# four rates, unclipped and in Keras' three ways. `clipvalue=1.0` and `clipnorm=1.0` are the chapter's.
+# three rates, unclipped and in Keras' three ways. `clipvalue=1.0` and `clipnorm=1.0` are the chapter's.
 
 # %%
 ways = {
@@ -512,7 +511,7 @@ ways = {
     "clipnorm=1.0": {"clipnorm": 1.0},
     "global_clipnorm=1.0": {"global_clipnorm": 1.0},
 }
-clip_rates = [0.03] if lesson.quick else [0.01, 0.03, 0.1, 0.3]
+clip_rates = [0.03] if lesson.quick else [0.03, 0.1, 0.3]
 plan = [(way, rate) for way in ways for rate in clip_rates][: 1 if lesson.quick else None]
 reached = {way: [] for way, _ in plan}
 for way, rate in progress_bar(plan, "reading rows, three seeds each", unit="setting"):
@@ -520,8 +519,9 @@ for way, rate in progress_bar(plan, "reading rows, three seeds each", unit="sett
     for seed in lesson.seeds(1 if lesson.quick else 3):
         lesson.set_seed(seed)
         net = row_reader(rate, **ways[way])
-        fit(net, x_train, y_train, batch_size=64, epochs=2, verbose=0)
-        found.append(net.evaluate(x_valid, y_valid, batch_size=250, verbose=0)[1])
+        check = {"validation_data": (x_valid, y_valid), "validation_batch_size": 250}
+        history = fit(net, x_train, y_train, batch_size=64, epochs=2, **check, verbose=0).history
+        found.append(history["val_accuracy"][-1])
     reached[way].append(found)
 
 # %% tags=["figure"] alt="Validation accuracy after two epochs against the learning rate, a dot for each seed and a line through the means, unclipped and clipped in three ways. Unclipped, the accuracy falls to chance at the higher rates; clipped, it does not."
