@@ -115,29 +115,32 @@ EXERCISES = '''
 # ## Exercises
 
 # %% tags=["given"]
+import numpy as np
+
 from course_utils.checks import check
 
 # %% [markdown] tags=["exercise"]
-# ### 1 · Steps and calls
+# ### 1 · Batches and epochs
 
 # %% tags=["exercise"]
-def steps_and_calls(images, batch_size, epochs, steps_per_execution):
-    """Steps, and calls."""
+def batch_orders(images, batch_size, epochs, rng):
+    """Batches, epoch by epoch."""
     ...
 
 
 # %% tags=["solution"]
-def steps_and_calls(images, batch_size, epochs, steps_per_execution):
-    """Steps, and calls."""
-    steps = -(-images // batch_size)
-    return epochs * steps, epochs * -(-steps // steps_per_execution)
+def batch_orders(images, batch_size, epochs, rng):
+    """Batches, epoch by epoch."""
+    cuts = range(batch_size, images, batch_size)
+    return [np.split(rng.permutation(images), cuts) for _ in range(epochs)]
 
 
 # %% tags=["check"]
-check("steps_and_calls")
+check("batch_orders")
 
 # %% tags=["uses-answer"]
-print("a hundred images:", steps_and_calls(100, 32, 2, 3))
+orders = batch_orders(100, 32, 2, np.random.default_rng(0))
+print("a hundred images:", [len(batches) for batches in orders])
 
 # %% [markdown] tags=["solution"]
 # The last batch counts as well.

@@ -340,14 +340,14 @@ def test_the_revision_is_that_of_the_notebooks_last_commit(tmp_path):
 
 def test_edited_exercises_mark_their_notebook_alone_and_leave_measurements_valid(course):
     record = evidence.read_record(evidence.result_path(course, STACK, "01_tiny", 42))
-    edit(course, "steps = -(-images // batch_size)", "steps = (images + batch_size - 1) // batch_size")
-    edit(course, '    """Steps, and calls."""\n    ...', '    """Both numbers."""\n    ...')
-    edit(course, "steps_and_calls(100, 32, 2, 3)", "steps_and_calls(10, 32, 2, 3)")
+    edit(course, "range(batch_size, images, batch_size)", "np.arange(batch_size, images, batch_size)")
+    edit(course, '    """Batches, epoch by epoch."""\n    ...', '    """All batches."""\n    ...')
+    edit(course, "batch_orders(100, 32, 2", "batch_orders(10, 32, 2")
     assert evidence.changed(record, read_lesson(course / "lessons" / "01_tiny.py")) == []
     assert len(notebooks.build()[0]) == 2
     assert stale() == ["solutions"]
     assert (
-        tagged(notebook_of(course, "solutions").cells, "uses-answer")[0].outputs[0].text.endswith("(8, 4)\n")
+        tagged(notebook_of(course, "solutions").cells, "uses-answer")[0].outputs[0].text.endswith("[4, 4]\n")
     )
 
 
@@ -355,7 +355,7 @@ def test_both_notebooks_are_held_to_the_text(course):
     edit(course, "The last batch counts", "The last, smaller batch counts")
     assert in_sync(course)
     assert not in_sync(course, "solutions")
-    edit(course, "Steps and calls", "Steps, calls")
+    edit(course, "Batches and epochs", "Batches, epochs")
     assert not in_sync(course)
     edit(course, '# %% tags=["figure"]\n', "# %%\n")
     notebooks.build()
@@ -433,7 +433,7 @@ def test_a_run_needs_the_stack_that_notebooks_show_and_text_does_not(course):
             {"print": "at 127 <Line2D at 0x7f00ab>"},
             "shows the memory address <Line2D at 0x7f00ab>",
         ),
-        ("_solve", {"check": "Not yet. 7 is not 8."}, 'check("steps_and_calls") says: Not yet. 7 is not 8.'),
+        ("_solve", {"check": "Not yet. 7 is not 8."}, 'check("batch_orders") says: Not yet. 7 is not 8.'),
         ("_solve", "its solutions: it failed", "01_tiny: its solutions: it failed"),
     ],
 )
@@ -487,24 +487,24 @@ def test_where_solutions_measure_one_run_gives_both_notebooks(course, monkeypatc
 
 def test_a_learner_gets_the_cells_to_fill_in_and_no_solution(course):
     cells = notebook_of(course).cells
-    assert "-(-images" not in sources(cells)
+    assert "rng.permutation" not in sources(cells)
     assert "The last batch counts" not in sources(cells)
     (to_fill_in,) = [cell for cell in tagged(cells, "exercise") if cell.cell_type == "code"]
     assert (to_fill_in.outputs, "nbval-skip" in to_fill_in.metadata.tags) == ([], True)
     (check,) = tagged(cells, "check")
     (output,) = check.outputs
-    assert output.data["text/plain"] == repr(open_answer("steps_and_calls"))
+    assert output.data["text/plain"] == repr(open_answer("batch_orders"))
     assert tagged(cells, "uses-answer")[0].outputs == []
 
 
 def test_the_solutions_hold_the_exercises_solved_and_nothing_else_of_the_lesson(course):
     cells = notebook_of(course, "solutions").cells
     assert "lesson.record" not in sources(cells)
-    assert "### 1 · Steps and calls" in sources(cells)
+    assert "### 1 · Batches and epochs" in sources(cells)
     assert "The last batch counts" in sources(cells)
     assert [cell for cell in tagged(cells, "exercise") if cell.cell_type == "code"] == []
     assert tagged(cells, "check")[0].outputs[0].data["text/plain"].startswith("Right.")
-    assert tagged(cells, "uses-answer")[0].outputs[0].text == "a hundred images: (8, 4)\n"
+    assert tagged(cells, "uses-answer")[0].outputs[0].text == "a hundred images: [4, 4]\n"
 
 
 def test_a_lesson_without_exercises_has_one_notebook(course):

@@ -2,68 +2,113 @@
 
 import numpy as np
 
-from course_utils.checks.exercise import as_array, assert_close, call_answer, exercise, expect, unpack
+from course_utils.checks.exercise import (
+    as_array,
+    assert_close,
+    call_answer,
+    exercise,
+    expect,
+    format_value,
+    unpack,
+)
 
 
 @exercise
-def steps_and_calls(answer):
-    """Try sizes that divide evenly, and sizes that do not."""
-    for images, batch_size, epochs, together in [
-        (640, 32, 2, 10),
-        (100, 8, 3, 5),
-        (1000, 32, 4, 50),
-        (70, 32, 5, 1),
-        (5, 32, 2, 50),
-        (55_000, 32, 5, 50),
-    ]:
-        # Counted out rather than computed.
-        sizes = [len(range(first, min(first + batch_size, images))) for first in range(0, images, batch_size)]
-        groups = len(range(0, len(sizes), together))
-        steps, calls = epochs * len(sizes), epochs * groups
-        what = f"{images} images in batches of {batch_size}, {epochs} epochs, {together} steps per call"
-        found = unpack(what, call_answer(answer, images, batch_size, epochs, together), "steps", "calls")
-        exact, whole = images / batch_size, images // batch_size
-        assert_close(
-            f"the steps for {what}",
-            found[0],
-            steps,
-            rtol=0,
-            mistakes={
-                "you rounded down; the smaller last batch of an epoch is a step too": epochs * whole,
-                "you did not round; the images left over make one more whole step": (epochs * exact),
-                "you rounded up once for all epochs; every epoch has its own last batch": (
-                    -(-images * epochs // batch_size)
-                ),
-                "you counted the steps of one epoch only": len(sizes),
-                "you added one batch even where the batch size divides the number of images": (
-                    epochs * (whole + 1)
-                ),
-                "you counted images; one step takes a whole batch": images * epochs,
-                "the order is wrong: return the steps first, then the calls": calls,
-            },
-        )
-        assert_close(
-            f"the calls for {what}",
-            found[1],
-            calls,
-            rtol=0,
-            mistakes={
-                "you divided the images by the steps per call; a call groups steps": epochs
-                * (-(-images // together)),
-                "no call continues into the next epoch; count the calls of one epoch, then multiply": -(
-                    -steps // together
-                ),
-                "you rounded down; the last call of an epoch counts even if it makes fewer steps": epochs
-                * (len(sizes) // together),
-                "you did not round; the steps left over in an epoch make one more call": steps / together,
-                "you rounded down once for all epochs; every epoch has its own last call": steps // together,
-                "you counted the calls of one epoch only": groups,
-                "you added one call even where the steps come out even": epochs
-                * (len(sizes) // together + 1),
-            },
-        )
+def batch_orders(answer):
+    """Try sizes that divide evenly, sizes that do not, less than a batch, and generators in other states."""
+    for images, batch_size, epochs in [(12, 4, 3), (10, 4, 2), (3, 8, 4), (50, 7, 5)]:
+        what = f"{images} images in batches of {batch_size}, {epochs} epochs"
+        orders = _orders(answer, images, batch_size, epochs, 5, what)
+        if images >= 10:  # fewer images may come in the same order by chance
+            _shuffled_anew(orders, images, what)
+    expect(
+        _orders(answer, 50, 7, 2, 8, what) == _orders(answer, 50, 7, 2, 8, what),
+        "two calls with generators in the same state",
+        "the same orders",
+        "other orders",
+        "you drew from another generator than `rng`",
+    )
+    expect(
+        _orders(answer, 50, 7, 2, 8, what) != _orders(answer, 50, 7, 2, 9, what),
+        "two calls with generators from different seeds",
+        "different orders",
+        "the same orders",
+        "you drew from a generator with a fixed seed of its own; draw from `rng`",
+    )
     return (
-        "Counted right where batches and groups come out even, where they do not, and for less than a batch."
+        "Every image comes once an epoch, each epoch has an order of its own, smaller last batches are kept, "
+        "and the generator decides."
+    )
+
+
+def _orders(answer, images, batch_size, epochs, seed, what):
+    """Call the answer, and return its batches as lists of whole numbers, epoch by epoch."""
+    found = call_answer(answer, images, batch_size, epochs, np.random.default_rng(seed))
+    expect(
+        not isinstance(found, dict | str) and hasattr(found, "__iter__"),
+        what,
+        "a list of epochs, each a list of batches",
+        format_value(found),
+    )
+    found = list(found)
+    cause = "return a list with an entry for each epoch, and in it an array for each batch"
+    expect(len(found) == epochs, f"the epochs for {what}", f"{epochs}", f"{len(found)}", cause)
+    full, rest = divmod(images, batch_size)
+    sizes = [batch_size] * full + [rest] * (rest > 0)
+    orders = []
+    for number, epoch in enumerate(found, 1):
+        where = f"epoch {number} of {what}"
+        expect(hasattr(epoch, "__iter__"), where, "a list of batches", format_value(epoch), cause)
+        batches = [as_array(where, batch) for batch in epoch]
+        got = [batch.size if batch.ndim == 1 else 0 for batch in batches]
+        cause_of_sizes = ""
+        if got == sizes[:full] and rest:
+            cause_of_sizes = "you dropped the smaller last batch; its images belong to the epoch too"
+        elif any(batch.ndim == 0 for batch in batches):
+            cause_of_sizes = cause
+        expect(got == sizes, f"the sizes of the batches in {where}", sizes, got, cause_of_sizes)
+        together = np.concatenate(batches)
+        cause_of_numbers = ""
+        if np.array_equal(np.sort(together), np.arange(1, images + 1)):
+            cause_of_numbers = "you counted from 1; the first image is number 0"
+        elif len(np.unique(together)) < images:
+            cause_of_numbers = "you drew with replacement; draw a permutation, so that each image comes once"
+        expect(
+            np.array_equal(np.sort(together), np.arange(images)),
+            f"the images in {where}",
+            f"each number from 0 to {images - 1} once",
+            "others" if cause_of_numbers.startswith("you counted") else "some twice, others never",
+            cause_of_numbers,
+        )
+        orders.append([batch.astype(int).tolist() for batch in batches])
+    return orders
+
+
+def _shuffled_anew(orders, images, what):
+    """Refuse orders that are not shuffled, or not anew, or shuffled batch by batch."""
+    flat = [[image for batch in epoch for image in batch] for epoch in orders]
+    for number, epoch in enumerate(flat, 1):
+        expect(
+            epoch != list(range(images)),
+            f"epoch {number} of {what}",
+            "the images in a new order",
+            "in the order from 0 upwards",
+            "you did not shuffle",
+        )
+    expect(
+        len(set(map(tuple, flat))) == len(flat),
+        f"the epochs of {what}",
+        "a new order in each",
+        "the same order more than once",
+        "you shuffled once for all epochs, or started the generator afresh; draw inside the loop over epochs",
+    )
+    neighbours = all(max(batch) - min(batch) == len(batch) - 1 for epoch in orders for batch in epoch)
+    expect(
+        not neighbours,
+        f"the batches of {what}",
+        "images from everywhere in a batch",
+        "neighbours in every batch",
+        "you shuffled the batches, or within the batches; shuffle the images first, then cut",
     )
 
 

@@ -70,7 +70,7 @@ def stable_rate(answer):
 
 @exercise
 def adam_step(answer):
-    """Try a first step, a later one with other settings, six in a row, and a weight without a gradient."""
+    """Try a first step, later ones with other settings, a gradient of zero, and weight decay."""
     rng = np.random.default_rng(11)
     shape = (2, 3)
     nothing = np.zeros(shape)
@@ -107,13 +107,38 @@ def adam_step(answer):
         mistakes={"you divided 0 by 0: add ε to the root": [np.nan, 1.9]},
         rtol=1e-3,
     )
-    return "First and later steps, six in a row, other settings, and a gradient of zero: each is Adam's."
+    # AdamW: the weights shrink, m and s know nothing of it.
+    w, m, g, s = 3 * draw(), draw() / 3, draw(), draw() ** 2
+    new_w, new_m, new_s = _three(answer, w, m, s, g, 5000, 0.2, decay=0.5)
+    adam_w, m_right, s_right = _adam(w, m, s, g, 5000, 0.2, 0.9, 0.999)
+    into_gradient = _adam(w, m, s, g + 0.5 * w, 5000, 0.2, 0.9, 0.999)
+    when = "a step with decay = 0.5"
+    cause = "you added the decay to the gradient; AdamW keeps it out of m and s"
+    assert_close(f"`m` after {when}", new_m, m_right, mistakes={cause: into_gradient[1]}, rtol=1e-3)
+    assert_close(f"`s` after {when}", new_s, s_right, mistakes={cause: into_gradient[2]}, rtol=1e-3)
+    assert_close(
+        f"the weights after {when}",
+        new_w,
+        adam_w - 0.2 * 0.5 * w,
+        mistakes={
+            cause: into_gradient[0],
+            "the weights did not shrink; multiply the old ones by 1 - rate * decay": adam_w,
+            "you left out the rate; multiply the old weights by 1 - rate * decay": adam_w - 0.5 * w,
+            "you shrank the weights after the step; multiply the old weights by 1 - rate * decay": 0.9
+            * adam_w,
+            "the weights grew; multiply the old ones by 1 - rate * decay": adam_w + 0.2 * 0.5 * w,
+        },
+        rtol=1e-3,
+        atol=1e-3,
+    )
+    return "First and later steps, other settings, a gradient of zero, and weight decay: each is AdamW's."
 
 
-def _three(answer, *arguments):
+def _three(answer, *arguments, **settings):
     """Call the answer, and return the new w, m and s."""
     name = getattr(answer, "__name__", "the answer")
-    parts = unpack(f"what `{name}` returns", call_answer(answer, *arguments), "new w", "new m", "new s")
+    found = call_answer(answer, *arguments, **settings)
+    parts = unpack(f"what `{name}` returns", found, "new w", "new m", "new s")
     return [as_array(f"the new `{what}`", part) for what, part in zip("wms", parts, strict=True)]
 
 
@@ -141,6 +166,8 @@ def _compare(when, found, arguments):
             "you returned the corrected m; return m before the correction": m_right / (1 - b1**t),
             "the factor 1 - beta_1 of the new gradient is missing": b1 * m + g,
             "you returned m unchanged": m,
+            "your m has the other sign; m averages the gradient itself, and the step subtracts it": b1 * m
+            - (1 - b1) * g,
             "you used the squared gradient for m; m averages the gradient": b1 * m + (1 - b1) * g**2,
             "you exchanged the two: beta_1 is for m, beta_2 for s": b2 * m + (1 - b2) * g,
             "you exchanged the weights: beta_1 is for the old m, 1 - beta_1 for the gradient": (1 - b1) * m
@@ -206,56 +233,6 @@ def _compare(when, found, arguments):
         # Room for any small ε, under the root or beside it.
         atol=1e-3,
     )
-
-
-@exercise
-def turned_gradient(answer):
-    """Rotate a nonlinear gradient, and the lesson's ravine, by several angles."""
-
-    def crooked(w):
-        a, b = np.ravel(np.asarray(w, dtype="float64"))
-        return np.array([a**3 - b, np.sin(2 * b) - a])
-
-    def ravine(w):
-        return np.array([0.04, 2.0]) * np.ravel(np.asarray(w, dtype="float64"))
-
-    rng = np.random.default_rng(5)
-    for gradient, angle in [
-        (crooked, 0.7),
-        (crooked, -2.0),
-        (ravine, np.pi / 4),
-        (crooked, 0.0),
-        (ravine, 4.0),
-    ]:
-        w = rng.normal(size=2)
-
-        def turn(v, by):
-            return np.array([np.cos(by) * v[0] - np.sin(by) * v[1], np.sin(by) * v[0] + np.cos(by) * v[1]])
-
-        back = gradient(turn(w, -angle))
-        degrees = np.deg2rad(angle)
-        assert_close(
-            f"the gradient at ({w[0]:.2f}, {w[1]:.2f}), for an angle of {angle:.2f}",
-            np.ravel(as_array("the gradient", call_answer(answer, gradient, w, angle))),
-            turn(back, angle),
-            mistakes={
-                "you rotated clockwise; a positive angle is counterclockwise": turn(
-                    gradient(turn(w, angle)), -angle
-                ),
-                "you did not rotate the gradient; rotate it by the angle": back,
-                "you took the gradient at the rotated weights; rotate them back first": turn(
-                    gradient(w), angle
-                ),
-                "you rotated the weights forward; rotate them back": turn(gradient(turn(w, angle)), angle),
-                "you rotated both back; rotate the weights back and the gradient forward": turn(back, -angle),
-                "you rotated the weights forward and the gradient not at all": gradient(turn(w, angle)),
-                "you converted the angle; it is in radians already": turn(
-                    gradient(turn(w, -degrees)), degrees
-                ),
-                "you returned the gradient of the loss before rotation": gradient(w),
-            },
-        )
-    return "A crooked slope and the ravine, turned either way: each gradient is that of the turned loss."
 
 
 @exercise
@@ -352,6 +329,12 @@ _CLIPPED_WRONGLY = {
         lambda gradients: _norms(gradients).sum()
     ),
     "you used the sum of squares without its square root": _shortened(_squares),
+    "`norm(g, 2)` of a matrix is its largest singular value; `norm(g)` takes all components": _shortened(
+        lambda gradients: np.sqrt(sum(np.linalg.norm(gradient, 2) ** 2 for gradient in gradients))
+    ),
+    "you took `norm(g, 2)`, the largest singular value, of each matrix by itself": lambda gradients, limit: [
+        gradient * min(1, limit / max(np.linalg.norm(gradient, 2), 1e-12)) for gradient in gradients
+    ],
     "you used the largest component as the length; use the norm": _shortened(
         lambda gradients: max(np.abs(gradient).max() for gradient in gradients)
     ),

@@ -8,81 +8,84 @@ from scipy import stats
 
 from answers import right, wrong
 
-# --- steps_and_calls --------------------------------------------------------------------------------------
+# --- batch_orders -----------------------------------------------------------------------------------------
 
 
-@right("steps_and_calls")
-def by_rounding_up(images, batch_size, epochs, steps_per_execution):
-    steps = math.ceil(images / batch_size)
-    return [epochs * steps, epochs * math.ceil(steps / steps_per_execution)]
-
-
-@right("steps_and_calls")
-def by_counting(images, batch_size, epochs, steps_per_execution):
-    steps = calls = 0
+@right("batch_orders")
+def by_shuffling_a_list(images, batch_size, epochs, rng):
+    orders = []
     for _ in range(epochs):
-        for step in range(len(range(0, images, batch_size))):
-            calls += step % steps_per_execution == 0
-            steps += 1
-    return np.array([steps, calls], "float32")
+        order = list(range(images))
+        rng.shuffle(order)
+        orders.append([order[first : first + batch_size] for first in range(0, images, batch_size)])
+    return orders
 
 
-@right("steps_and_calls")
-def by_numpys_ceil(images, batch_size, epochs, steps_per_execution):
-    steps = np.ceil(images / batch_size)
-    return epochs * steps, epochs * np.ceil(steps / steps_per_execution)
+@right("batch_orders")
+def by_sorting_random_numbers(images, batch_size, epochs, rng):
+    cuts = np.arange(batch_size, images, batch_size)
+    return tuple(np.split(np.argsort(rng.random(images)), cuts) for _ in range(epochs))
 
 
-@wrong("steps_and_calls", says="the smaller last batch")
-def the_rest_dropped(images, batch_size, epochs, steps_per_execution):
-    steps = images // batch_size
-    return epochs * steps, epochs * math.ceil(steps / steps_per_execution)
+@right("batch_orders")
+def by_a_generator_of_batches(images, batch_size, epochs, rng):
+    for _ in range(epochs):
+        order = rng.choice(images, images, replace=False).astype("float32")
+        yield cut(order, batch_size)
 
 
-@wrong("steps_and_calls", says="you rounded up once for all epochs")
-def batches_across_epochs(images, batch_size, epochs, steps_per_execution):
-    steps = math.ceil(epochs * images / batch_size)
-    return steps, math.ceil(steps / steps_per_execution)
+def cut(order, batch_size):
+    return [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
 
 
-@wrong("steps_and_calls", says="you did not round")
-def not_rounded(images, batch_size, epochs, steps_per_execution):
-    steps = epochs * images / batch_size
-    return steps, steps / steps_per_execution
+@wrong("batch_orders", says="you shuffled once for all epochs")
+def the_same_every_epoch(images, batch_size, epochs, rng):
+    return [cut(rng.permutation(images), batch_size)] * epochs
 
 
-@wrong("steps_and_calls", says="no call continues into the next epoch")
-def groups_across_epochs(images, batch_size, epochs, steps_per_execution):
-    steps = epochs * math.ceil(images / batch_size)
-    return steps, math.ceil(steps / steps_per_execution)
+@wrong("batch_orders", says="you did not shuffle")
+def in_their_order(images, batch_size, epochs, rng):
+    return [cut(np.arange(images), batch_size) for _ in range(epochs)]
 
 
-@wrong("steps_and_calls", says="the last call of an epoch counts")
-def whole_groups_only(images, batch_size, epochs, steps_per_execution):
-    steps = math.ceil(images / batch_size)
-    return epochs * steps, epochs * (steps // steps_per_execution)
+@wrong("batch_orders", says="you drew with replacement")
+def with_replacement(images, batch_size, epochs, rng):
+    return [cut(rng.integers(0, images, images), batch_size) for _ in range(epochs)]
 
 
-@wrong("steps_and_calls", says="the steps of one epoch")
-def one_epoch(images, batch_size, epochs, steps_per_execution):
-    steps = math.ceil(images / batch_size)
-    return steps, math.ceil(steps / steps_per_execution)
+@wrong("batch_orders", says="you dropped the smaller last batch")
+def whole_batches_only(images, batch_size, epochs, rng):
+    whole = images - images % batch_size
+    return [cut(rng.permutation(images)[:whole], batch_size) for _ in range(epochs)]
 
 
-@wrong("steps_and_calls", says="you added one batch even where the batch size divides the")
-def always_one_more(images, batch_size, epochs, steps_per_execution):
-    steps = images // batch_size + 1
-    return epochs * steps, epochs * (steps // steps_per_execution + 1)
+@wrong("batch_orders", says="you shuffled the batches")
+def batches_shuffled(images, batch_size, epochs, rng):
+    batches = cut(np.arange(images), batch_size)
+    last = [batches.pop()] if images % batch_size else []
+    return [[batches[i] for i in rng.permutation(len(batches))] + last for _ in range(epochs)]
 
 
-@wrong("steps_and_calls", says="the order is wrong")
-def the_other_order(images, batch_size, epochs, steps_per_execution):
-    return by_rounding_up(images, batch_size, epochs, steps_per_execution)[::-1]
+@wrong("batch_orders", says="another generator than `rng`")
+def by_a_generator_of_its_own(images, batch_size, epochs, rng):
+    rng = np.random.default_rng()
+    return [cut(rng.permutation(images), batch_size) for _ in range(epochs)]
 
 
-@wrong("steps_and_calls", says="expected 2 values (steps, calls)")
-def only_the_steps(images, batch_size, epochs, steps_per_execution):
-    return by_rounding_up(images, batch_size, epochs, steps_per_execution)[0]
+@wrong("batch_orders", says="a fixed seed of its own")
+def by_a_fixed_seed(images, batch_size, epochs, rng):
+    rng = np.random.default_rng(42)
+    return [cut(rng.permutation(images), batch_size) for _ in range(epochs)]
+
+
+@wrong("batch_orders", says="you counted from 1")
+def from_one(images, batch_size, epochs, rng):
+    return [cut(1 + rng.permutation(images), batch_size) for _ in range(epochs)]
+
+
+@wrong("batch_orders", says="return a list with an entry for each epoch")
+def one_epoch(images, batch_size, epochs, rng):
+    return cut(rng.permutation(images), batch_size)
 
 
 # --- standardize_splits -----------------------------------------------------------------------------------

@@ -94,7 +94,8 @@ def the_other_count(x):
 
 
 @right("adam_step")
-def as_keras_does(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
+def as_keras_does(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999, decay=0.0):
+    w -= rate * decay * w
     m += (g - m) * (1 - beta_1)
     s += (g * g - s) * (1 - beta_2)
     w -= m * (rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)) / (np.sqrt(s) + 1e-7)
@@ -102,16 +103,17 @@ def as_keras_does(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
 
 
 @right("adam_step")
-def in_single_precision_with_epsilon_under_the_root(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
+def in_single_precision_with_epsilon_under_the_root(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999, decay=0.0):
     w, m, s, g = (np.asarray(one, "float32") for one in (w, m, s, g))
     m = beta_1 * m + (1 - beta_1) * g
     s = beta_2 * s + (1 - beta_2) * np.square(g)
-    return [w - rate * (m / (1 - beta_1**t)) / np.sqrt(s / (1 - beta_2**t) + 1e-8), m, s]
+    step = (m / (1 - beta_1**t)) / np.sqrt(s / (1 - beta_2**t) + 1e-8)
+    return [w - rate * (step + decay * w), m, s]
 
 
 @right("adam_step")
-def one_weight_after_the_other(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
-    w, m, s = w.copy(), m.copy(), s.copy()
+def one_weight_after_the_other(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999, decay=0.0):
+    w, m, s = (1 - rate * decay) * w, m.copy(), s.copy()
     for i in np.ndindex(w.shape):
         m[i] = beta_1 * m[i] + (1 - beta_1) * g[i]
         s[i] = beta_2 * s[i] + (1 - beta_2) * g[i] ** 2
@@ -196,56 +198,32 @@ def uphill(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999):
     return 2 * w - new, m, s
 
 
-# --- turned_gradient --------------------------------------------------------------------------------------
+@wrong("adam_step", says="your m has the other sign")
+def with_a_velocity(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999, decay=0.0):
+    m, s = beta_1 * m - (1 - beta_1) * g, beta_2 * s + (1 - beta_2) * g**2
+    return w + rate * (m / (1 - beta_1**t)) / (np.sqrt(s / (1 - beta_2**t)) + 1e-7), m, s
 
 
-@right("turned_gradient")
-def by_complex_numbers(gradient, w, angle):
-    back = complex(*w) * np.exp(-1j * angle)
-    slope = complex(*gradient([back.real, back.imag])) * np.exp(1j * angle)
-    return [slope.real, slope.imag]
+@wrong("adam_step", says="you added the decay to the gradient")
+def with_a_penalty(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999, decay=0.0):
+    return as_keras_does(w, m, s, g + decay * w, t, rate, beta_1, beta_2)
 
 
-@right("turned_gradient")
-def by_new_axes(gradient, w, angle):
-    along = np.array([np.cos(angle), np.sin(angle)])
-    across = np.array([-np.sin(angle), np.cos(angle)])
-    one, other = gradient(np.array([w @ along, w @ across]))
-    return one * along + other * across
+@wrong("adam_step", says="the weights did not shrink")
+def without_decay(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999, decay=0.0):
+    return as_keras_does(w, m, s, g, t, rate, beta_1, beta_2)
 
 
-def turning(angle):
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+@wrong("adam_step", says="you left out the rate")
+def shrunk_too_much(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999, decay=0.0):
+    new, m, s = as_keras_does(w.copy(), m, s, g, t, rate, beta_1, beta_2)
+    return new - decay * w, m, s
 
 
-@wrong("turned_gradient", says="you rotated clockwise")
-def clockwise(gradient, w, angle):
-    return turning(angle).T @ gradient(turning(angle) @ w)
-
-
-@wrong("turned_gradient", says="you did not rotate the gradient")
-def the_place_only(gradient, w, angle):
-    return gradient(turning(-angle) @ w)
-
-
-@wrong("turned_gradient", says="you took the gradient at the rotated weights")
-def the_arrow_only(gradient, w, angle):
-    return turning(angle) @ gradient(w)
-
-
-@wrong("turned_gradient", says="you rotated the weights forward")
-def both_forward(gradient, w, angle):
-    return turning(angle) @ gradient(turning(angle) @ w)
-
-
-@wrong("turned_gradient", says="you rotated both back")
-def both_back(gradient, w, angle):
-    return turning(-angle) @ gradient(turning(-angle) @ w)
-
-
-@wrong("turned_gradient", says="in radians already")
-def in_degrees(gradient, w, angle):
-    return by_new_axes(gradient, w, np.deg2rad(angle))
+@wrong("adam_step", says="you shrank the weights after the step")
+def shrunk_afterwards(w, m, s, g, t, rate, beta_1=0.9, beta_2=0.999, decay=0.0):
+    new, m, s = as_keras_does(w, m, s, g, t, rate, beta_1, beta_2)
+    return (1 - rate * decay) * new, m, s
 
 
 # --- clip_together ----------------------------------------------------------------------------------------
@@ -307,6 +285,17 @@ def always_to_the_limit(gradients, limit):
 def by_the_sum_of_norms(gradients, limit):
     norm = sum(np.linalg.norm(gradient) for gradient in gradients)
     return [gradient * limit / max(norm, limit) for gradient in gradients]
+
+
+@wrong("clip_together", says="`norm(g, 2)` of a matrix is its largest singular value")
+def by_the_spectral_norm(gradients, limit):
+    norm = np.sqrt(sum(np.linalg.norm(gradient, 2) ** 2 for gradient in gradients))
+    return [gradient * limit / max(norm, limit) for gradient in gradients]
+
+
+@wrong("clip_together", says="you took `norm(g, 2)`, the largest singular value, of each matrix by itself")
+def each_by_its_spectral_norm(gradients, limit):
+    return [gradient * min(1, limit / max(np.linalg.norm(gradient, 2), 1e-12)) for gradient in gradients]
 
 
 @wrong("clip_together", says="you used the sum of squares without its square root")
