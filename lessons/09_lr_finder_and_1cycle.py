@@ -355,6 +355,7 @@ class Clock(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
+# %%
 def timed(optimizer, batch_size, clock, callbacks=()):
     given = dict(epochs=n_epochs, batch_size=batch_size, validation_data=(x_valid, y_valid), verbose=0)
     history = fit(selu_net(optimizer), x_train, y_train, callbacks=[clock, *callbacks], **given).history
@@ -533,7 +534,7 @@ lesson.verdicts("09_lr_finder_and_1cycle")
 # <details><summary>An answer</summary>
 #
 # We do not know the right rate even to a factor of ten. With a constant factor, each factor of ten gets the same number of batches. With a constant amount from `1e-5` to 10, almost all batches would have a rate above `0.1`: the
-# first step already would be at about `0.02`, and the interesting part would be over after a few batches.
+# first step would already be at $10/430 \approx 0.02$, and the interesting part would be over after a few batches.
 #
 # </details>
 #
@@ -603,7 +604,7 @@ check("batch_losses")
 
 
 # %% [markdown] tags=["exercise"]
-# With it, the chapter's callback works again. (Learners: run the next cell when your answer passes.)
+# With it, the chapter's callback works again. Run the next two cells when your answer passes.
 
 
 # %% tags=["uses-answer"]
