@@ -219,14 +219,13 @@ def tables(records, stale, judged, claims):
     """Give the content of verdicts.json: the lessons' tables by source and by lesson, and the times."""
     old = {key[:2] for key in stale}
     by_name = {}
-    for claim in claims.claims.values():
-        for name in (claim.source, claim.lesson):
-            table = by_name.setdefault(
-                name, {"head": ["Claim", "What the source says", "Its number", *_head()], "rows": []}
-            )
-            stacks = [stack for stack in STACKS if (stack, claim.lesson) in old]
-            table["rows"] += claim_rows(claim, judged, stacks)
-    for name, table in by_name.items():
+    for name in dict.fromkeys(name for c in claims.claims.values() for name in (c.source, c.lesson)):
+        of_name, rows = claims.of(name), []
+        for claim in of_name:
+            rows += claim_rows(claim, judged, [stack for stack in STACKS if (stack, claim.lesson) in old])
+        asks = any(claim.is_question for claim in of_name)
+        says = "What the source says" + " (q: what the course asks)" * asks
+        table = by_name[name] = {"head": ["Claim", says, "Its number", *_head()], "rows": rows}
         notes = stale_notes(records, stale, list(dict.fromkeys(claim.lesson for claim in claims.of(name))))
         if notes:
             table["note"] = "\n".join(notes)
@@ -256,12 +255,13 @@ def surprising(judged, claims, most=3):
     The most surprising comes first, with the number of the measure that says so most clearly: what both
     stacks contradict before what one does; reversed before failed before not reproduced; then by the p value.
     Last come the orderings within noise whose mean difference lies on the other side on every stack: the
-    loser was ahead, if not clearly. Times are left out, for they tell of the machine.
+    loser was ahead, if not clearly. Times are left out, for they tell of the machine, and so are the course's
+    own questions, which no source answers.
     """
     found = []
     for position, claim in enumerate(claims.claims.values()):
         by_stack = judged.get(claim.id, {})
-        if claim.timing or not by_stack:
+        if claim.timing or claim.is_question or not by_stack:
             continue
         for place, rows in enumerate(zip(*(one["rows"] for one in by_stack.values()), strict=True)):
             against = [row for row in rows if row.word in _AGAINST]
@@ -281,11 +281,14 @@ def surprising(judged, claims, most=3):
 
 def findings(judged, claims, records=(), stale=()):
     """Say in a paragraph how many claims stand, and which three are the most surprising."""
+    said = [claim.id for claim in claims.claims.values() if not claim.is_question]
+    asked = len(claims.claims) - len(said)
     sentences = [
-        f"**{len(claims.claims)} claims of {len(claims.sources)} sources, measured on two software stacks.**"
+        f"**{len(said)} claims of {len(claims.sources)} sources, measured on two software stacks.**",
+        *([f"Beside them stand {asked} questions of the course's own."] if asked else []),
     ]
     for stack in STACKS:
-        found = [judged.get(claim, {}).get(stack, {}) for claim in claims.claims]
+        found = [judged.get(claim, {}).get(stack, {}) for claim in said]
         words = Counter(one.get("word", NOT_ENOUGH) for one in found)
         listed = [f"{words[word]} {marked(word)}" for word in _WORDS if words[word]]
         numbers = sorted({len(one["seeds"]) for one in found if one}) or ["no"]
@@ -377,12 +380,14 @@ def results_page(records, repeats, stale, judged, claims):
             command = evidence.command("reproduce", lesson, sorted(seeds) or (42, 43, 44))
             lines += ["", f"Lesson [{lesson}](notebooks/{lesson}.ipynb) · `{command}`", ""]
             stacks = [stack for stack in STACKS if (stack, lesson) in old]
-            rows = []
-            for claim in mine:
-                for row in claim_rows(claim, judged, stacks):
-                    text = f"{escape(row[1])} *({escape(claim.section)})*" if row[1] else ""
-                    rows.append([f"**{row[0]}** {text}".strip(), *map(escape, row[2:])])
-            lines += markdown(["Claim (section)", "Source", *_head()], rows)
+            for asked, head in ((False, "Claim (section)"), (True, "The course's own question (section)")):
+                rows = []
+                for claim in (claim for claim in mine if claim.is_question == asked):
+                    for row in claim_rows(claim, judged, stacks):
+                        text = f"{escape(row[1])} *({escape(claim.section)})*" if row[1] else ""
+                        rows.append([f"**{row[0]}** {text}".strip(), *map(escape, row[2:])])
+                lines += [*markdown([head, "Source", *_head()], rows), ""] if rows else []
+            lines.pop()
             lines += [line for note in stale_notes(records, stale, [lesson]) for line in ("", escape(note))]
     lines += ["", "## The same seed twice", "", *_repeats(records, repeats)]
     lines += ["", "## Where the numbers were measured", "", course_time(seconds(records)), ""]

@@ -274,12 +274,12 @@ STEPS = {
     "lesson": """
 import numpy
 from course_utils.lesson import Lesson, keras
-from course_utils.training import shuffled
+from course_utils.training import fit
 lesson = Lesson("05_weight_normalization")
 net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-net.compile("adam", "mse", **lesson.fast)
+net.compile("adam", "mse", jit_compile=True)
 x = numpy.ones((4, 1))
-net.fit(shuffled(x, x, 2), verbose=0)
+fit(net, x, x, 2, verbose=0)
 """,
     "schedules": "import course_utils.schedules",
     "addons": """

@@ -454,7 +454,12 @@ def test_a_readme_without_its_marks_is_an_error(mark):
 
 def test_the_picture_shows_every_printed_number():
     claims = load_claims()
-    printed = [(c.id, measure, str(value)) for c in claims.claims.values() for measure, value in c.values]
+    printed = [
+        (c.id, measure, str(value))
+        for c in claims.claims.values()
+        for measure, value in c.values
+        if not isinstance(value, list)  # a lesson draws whole curves
+    ]
     found = [(one["claim"], one["measure"], one["text"]) for one in figure.rows({}, claims)]
     assert found == printed
     assert ("S1.c2", "accuracy", "0.7040") in found
