@@ -48,7 +48,7 @@ from course_utils.training import fit, progress_bar
 # Start with the smallest training there is: one weight $w$, whose best value is 0. Its gradient is $w$. But a batch is only a sample, so
 # each step sees the gradient plus some noise, here a random number with standard deviation 1. The weight starts at 10.
 #
-# We train it with a large constant rate, with a small one, and with a rate that falls. **Which weight is closest to 0 after 20 steps? And after 400?**
+# We train it with a large constant rate, with a small one, and with a rate that falls. **Which weight is closest to 0 after 5 steps? After 20? After 400?**
 
 
 # %%
@@ -66,9 +66,9 @@ def distances(rate):
 walks = {
     "large: 0.5": distances(lambda step: 0.5),
     "small: 0.02": distances(lambda step: 0.02),
-    "falling: 0.5 / (1 + step / 2)": distances(lambda step: 0.5 / (1 + step / 2)),
+    "falling: 0.5 / (1 + step / 5)": distances(lambda step: 0.5 / (1 + step / 5)),
 }
-pd.DataFrame(walks, index=range(1, 401)).loc[[20, 400]].rename_axis("after step").round(2)
+pd.DataFrame(walks, index=range(1, 401)).loc[[5, 20, 400]].rename_axis("after step").round(2)
 
 # %% tags=["figure"] alt="Distance from the best weight over 400 steps, on a logarithmic axis. The large rate comes close within a few steps and then stays at one distance. The small rate comes down slowly and ends lower. The falling rate comes down as fast as the large one and goes on falling below both."
 fig, ax = plt.subplots()
@@ -80,9 +80,9 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# The large rate is near 0 at once and then gets no nearer: each step overreacts to the noise of its batch. The small rate gets
-# nearer, but it needs ten times as many steps. The falling rate does both. This is the reason for schedules, and everything below is a variant of it.
-# (A net is no single weight. Whether it gains as much, the last part of this lesson measures.)
+# With the large rate the weight is near 0 after a few steps, and then it gets no nearer: each step follows the noise of its batch too far. With the small rate it gets
+# nearer, but only after far more steps. The falling rate has both advantages. This is the reason for schedules, and everything below is a variant of it.
+# (A net is no single weight. The last part of this lesson measures whether a net gains anything.)
 #
 # ## A schedule is a function of the step
 #
@@ -146,7 +146,7 @@ print("images:", len(x_train), " steps in 20 epochs of fit:", 20 * steps_per_epo
 
 # %% [markdown]
 # $55{,}000/32 = 1718.75$, so an epoch has 1,718 full batches and a smaller last one: 1,719 steps. The chapter counts in two other ways. Its $s$ is $20 \cdot 55{,}000/32 = 34{,}375$, five steps
-# less than `fit` makes. For its figure of power scheduling it rounds down to 1,718 steps an epoch. Such small differences do not matter for a training, but they explain why
+# less than `fit` makes. For its figure of power scheduling, and for one list of boundaries, it rounds down to 1,718 steps an epoch. Such small differences do not matter for a training, but they explain why
 # two programs that “do the same” print different rates. We keep the chapter's $s$ where it uses it.
 
 # %%
@@ -164,10 +164,10 @@ schedules = {
 
 # %% tags=["figure"] alt="The learning rate over 25 epochs for four schedules that start at 0.01. Piecewise constant stays at 0.01 for five epochs, at 0.005 until epoch 15, then at 0.001. The two exponential schedules fall together, one in stairs and one smoothly. Power falls fastest at first and is the highest of all at the end."
 fig, ax = plt.subplots(figsize=(8, 4.2))
+steps = np.linspace(0, n_epochs * n - 1, 2000).astype(int)
 for name in list(schedules)[:4]:
-    rates = [float(schedules[name](step)) for step in range(0, n_epochs * n, max(n // 40, 1))]
-    times = np.arange(len(rates)) * max(n // 40, 1) / n
-    ax.plot(times, rates, color=plotting.colour(name, ax), label=name)
+    rates = schedules[name](tf.constant(steps))
+    ax.plot(steps / n, rates, color=plotting.colour(name, ax), label=name)
 ax.set(xlabel="epochs completed", ylabel="learning rate", ylim=(0, None))
 ax.set_title("Power falls first and ends highest; piecewise constant stays high longest")
 ax.legend()
@@ -233,8 +233,8 @@ pd.DataFrame(rows).T.round(4)
 
 # %% [markdown]
 # In the chapter's rule, epochs 0 to 4 have the first rate: five epochs. Epoch 5 is the first one with the new rate, and the figure above drops at “5 epochs completed”.
-# Keras' `PiecewiseConstantDecay` counts steps, and it still has the old rate *at* the boundary. So it changes one step later. One step does no harm. One epoch can, and it is quickly
-# lost: Keras prints epoch 5 as “Epoch 6”.
+# Keras' `PiecewiseConstantDecay` counts steps, and it still has the old rate *at* the boundary. So it changes one step later. (The chapter's own list for it is $5 \cdot 1718$ and $15 \cdot 1718$, so there
+# the rate drops a few steps too early.) A few steps do no harm. An epoch can, and it is quickly lost: Keras prints epoch 5 as “Epoch 6”.
 #
 # ### From outside: callbacks
 #
@@ -399,8 +399,8 @@ for (optimizer, names), (above, below) in zip(columns.items(), panels.T):
             rates = runs[name].get("learning_rate", runs[name].get("lr"))
             above.stairs(rates, range(trained + 1), baseline=None, linewidth=2, **style)
         else:
-            times = np.linspace(0, trained * n - 1, 500).astype(int)
-            above.plot(times / n, [float(schedules[name](step)) for step in times], **style)
+            steps = np.linspace(0, trained * n - 1, 500).astype(int)
+            above.plot(steps / n, schedules[name](tf.constant(steps)), **style)
         below.plot(range(1, trained + 1), runs[name]["val_loss"], marker=".", **style)
     above.set(title=optimizer, yscale="log")
     below.set(xlabel="epochs completed")
@@ -706,7 +706,7 @@ plt.show()
 # ### 3 · Predict, run, explain: a late drop
 #
 # *10 minutes.* **What.** Two nets train for 25 epochs with plain gradient descent at `0.1`, from the same start, with a fifth of the images. One keeps this rate. The other has a tenth of it from
-# epoch 20 on. Write down, before you run the cell: by how many points does the validation accuracy differ after epoch 21? And what does the *training* loss do in this one epoch?
+# epoch 20 on. **Predict**, before you run the cell: by how many points does the validation accuracy differ at the end? What does the *training* loss do in the one epoch after the drop?
 #
 # **Why.** It shows when a schedule earns what it earns: little by little, or all at once.
 

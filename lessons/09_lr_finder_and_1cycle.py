@@ -683,7 +683,7 @@ print(f"lr_find's rule minimum: {result.suggestion('minimum'):.2g}")
 # %% [markdown] tags=["exercise"]
 # ### 3 · Predict, run, explain: the test on a trained net
 #
-# *10 minutes.* **What.** Train the net for three epochs at `0.05`, and run the finder on it again. Draw by hand, before you run the cell, the curve of the new net and that of the trained net on the same axes. At which rate
+# *10 minutes.* **What.** Train the net for three epochs at `0.05`, and run the finder on it again. **Predict**, before you run the cell: draw by hand the curve of the new net and that of the trained net on the same axes. At which rate
 # does each fall, and at which does each explode? Can there be a suggestion for the trained net?
 #
 # **Why.** It shows what the test measures, and why it says little about the rates that a training needs late.
