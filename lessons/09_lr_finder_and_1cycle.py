@@ -22,7 +22,7 @@
 # - **You need:** [lesson 08](08_learning_rate_schedules.ipynb): a schedule is a function of the step.
 # - **Reproduces:** *Training Deep Neural Networks*, part E: 1cycle scheduling (chapter 11 of A. Géron's *Hands-On Machine Learning*, second edition, 2019; notebook of
 #   25 September 2020).
-# - **Time:** about 25 minutes to read; a run takes as long as the line above says, in quick mode under a minute.
+# - **Time:** about 20 minutes to read; a run takes as long as the line above says, in quick mode under a minute.
 
 # %% tags=["needed"]
 from course_utils.lesson import Lesson
@@ -185,7 +185,7 @@ ax.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# As in the chapter, the figure is cut at half the height, $(\text{first} + \text{smallest})/2$. The running mean carries the high losses of the first batches with it. So its fall comes at higher
+# As in the chapter, the figure is cut in the middle between the first loss and the smallest, $(\text{first} + \text{smallest})/2$. The running mean carries the high losses of the first batches with it. So its fall comes at higher
 # rates, and its turn too: it is lowest at a rate where single batches have begun to explode. Who reads it takes a rate that is too high. (Exercise 1 gets the batches' own losses back from a callback.)
 #
 # ### The course's finder
@@ -217,8 +217,7 @@ trial_rates = np.array([0.01, 0.1]) if lesson.quick else np.geomspace(1e-3, 1, 7
 
 def after_three_epochs(rate, seed):
     """Validation accuracy of the net after three epochs in batches of 128 at a constant rate."""
-    keras.utils.set_random_seed(seed)
-    net.set_weights(keras.models.clone_model(net).get_weights())
+    net.set_weights(selu_net("sgd", seed).get_weights())  # plain gradient descent remembers nothing else
     net.optimizer.learning_rate = rate
     given = dict(epochs=3, batch_size=batch_size, validation_data=(x_valid, y_valid), verbose=0)
     return fit(net, x_train, y_train, **given).history["val_accuracy"][-1]
@@ -376,7 +375,7 @@ lesson.record("S5.cE7", val_accuracy=runs["1cycle"]["val_accuracy"][-1])
 # Is this fast? The course asks: does 1cycle reach its final accuracy in fewer seconds than the six schedules of lesson 08, with the chapter's settings for each, take to reach the same? Each of the six
 # stops when it gets there, or after its 25 epochs. **What do you expect, and which setting besides the schedule will have a part in it?**
 #
-# The seconds are the number of epochs times the median seconds of an epoch. So the time to build the training program, which is the same for all, does not count.
+# The seconds are the number of epochs times the median seconds of an epoch. So the time to build the training program does not count.
 
 # %%
 SGD, Nadam = keras.optimizers.SGD, keras.optimizers.Nadam
@@ -459,8 +458,7 @@ def final_accuracy(form, top, epochs, seed):
     }
     for variable, corners in zip((lines.steps, lines.rates), forms[form], strict=True):
         variable.assign(corners)
-    keras.utils.set_random_seed(seed)
-    net.set_weights(keras.models.clone_model(net).get_weights())
+    net.set_weights(selu_net("sgd", seed).get_weights())  # plain gradient descent remembers nothing else
     net.optimizer.iterations.assign(0)
     given = dict(epochs=epochs, batch_size=128, validation_data=(x_valid, y_valid), verbose=0)
     return fit(net, x_train, y_train, **given).history["val_accuracy"][-1]
