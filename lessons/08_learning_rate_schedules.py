@@ -193,8 +193,8 @@ rows = {
 pd.DataFrame(rows).T
 
 # %% [markdown]
-# Piecewise constant keeps the full rate longest, for five epochs. The two exponential schedules are a tenth after 20 epochs. Power is a half
-# almost as soon as they are, but does not come to a tenth within the 25 epochs at all. (The quick mode's epochs are shorter, so there power hardly moves.) Keras' own
+# Piecewise constant keeps the full rate longest, for five epochs, and has a tenth of it first, after 15. The two exponential schedules have a tenth after 20 epochs. Power has a half
+# a little before them, but no tenth within the 25 epochs. (In quick mode the epochs are shorter, so there power hardly moves.) Keras' own
 # `ExponentialDecay` is the same function as our exponential schedule by step.
 
 # %% [markdown]
@@ -390,7 +390,7 @@ columns = {
     "Nadam": ["exponential, by epoch", "exponential, by step", "piecewise constant"],
     "momentum": ["on plateau"],
 }
-fig, panels = plt.subplots(2, 3, figsize=(11.5, 6.2), sharex=True, sharey="row")
+fig, panels = plt.subplots(2, 3, figsize=(11.5, 6.4), sharex=True, sharey="row")
 for (optimizer, names), (above, below) in zip(columns.items(), panels.T):
     for name in names:
         style = dict(color=plotting.colour(name, above), label=name)
@@ -401,19 +401,20 @@ for (optimizer, names), (above, below) in zip(columns.items(), panels.T):
         else:
             steps = np.linspace(0, trained * n - 1, 500).astype(int)
             above.plot(steps / n, schedules[name](tf.constant(steps)), **style)
-        below.plot(range(1, trained + 1), runs[name]["val_loss"], marker=".", **style)
+        dash = "--" if name == "power" else "-"  # it lies on the other one
+        below.plot(range(1, trained + 1), runs[name]["val_loss"], dash, marker=".", zorder=3, **style)
     above.set(title=optimizer, yscale="log")
     below.set(xlabel="epochs completed")
     below.legend(fontsize=9)
 panels[0, 0].set_ylabel("learning rate")
 panels[1, 0].set_ylabel("validation loss")
+fig.suptitle("The validation loss is calm with plain SGD, restless with Nadam and momentum", weight="bold")
 plt.show()
 
 # %% [markdown]
-# The accuracies differ by little, apart from piecewise constant in many runs. The losses tell more. With plain gradient descent the validation loss
-# falls and then stays. With Nadam at `0.01` it jumps up and down until the rate is low, and it ends far above. With momentum it has its
-# lowest value early, and then rises: the net grows more certain of its answers, also of the wrong ones. How large the steps are is not the same for three optimizers, even where
-# the rate is. So the columns differ by the optimizer first.
+# The accuracies differ by little; piecewise constant is often the lowest, as it is among the stored outputs. The losses tell more. With plain gradient descent the validation loss
+# falls and then stays. (The two curves lie on each other.) With Nadam at `0.01` it jumps up and down until the rate is low, and it ends far higher. With momentum, too, it jumps, is lowest after the first halving, and then rises:
+# the net grows more certain of its answers, also of the wrong ones. At the same rate, different optimizers make steps of different lengths. So what we see here is, first of all, the optimizer.
 #
 # Reduce on plateau deserves a figure of its own, because here the rate follows from the loss:
 
@@ -432,14 +433,15 @@ right.plot(epochs, run["val_loss"], "^-", color=plotting.OTHERS[7], label="valid
 right.plot(epochs, run["loss"], "-", color=plotting.OTHERS[7], linewidth=1, label="training loss")
 right.set(ylabel="loss", ylim=(0, None))
 right.grid(False)
+right.spines["right"].set_visible(True)
 right.legend(loc="upper right")
 ax.set_title("Each halving helps the training loss; the validation loss soon rises")
 plt.show()
 
 # %% [markdown]
-# Five epochs without a record, and the rate is halved. After a halving both losses drop at once: the steps had been too long. Later halvings help only the training loss.
-# The validation loss rises while the rate is low, because the net now memorizes the training images. A lower rate does not protect against that
-# ([lesson 11](11_regularization.ipynb) has what does). Note the price of the rule as well: it watches the validation images, so these are no longer images that had no say.
+# Five epochs without a record, and the rate is halved. After the first halving both losses drop at once: the steps had been too long. Later halvings help only the training loss.
+# The validation loss rises although the rate is low, because the net now memorizes the training images. A lower rate does not protect against that
+# ([lesson 11](11_regularization.ipynb) has what does). The rule also has a price: it makes its decisions with the validation images, so their loss is no longer a fair test of the net.
 #
 # These six runs differ in optimizer, first rate *and* schedule. **No line in these figures shows what a schedule does**, and the chapter does not claim that one does.
 # It has no run with a constant rate either. For that we need another experiment.
@@ -518,11 +520,15 @@ shown = {name: finals[name] for name in ("constant", "piecewise constant")}
 plotting.learning_curves(shown, "accuracy", training=False, ax=left)
 left.set_title("A falling rate quiets the curve")
 plotting.seed_dots(accuracies, ax=right)
-right.set(xlabel="validation accuracy after the last epoch", title="A dot for each seed")
+right.set(xlabel="validation accuracy", title="After the last epoch, a dot for each seed")
 plt.show()
 
 # %% [markdown]
-# PLACEHOLDER
+# The gain is small, and it costs nothing: the same net, the same images, the same number of steps. The left figure shows where it comes from. With the constant rate the accuracy still jumps in the last epochs, so the
+# result depends on the epoch in which you happen to stop. When the other rate drops, after epochs 5 and 15, the curve becomes calmer and moves up.
+#
+# The sweep shows when a schedule pays. At `0.2` every training explodes in the first epochs, and no later fall of the rate repairs it. At the low rates, a schedule gains little. It gains most at the highest rate that
+# does not explode: first it has the progress of long steps, then the calm of short ones. Which schedule is best? Their dots overlap, and three seeds cannot rank them. That the rate falls matters more than how it falls.
 #
 # ## Verdicts
 #
@@ -535,7 +541,7 @@ lesson.verdicts("08_learning_rate_schedules")
 # %% [markdown]
 # ## What to take away
 #
-# - A constant rate stops at some distance from the best weights, because every batch is noisy. A falling rate goes on.
+# - A constant rate stops at some distance from the best weights, because every batch is noisy. A falling rate goes on. For a net, this gains a little at no cost.
 # - A schedule is a function of the step. Draw it before you train with it.
 # - Know the unit: steps or epochs, counted from 0 or from 1, and on which side of a boundary the new rate begins.
 # - A callback acts between calls of TensorFlow; a schedule acts in every step.
@@ -732,7 +738,9 @@ pd.DataFrame(
 # %% [markdown] tags=["exercise"]
 # <details><summary>What happens, and why</summary>
 #
-# PLACEHOLDER2
+# At the drop, the training loss falls by a large part within one epoch. The net has not learned that much in one epoch: the long steps had kept it at a distance, as in the example with one weight, and this distance goes
+# away at once. The validation accuracy rises too, by a point or so, and then it stays where it is. The constant rate's accuracy goes on jumping, so the difference at the end depends on where its last jump ended: with another
+# seed it may be larger or smaller. A schedule earns most of its gain when the rate comes down, not little by little.
 #
 # </details>
 
