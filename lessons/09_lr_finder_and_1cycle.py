@@ -69,7 +69,7 @@ print(f"above its start from a rate of {rates[np.argmax(losses > losses[0])]:.3f
 fig, ax = plt.subplots()
 ax.plot(rates, losses, color=plotting.OTHERS[3])
 ax.axvline(0.02, color="black", linestyle="--", linewidth=1.2, label="largest usable rate, 2/100")
-ax.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="loss", ylim=(None, 1e3))
+ax.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="loss", ylim=(0.1, 1e3))
 ax.set_title("The loss turns close to the largest usable rate")
 ax.legend(loc="upper left")
 plt.show()
@@ -172,21 +172,22 @@ def what_it_says(curve):
 curves = {"the batches' own losses": losses, "their running mean": running_mean}
 pd.DataFrame({name: what_it_says(curve) for name, curve in curves.items()}).T.map("{:.2g}".format)
 
-# %% tags=["figure", "cover"] alt="Loss over the learning rate on a logarithmic axis, from 1e-5 to 10, cut at half the height of the batches' losses. The dots of single batches fall between about 1e-3 and 0.1, are lowest after that, and rise steeply. The running mean, dashed, follows the same shape but falls later, lies higher, and rises later."
-fig, ax = plt.subplots(figsize=(8, 4.4))
-ax.plot(rates[: len(losses)], losses, ".", color=plotting.OTHERS[6], label="each batch's own loss")
-ax.plot(
-    rates[: len(losses)], running_mean, "--", color=plotting.OTHERS[2], label="running mean, as in a callback"
-)
-ax.set(xscale="log", xlabel="learning rate", ylabel="loss")
-ax.set_ylim(losses.min() - 0.05, (losses[0] + losses.min()) / 2)  # the chapter's cut
+# %% tags=["figure", "cover"] alt="Loss over the learning rate on a logarithmic axis, from 1e-5 to where the test stopped. The dots of single batches fall between about 1e-4 and 0.1, are lowest there, and then rise steeply. The running mean, dashed, lies higher, falls later, and is lowest further right, where the dots already rise. A dotted line for each shows the chapter's cut."
+fig, ax = plt.subplots(figsize=(8, 4.6))
+styles = {"the batches' own losses": (".", 6), "their running mean": ("--", 2)}
+for name, curve in curves.items():
+    dash, colour = styles[name][0], plotting.OTHERS[styles[name][1]]
+    ax.plot(rates[: len(curve)], curve, dash, color=colour, label=name)
+    ax.axhline((curve[0] + curve.min()) / 2, color=colour, linestyle=":", linewidth=1.2)
+    ax.plot(rates[curve.argmin()], curve.min(), "o", color=colour, markersize=10, markerfacecolor="none")
+ax.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(0, 1.15 * losses[0]))
 ax.set_title("The running mean falls late, and turns late")
-ax.legend(loc="upper left")
+ax.legend(loc="lower left")
 plt.show()
 
 # %% [markdown]
-# As in the chapter, the figure is cut in the middle between the first loss and the smallest, $(\text{first} + \text{smallest})/2$. The running mean carries the high losses of the first batches with it. So its fall comes at higher
-# rates, and its turn too: it is lowest at a rate where single batches have begun to explode. Who reads it takes a rate that is too high. (Exercise 1 gets the batches' own losses back from a callback.)
+# The rings mark the lowest points. The dotted lines are the chapter's cut, $(\text{first} + \text{smallest})/2$: its figure shows only what lies below. The running mean carries the high losses of the first batches with it.
+# So it falls later and turns later: it is lowest where single batches have already begun to explode, and its loss looks high everywhere. Who reads it takes a rate that is too high. (Exercise 1 gets the batches' own losses back from a callback.)
 #
 # ### The course's finder
 #
@@ -212,23 +213,23 @@ pd.DataFrame(suggestions, index=rules).map("{:.1e}".format)
 
 # %%
 net = selu_net(keras.optimizers.SGD())
-trial_rates = np.array([0.01, 0.1]) if lesson.quick else np.geomspace(1e-3, 1, 7)
+trial_rates = [0.01, 0.1] if lesson.quick else [0.001, 0.003, 0.01, 0.03, 0.1, 0.3]
 
 
-def after_three_epochs(rate, seed):
-    """Validation accuracy of the net after three epochs in batches of 128 at a constant rate."""
+def error_after_three_epochs(rate, seed):
+    """The share of wrong answers on the validation images, after three epochs at a constant rate."""
     net.set_weights(selu_net("sgd", seed).get_weights())  # plain gradient descent remembers nothing else
     net.optimizer.learning_rate = rate
     given = dict(epochs=3, batch_size=batch_size, validation_data=(x_valid, y_valid), verbose=0)
-    return fit(net, x_train, y_train, **given).history["val_accuracy"][-1]
+    return 1 - fit(net, x_train, y_train, **given).history["val_accuracy"][-1]
 
 
-seeds = lesson.seeds(2)
 trials = {
-    seed: [after_three_epochs(rate, seed) for rate in trial_rates] for seed in progress_bar(seeds, "trials")
+    seed: [error_after_three_epochs(rate, seed) for rate in trial_rates]
+    for seed in progress_bar(lesson.seeds(2), f"{len(trial_rates)} rates", unit="seed")
 }
 
-# %% tags=["figure"] alt="Two panels with the same logarithmic axis of learning rates. Above, the smoothed losses of three range tests with four suggested rates as marks on each. Below, the validation accuracy after three epochs at constant rates, a line for each of two seeds: it rises with the rate, is highest close to where the curve above is lowest, and collapses where the curve explodes."
+# %% tags=["figure"] alt="Two panels with the same logarithmic axis of learning rates. Above, the smoothed losses of three range tests with four suggested rates as marks on each; steep, valley and minimum lie in the middle of the fall, slide where the curve begins to rise. Below, the validation error after three epochs at constant rates, a line for each of two seeds: it falls slowly as the rate grows, is lowest near the lowest part of the curve above, and jumps to that of guessing where the curve above explodes."
 fig, (above, below) = plt.subplots(2, 1, figsize=(8, 6.4), sharex=True)
 for result in found.values():
     above.plot(result.lrs, result.smoothed, color=plotting.OTHERS[6], linewidth=1)
@@ -237,16 +238,18 @@ for result in found.values():
         rate = result.suggestion(rule)
         height = np.interp(rate, result.lrs, result.smoothed)
         above.plot(rate, height, plotting.MARKERS["plain"], color=colour, label=label)
-for accuracy in trials.values():
-    below.plot(trial_rates, accuracy, "o-", color=plotting.OTHERS[3], linewidth=1)
-above.set(xscale="log", ylabel="smoothed loss", ylim=(0, 1.5 * losses[0]))
-below.set(xlabel="learning rate", ylabel="validation accuracy\nafter three epochs")
-above.set_title("The suggestions are safe; the best constant rate lies further right")
+for errors in trials.values():
+    below.plot(trial_rates, errors, "o-", color=plotting.OTHERS[3], linewidth=1)
+above.set(xscale="log", ylabel="smoothed loss", ylim=(0, 1.2 * losses[0]))
+below.set(yscale="log", xlabel="learning rate", ylabel="validation error\nafter three epochs")
+below.set_yticks([0.1, 0.2, 0.5, 1], ["10%", "20%", "50%", "100%"])
+above.set_title("Three rules are careful; one goes to the edge")
 above.legend()
 plt.show()
 
 # %% [markdown]
-# PLACEHOLDER-FINDER. The chapter takes `0.05` as the highest rate of its 1cycle.
+# Read both panels together. Over a wide range of rates, the net learns almost equally well. `steep`, `valley` and `minimum` lie at the lower end of this range or below it: careful, and a little slow. `slide` lies at the upper
+# end, close to where everything explodes. So the test tells well *up to where* one can go, and the best rate for a short training is somewhat below. The chapter takes `0.05` as the highest rate of its 1cycle.
 #
 # One thing more has to be put back. The chapter's callback restores the weights, but not what the *optimizer* remembers. For plain gradient descent, as there, this is harmless: it
 # remembers nothing. An optimizer with a memory would start the real training with the momentum of a test that exploded:
@@ -460,7 +463,8 @@ def final_accuracy(form, top, epochs, seed):
         variable.assign(corners)
     net.set_weights(selu_net("sgd", seed).get_weights())  # plain gradient descent remembers nothing else
     net.optimizer.iterations.assign(0)
-    given = dict(epochs=epochs, batch_size=128, validation_data=(x_valid, y_valid), verbose=0)
+    check_on = dict(validation_data=(x_valid, y_valid), validation_batch_size=1000)
+    given = dict(epochs=epochs, batch_size=128, verbose=0, **check_on)
     return fit(net, x_train, y_train, **given).history["val_accuracy"][-1]
 
 
