@@ -421,15 +421,16 @@ others = [taken for name, taken in seconds.items() if name != "1cycle"]
 lesson.record("S5.qE8", others=others, one_cycle=[seconds["1cycle"]] * len(others))
 
 # %% tags=["figure"] alt="Validation accuracy over seconds, on a logarithmic axis, for seven trainings. 1cycle, with batches of 128, starts earliest and reaches its final accuracy, a dashed line, near its end. The others have batches of 32; their curves begin later, and stop where they reach the line, or run on for longer without reaching it."
-fig, ax = plt.subplots(figsize=(8.6, 4.8))
+fig, ax = plt.subplots(figsize=(8.6, 5.2))
 for name, run in runs.items():
     times = run["seconds per epoch"] * np.arange(1, len(run["val_accuracy"]) + 1)
     style = dict(color=plotting.colour(name, ax), marker=plotting.marker(name, ax), markersize=4)
     ax.plot(times, run["val_accuracy"], label=name, linewidth=3 if name == "1cycle" else 1.4, **style)
 ax.axhline(goal, color="black", linestyle="--", linewidth=1, label="1cycle's final accuracy")
 ax.set(xscale="log", xlabel="seconds of training", ylabel="validation accuracy")
-ax.set_title("Seven trainings: an epoch of 1cycle has a quarter of the steps")
-ax.legend(fontsize=9, ncols=2)
+ax.set_ylim(goal - 0.08, goal + 0.01)  # the worst epochs lie below
+ax.set_title("Seven trainings on their way to 1cycle's final accuracy")
+fig.legend(loc="outside lower center", ncols=4, fontsize=9)
 plt.show()
 
 # %% [markdown]
@@ -444,7 +445,7 @@ plt.show()
 # - a rate that goes **only down**, in a straight line from the top to almost zero;
 # - **1cycle**, by the chapter's rule, squeezed into five epochs;
 #
-# each at four top rates, from several seeds. One net serves for all, because its schedule's corners can be changed. As the mark to beat, the constant rate `0.05` and 1cycle train for all 25 epochs.
+# each at three top rates, from several seeds. One net serves for all, because its schedule's corners can be changed. As the mark to beat, the constant rate `0.05` and 1cycle train for all 25 epochs.
 
 # %%
 lines = StraightLines([0, 1, 2, 3], [0.05] * 4)
@@ -469,7 +470,7 @@ def final_accuracy(form, top, epochs, seed):
 
 
 # %%
-tops = [0.05, 0.4] if lesson.quick else [0.05, 0.1, 0.2, 0.4]
+tops = [0.05, 0.2] if lesson.quick else [0.05, 0.1, 0.2]
 seeds, forms = lesson.seeds(3), ["constant", "only down", "1cycle"]
 short = {
     (form, top): [final_accuracy(form, top, 5, seed) for seed in seeds]
