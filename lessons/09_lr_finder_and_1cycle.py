@@ -148,7 +148,7 @@ print("the weights are as before:", all(same))
 # %% [markdown]
 # ### Whose loss?
 #
-# The chapter does this with a callback, which reads `logs["loss"]` after each batch. When the chapter was written, that was the loss of this batch, and the callback was right. Since
+# The chapter does the test with a callback, which reads `logs["loss"]` after each batch. When the chapter was written, that was the loss of this batch, and the callback was right. Since
 # TensorFlow 2.2 (2020), Keras hands out the *running mean*: the mean over all examples since the epoch began. (Later revisions of the chapter's notebook say so too.) The same code still runs,
 # and draws another curve. We can compute it from our losses:
 
@@ -434,7 +434,14 @@ fig.legend(loc="outside lower center", ncols=4, fontsize=9)
 plt.show()
 
 # %% [markdown]
-# PLACEHOLDER-RACE
+# Go through the columns one by one.
+#
+# - *Seconds per epoch.* Nadam computes more in each step, so its epochs take longest. An epoch of 1cycle has a quarter of the steps, but each step has four times as many images. On one processor core, most of the time is spent on
+#   the images, so this saves little. On a GPU, a large batch takes hardly longer than a small one, and there it saves much.
+# - *Epochs.* 1cycle comes close to its final accuracy only near its end, when the rate is low. The others have no such end.
+# - *Reached* is partly luck: the accuracies jump, and one lucky epoch is enough.
+#
+# So one race proves little; the table of verdicts has several. And these seven recipes differ in optimizer, batch size, rate *and* schedule. Whoever wins, we do not know why.
 #
 # ## Is it the cycle?
 #
@@ -487,7 +494,7 @@ means.columns = [f"5 epochs, top {top:g}" for top in means]
 means["25 epochs, top 0.05"] = pd.Series({form: np.mean(found) for form, found in long.items()})
 means.round(4)
 
-# %% tags=["figure"] alt="Validation accuracy over the top rate, a dot for each seed, after five epochs, for a constant rate, for one that only goes down, and for 1cycle. Two horizontal lines show the constant rate and 1cycle after 25 epochs, both above all dots. The rates that come down lie above the constant one at every top rate, and 1cycle and only down lie close together."
+# %% tags=["figure"] alt="Validation accuracy over the top rate, a dot for each seed, after five epochs, for a constant rate, for one that only goes down, and for 1cycle. Two dashed horizontal lines show the means of the constant rate and of 1cycle after 25 epochs. The forms that come down rise with the top rate and reach these lines at the highest one, where the constant rate stays below. 1cycle and only down lie close together."
 fig, ax = plt.subplots(figsize=(8, 4.6))
 for form in forms:
     style = dict(color=plotting.colour(form, ax), marker=plotting.marker(form, ax))
@@ -499,12 +506,19 @@ for form, found in long.items():
     ax.axhline(np.mean(found), color=plotting.colour(form, ax), linestyle="--", label=label)
 ax.set(xscale="log", xlabel="top rate", ylabel="validation accuracy")
 ax.set_xticks(tops, [f"{top:g}" for top in tops])
-ax.set_title("In five epochs, coming down matters; going up first adds little")
+ax.set_title("Five epochs: a high top rate helps what comes down again")
 ax.legend(fontsize=9)
 plt.show()
 
 # %% [markdown]
-# PLACEHOLDER-CYCLE
+# Three things can be read from the figure and the table.
+#
+# - **Coming down matters.** At the highest top rate, both forms that end low are clearly ahead of the constant rate.
+# - **The top rate matters.** The constant rate gains nothing from `0.2`. The other two do: with it, five epochs bring them about as far as the constant rate `0.05` comes in 25. A fifth of the steps: this is the effect that Smith describes.
+#   (With 25 epochs, 1cycle is ahead of that constant rate too.)
+# - **Going up first adds little here.** 1cycle and “only down” cannot be told apart. This shallow net bears the top rate from the first step on. Where a fresh net does not, the way up is needed; it is then called *warm-up*.
+#
+# So the name is misleading: on this net the gain comes from a high rate that falls in time, not from the cycle.
 #
 # ## Verdicts
 #
@@ -522,7 +536,7 @@ lesson.verdicts("09_lr_finder_and_1cycle")
 # - A suggestion is a rule of thumb. The rules differ by a factor of ten and more; try a few rates to the right of them.
 # - The test has to leave no trace: weights, *and* what the optimizer remembers.
 # - 1cycle goes up, down, and ends far below its start. It needs to know the length of the training beforehand.
-# - When a method is said to be fast, look for what else has changed. Here it is the batch size.
+# - What gains time on this net is a high rate that comes down before the end. When a method is said to be fast, look for what else has changed: the batch size, the optimizer, the rate.
 #
 # **Today** large nets mostly go up for a short while (“warm-up”) and then down along half a cosine, which is 1cycle in the form of PyTorch's default. The finder is common where a person sits at the training;
 # where many trainings run by themselves, people sweep.
@@ -709,7 +723,9 @@ plt.show()
 # %% [markdown] tags=["exercise"]
 # <details><summary>What happens, and why</summary>
 #
-# PLACEHOLDER3
+# The new net begins with a high loss, which falls as soon as the steps are long enough, and explodes at the end. The trained net begins with a low loss. Its curve stays flat, because one batch at a small rate cannot improve it much,
+# and then it explodes too. With little or no fall there is nothing to suggest: `suggestion` raises an error or picks a rate by chance. The test measures how far *this* net, now, can be moved before it breaks. It sees no benefit of
+# short steps, which need many batches to pay. That is why the test gives the first or the highest rate, and a schedule has to say what comes later.
 #
 # </details>
 
