@@ -438,7 +438,7 @@ plt.show()
 #
 # - *Seconds per epoch.* Nadam computes more in each step, so its epochs take longest. An epoch of 1cycle has a quarter of the steps, but each step has four times as many images. On one processor core, most of the time is spent on
 #   the images, so this saves little. On a GPU, a large batch takes hardly longer than a small one, and there it saves much.
-# - *Epochs.* 1cycle comes close to its final accuracy only near its end, when the rate is low. The others have no such end.
+# - *Epochs.* 1cycle comes close to its final accuracy only near its end, when the rate is low.
 # - *Reached* is partly luck: the accuracies jump, and one lucky epoch is enough.
 #
 # So one race proves little; the table of verdicts has several. And these seven recipes differ in optimizer, batch size, rate *and* schedule. Whoever wins, we do not know why.
@@ -518,7 +518,7 @@ plt.show()
 #   (With 25 epochs, 1cycle is ahead of that constant rate too.)
 # - **Going up first adds little here.** 1cycle and “only down” cannot be told apart. This shallow net bears the top rate from the first step on. Where a fresh net does not, the way up is needed; it is then called *warm-up*.
 #
-# So the name is misleading: on this net the gain comes from a high rate that falls in time, not from the cycle.
+# So on this net the gain comes from a high rate that falls in time, and hardly from going up first.
 #
 # ## Verdicts
 #
