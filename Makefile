@@ -1,7 +1,7 @@
 # The course's commands. `make help` lists them.
 #
-# Every target sets up what it needs by itself: one virtual environment per interpreter under .venv/,
-# made once and again only when requirements.lock changes.
+# Every target makes what it needs: one virtual environment for each interpreter under .venv/. It is made once,
+# and again only after a change of requirements.lock.
 
 PYTHON  ?= python3
 MODE    ?= quick
@@ -20,48 +20,48 @@ BIN  := $(VENV)/bin
 
 help:  ## Show this list
 	@echo "make TARGET [PYTHON=python3.12] [MODE=quick|full] [LESSONS=\"00 05\"] [JOBS=2]"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-setup:  ## Make the virtual environment, if requirements.lock has changed or there is none
+setup:  ## Make the virtual environment, if there is none or requirements.lock has changed
 	@scripts/setup.sh "$(PYTHON)" "$(VENV)"
 
-run: setup  ## Run the lessons and say how each went: MODE=full for the sources' own settings, LESSONS="05" for some
+run: setup  ## Run the lessons and report on each: MODE=full for the settings of the sources, LESSONS="05" for some
 	@$(BIN)/python -m build_tools run $(LESSONS) --mode $(MODE) $(if $(JOBS),--jobs $(JOBS))
 
-# A file at a time to each process: a notebook's cells, and a module's fixtures, belong together. In the order
-# they come: sorted by the number of tests, the longest file of all, with its dozen tests, would end up running alone.
-test: setup  ## Run the tests, and every notebook in quick mode; SLOW=1 for those that kill processes too
+# Each process gets whole files, because the cells of a notebook and the fixtures of a module belong together. The
+# order is not changed: sorted by the number of tests, the slowest file, with only a dozen tests, would run last and alone.
+test: setup  ## Run the tests, and every notebook in quick mode; SLOW=1 adds the slow tests
 	@$(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder $(if $(JOBS),-n $(JOBS),-n auto --maxprocesses 4) $(if $(SLOW),-m "")
 
 lab: setup  ## Open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
-notebooks: setup  ## Bring notebooks/ up to date with lessons/, in seconds; RUN=1 executes what changed (in full, on real data)
+notebooks: setup  ## Update notebooks/ from lessons/, in seconds; RUN=1 executes what changed (in full mode, on real data)
 	@$(BIN)/python -m build_tools build $(LESSONS) $(if $(RUN),--run) $(if $(JOBS),--jobs $(JOBS))
 
-reproduce: setup  ## Measure the claims again over several seeds, into results/ (hours): SEEDS="42 43 44 45 46" for five
+reproduce: setup  ## Measure the claims with several seeds and write results/ (hours): SEEDS="42 43 44 45 46" for five
 	@$(BIN)/python -m build_tools reproduce $(LESSONS) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS))
 
-repeat: setup  ## Run a measured seed once more and compare to the last bit
+repeat: setup  ## Run a measured seed again and compare to the last bit
 	@$(BIN)/python -m build_tools repeat $(LESSONS) $(if $(JOBS),--jobs $(JOBS))
 
-repeat-quick: setup  ## After the tests: run lessons once more in quick mode and compare with the tests' own runs
+repeat-quick: setup  ## After the tests: run lessons again in quick mode and compare with the tests' runs
 	@$(BIN)/python -m build_tools repeat --quick $(LESSONS) $(if $(SINCE),--since $(SINCE)) $(if $(JOBS),--jobs $(JOBS))
 
-report: setup  ## Turn results/ into verdicts: RESULTS.md and the tables the lessons show
+report: setup  ## Write the verdicts from results/: RESULTS.md and the tables in the lessons
 	@$(BIN)/python -m build_tools report
 
 lint: setup  ## Check style and format of code, lessons and notebooks
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-format: setup  ## Put code and lessons in the house's format
+format: setup  ## Format code and lessons
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-lock:  ## Make requirements.lock again from pyproject.toml (needs uv)
+lock:  ## Update requirements.lock from pyproject.toml (needs uv)
 	@scripts/lock.sh
 
-clean:  ## Remove what the other targets made; results/ and notebooks/ stay
+clean:  ## Remove environments, build/ and caches; results/ and notebooks/ stay
 	rm -rf .venv build .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

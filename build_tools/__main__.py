@@ -1,4 +1,4 @@
-"""The command line of those who make the course: run, build, reproduce, repeat, report."""
+"""The command line for authors: run, build, reproduce, repeat, report."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import sys
 from build_tools import CourseError
 from course_utils.stack import STACK, STACKS
 
-_LESSONS = "lessons by number (05), name or its beginning; all if none is given"
+_LESSONS = "lessons by number (05), by name or by the beginning of a name (default: all)"
 
 
 def parser():
@@ -18,7 +18,7 @@ def parser():
     """
     top = argparse.ArgumentParser(
         prog="python -m build_tools",
-        description="Run the course's lessons, measure their claims, and build what is shown.",
+        description="Run the course's lessons, measure their claims, and build notebooks and reports.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -35,7 +35,11 @@ def parser():
         if lessons:
             command.add_argument("lessons", nargs="*", metavar="LESSON", help=_LESSONS)
             command.add_argument(
-                "--jobs", "-j", type=_positive, metavar="N", help="how many at a time (default: one per core)"
+                "--jobs",
+                "-j",
+                type=_positive,
+                metavar="N",
+                help="how many run at the same time (default: one per core)",
             )
         return command
 
@@ -44,9 +48,11 @@ def parser():
         "run lessons and keep the executed notebooks",
         ["run", "run 05 07 --mode full", "run weight --mode full --seed 7 --jobs 1"],
     )
-    run.add_argument("--mode", choices=["quick", "full"], help="default: COURSE_MODE, or else quick")
-    run.add_argument("--seed", type=_seed, metavar="N", help="default: COURSE_SEED, or else 42")
-    run.add_argument("--out", metavar="DIR", help="where to (default: build/run/<stack>-<mode>/)")
+    run.add_argument("--mode", choices=["quick", "full"], help="default: COURSE_MODE, otherwise quick")
+    run.add_argument("--seed", type=_seed, metavar="N", help="default: COURSE_SEED, otherwise 42")
+    run.add_argument(
+        "--out", metavar="DIR", help="folder for the notebooks (default: build/run/<stack>-<mode>/)"
+    )
     run.add_argument(
         "--solutions",
         dest="edition",
@@ -61,32 +67,42 @@ def parser():
         "bring the text and code of notebooks/ up to date with lessons/ and keep the outputs",
         ["build", "build 05 --run", "build --check"],
     )
-    build.add_argument("--check", action="store_true", help="write nothing; fail if anything is due")
     build.add_argument(
-        "--run", action="store_true", help="run the lessons whose code has changed, in full, on the real data"
+        "--check", action="store_true", help="write nothing; fail if a notebook has to be written"
     )
-    build.add_argument("--force", action="store_true", help="with --run: run the others, too")
     build.add_argument(
-        "--stack", choices=STACKS, default="keras3", help="whose outputs to show (default: keras3)"
+        "--run",
+        action="store_true",
+        help="run the lessons whose code has changed, in full mode, on real data",
+    )
+    build.add_argument(
+        "--force", action="store_true", help="with --run: also run the lessons whose code has not changed"
+    )
+    build.add_argument(
+        "--stack", choices=STACKS, default="keras3", help="stack whose outputs are shown (default: keras3)"
     )
 
     reproduce = add(
         _reproduce,
-        "measure the claims with several seeds, on the real data; what results/ already holds is skipped",
+        "measure the claims with several seeds, on real data; skip runs that are in results/ already",
         ["reproduce --seeds 42 43 44", "reproduce 05 --seeds 42 43", "reproduce --seeds 42 --dry-run"],
     )
     reproduce.add_argument(
         "--seeds", type=_seed, nargs="+", default=[42, 43, 44], metavar="N", help="default: 42 43 44"
     )
-    reproduce.add_argument("--dry-run", action="store_true", help="only list what would run, and why")
+    reproduce.add_argument(
+        "--dry-run", action="store_true", help="only list the runs that would start, and why"
+    )
 
     repeat = add(
         _repeat,
-        "run lessons once more with a seed already measured here, and compare to the last bit",
+        "run lessons again with a seed measured on this processor, and compare to the last bit",
         ["repeat", "repeat 05", "repeat --quick --since origin/main"],
     )
     repeat.add_argument(
-        "--quick", action="store_true", help="in quick mode, against what the tests left in build/records/"
+        "--quick",
+        action="store_true",
+        help="run in quick mode, and compare with the tests' records in build/records/",
     )
     repeat.add_argument(
         "--since", metavar="REV", help="with --quick: only lessons that differ from this commit"
@@ -94,26 +110,30 @@ def parser():
     repeat.add_argument(
         "--other-seed",
         action="store_true",
-        help="with --quick: run the first lesson with another seed, too, which has to give other numbers",
+        help="with --quick: also run the first lesson with another seed, which has to give other numbers",
     )
 
     report = add(
         _report,
-        "write the verdicts: RESULTS.md, the tables that the package ships, those in notebooks/",
+        "write the verdicts: RESULTS.md, the tables in the package, and the tables in notebooks/",
         ["report", "report --check", "report --stale", "report --release"],
         lessons=False,
     )
     only = report.add_mutually_exclusive_group()
     only.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
-    only.add_argument("--stale", action="store_true", help="write nothing; list what is to be measured again")
     only.add_argument(
-        "--release", action="store_true", help="write nothing; fail if anything speaks against a release"
+        "--stale", action="store_true", help="write nothing; list what has to be measured again"
+    )
+    only.add_argument(
+        "--release",
+        action="store_true",
+        help="write nothing; fail if the results are not ready for a release",
     )
     return top
 
 
 def main(arguments=None):
-    """Run a command: 0; 1 if something failed or is due; 2 if it cannot be carried out; 130 after Ctrl-C."""
+    """Run a command. Return 0; 1 if something failed or is out of date; 2 for an error; 130 after Ctrl-C."""
     options = parser().parse_args(arguments)
     try:
         return options.do(options)
@@ -121,7 +141,8 @@ def main(arguments=None):
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        # A file or folder that the user named, or that cannot be written to: no fault of the code.
+        # The problem is a file or folder that the user named, or that cannot be written. It is not an error
+        # in the code.
         print(f"error: {error.filename or 'the current folder'}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -130,11 +151,11 @@ def main(arguments=None):
 
 
 _AFTER_INTERRUPT = {
-    "run": "the notebooks named above are whole; run again for the others.",
-    "reproduce": "the runs named above are in results/; the same command goes on from there.",
-    "repeat": "every file is whole; the same command goes on from there.",
-    "report": "every file is whole; run it again.",
-    "build": "every file is whole, and the runs named above are kept; the same command goes on from there.",
+    "run": "the notebooks listed above are complete; run the command again for the others.",
+    "reproduce": "the runs listed above are in results/; the same command continues from there.",
+    "repeat": "every file is complete; the same command continues from there.",
+    "report": "every file is complete; run the command again.",
+    "build": "every file is complete, and the runs listed above are kept; run the command again.",
 }
 
 
@@ -154,7 +175,7 @@ def _build(options):
     from build_tools.execute import shown
 
     if options.force and not options.run:
-        raise CourseError("--force says which lessons to run, so it needs --run")
+        raise CourseError("--force needs --run: add --run, or leave --force out")
     if options.check:
         dues = notebooks.plan(options.lessons)
         changed = [f"{shown(path)}: {why}" for due in dues for path, (_, why) in due.files.items()]
@@ -167,7 +188,7 @@ def _build(options):
         print(line)
     stale = list(dict.fromkeys(due.lesson.name[:2] for due in dues if due.stale))
     if stale:
-        print(f"outputs of earlier code: python -m build_tools build {' '.join(stale)} --run")
+        print(f"some outputs come from earlier code: python -m build_tools build {' '.join(stale)} --run")
     for problem in problems:
         print(problem, file=sys.stderr)
     if not changed and not problems and not stale:
@@ -185,7 +206,7 @@ def _reproduce(options):
     if not outcomes:
         return 0
     code = _said(outcomes, "runs stored", failed)
-    print("python -m build_tools report  turns them into verdicts")
+    print("to write the verdicts: python -m build_tools report")
     return code
 
 
@@ -196,11 +217,11 @@ def _repeat(options):
     if options.quick:
         jobs = _jobs(options, len(select(options.lessons)))
         problems, compared = twice.repeat_quick(options.lessons, options.since, options.other_seed, jobs)
-        print(f"{compared} lessons run a second time" + ("" if problems else ": the same to the last bit"))
+        print(f"{compared} lessons run a second time" + ("" if problems else ": equal to the last bit"))
         failed = []
     else:
         if options.since or options.other_seed:
-            raise CourseError("--since and --other-seed go with --quick")
+            raise CourseError("--since and --other-seed need --quick")
         outcomes = evidence.repeat(options.lessons, _jobs(options, len(select(options.lessons))))
         failed = [outcome.name for outcome in outcomes if not outcome.passed]
         if outcomes:
@@ -233,7 +254,7 @@ def _report(options):
 
 
 def _said(outcomes, word, failed):
-    """Say how many runs went well and which did not; give the command's exit code."""
+    """Print how many runs succeeded and which failed; return the exit code."""
     names = f"; failed: {', '.join(failed)}" if failed else ""
     print(f"{len(outcomes) - len(failed)} of {len(outcomes)} {word}{names}")
     return 1 if failed else 0
@@ -254,13 +275,15 @@ def _environment_seed():
 
 def _seed(text):
     if not (text.isascii() and text.isdecimal()) or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"a seed is a whole number from 0 to 2**32 - 1; received {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"a seed should be a whole number from 0 to 2**32 - 1; received {text!r}"
+        )
     return int(text)
 
 
 def _positive(text):
     if not (text.isascii() and text.isdecimal()) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"should be 1 or more; received {text!r}")
+        raise argparse.ArgumentTypeError(f"should be a whole number ≥ 1; received {text!r}")
     return int(text)
 
 

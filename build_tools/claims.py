@@ -1,4 +1,4 @@
-"""What the sources say: ``claims.toml``, read and checked."""
+"""The claims of the sources: read and check ``claims.toml``."""
 
 import math
 import os
@@ -18,10 +18,10 @@ KINDS = ("value", "ordering", "property")
 
 
 class Printed(float):
-    """A number that remembers how it was written: 0.7040 is not shortened to 0.704."""
+    """A number that keeps its text: 0.7040 is not shortened to 0.704."""
 
     def __new__(cls, text):
-        """Keep the text beside its value; TOML's inf and nan are no printed numbers."""
+        """Store the text with the value. TOML's inf and nan are refused."""
         number = super().__new__(cls, text)
         if not math.isfinite(number):
             raise ValueError(f"{text} is not a finite number")
@@ -29,7 +29,7 @@ class Printed(float):
         return number
 
     def __str__(self):
-        """Give the number as it was written."""
+        """Give the text of the number."""
         return self.text
 
 
@@ -48,7 +48,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement of a source, and the measures that decide it."""
+    """One statement of a source, and the measures (names of recorded numbers) that decide it."""
 
     id: str
     lesson: str
@@ -65,17 +65,17 @@ class Claim:
 
     @property
     def source(self):
-        """The id of the source: what stands before the dot."""
+        """The id of the source: the part before the dot."""
         return self.id.partition(".")[0]
 
     @property
     def is_question(self):
-        """Whether the course asks this, and no source says it."""
+        """Whether this is a question of the course, not a claim of the source."""
         return self.id.partition(".")[2].startswith("q")
 
     @property
     def measures(self):
-        """The names a lesson records for this claim."""
+        """The names of the measures that a lesson records for this claim."""
         if self.kind == "value":
             return tuple(measure for measure, _ in self.values)
         if self.kind == "ordering":
@@ -83,7 +83,7 @@ class Claim:
         return ("holds", "worst")
 
     def misfit(self, measures):
-        """Say in what the measures of a record are not those that the claim asks for; "" if they are."""
+        """Say how the measures of a record differ from those of the claim; "" if they do not."""
         if set(measures) != set(self.measures):
             had = ", ".join(sorted(measures)) or "nothing"
             return f"{self.id} asks for {', '.join(self.measures)}; the lesson recorded {had}"
@@ -112,30 +112,31 @@ def _form(value):
 
 @dataclass(frozen=True)
 class Claims:
-    """Every source and every claim, by id, in the order of the file."""
+    """All sources and all claims by id, in the order of the file."""
 
     sources: dict
     claims: dict
 
     def of(self, source_or_lesson):
-        """Give the claims of a source (``"S1"``) or a lesson, and after them the course's own questions."""
+        """Give the claims of a source (``"S1"``) or a lesson, then the course's own questions."""
         found = [c for c in self.claims.values() if source_or_lesson in (c.source, c.lesson)]
         return sorted(found, key=lambda claim: claim.is_question)
 
 
 def ledger_folder():
-    """Give the folder of ``claims.toml``: this one, or what ``COURSE_LEDGER`` names (another course)."""
+    """Give the folder of ``claims.toml``: ``COURSE_LEDGER`` if it is set (another course), otherwise this
+    one."""
     return Path(os.environ.get("COURSE_LEDGER") or Path(__file__).parent)
 
 
 def load_claims(path=None):
-    """Read and check the claims; a CourseError names the entry that is wrong."""
+    """Read and check the claims. A CourseError names the wrong entry."""
     path = Path(path) if path else ledger_folder() / "claims.toml"
     try:
         return _parse(path.name, path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CourseError(
-            f"{path} cannot be read ({error.strerror}): COURSE_LEDGER should name the folder of claims.toml"
+            f"{path} cannot be read ({error.strerror}): COURSE_LEDGER should be the folder of claims.toml"
         ) from None
     except UnicodeDecodeError as error:
         raise CourseError(f"{path.name} is not UTF-8: {error}") from None
@@ -153,15 +154,15 @@ def _parse(file, text):
         name = f"source {entry.get('id', '(without id)')}"
         _check(f"{file}: {name}", entry, schemas.SOURCE)
         if entry["id"] in sources:
-            raise CourseError(f"{file}: {name} stands twice")
+            raise CourseError(f"{file}: {name} occurs twice")
         sources[entry["id"]] = Source(**entry)
     for entry in content.get("claim", []):
         claim = _claim(file, entry)
         if claim.id in claims:
-            raise CourseError(f"{file}: claim {claim.id} stands twice")
+            raise CourseError(f"{file}: claim {claim.id} occurs twice")
         if claim.source not in sources:
             raise CourseError(
-                f"{file}: claim {claim.id} belongs to source {claim.source!r}, which no [[source]] has"
+                f"{file}: claim {claim.id} names source {claim.source!r}, but no [[source]] has this id"
             )
         claims[claim.id] = claim
     return Claims(sources, claims)
@@ -193,6 +194,6 @@ def _claim(file, entry):
         if any(greater == less for greater, less in pairs):
             raise CourseError(f"{where} compares a measure with itself")
         if len({frozenset(pair) for pair in pairs}) < len(pairs):
-            raise CourseError(f"{where} makes a comparison twice")
+            raise CourseError(f"{where} contains a comparison twice")
         entry = entry | {"orderings": pairs}
     return Claim(**entry)

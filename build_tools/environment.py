@@ -1,4 +1,4 @@
-"""Where a measurement was made: versions, processor, threads and revision, without importing TensorFlow."""
+"""The conditions of a measurement: versions, processor, threads and revision, without TensorFlow."""
 
 import importlib.metadata
 import os
@@ -6,7 +6,7 @@ import platform
 import subprocess
 import sys
 
-# TensorFlow is published under several names; whichever is installed is the TensorFlow that runs.
+# TensorFlow is published under several names. The installed one is the TensorFlow that runs.
 _DISTRIBUTIONS = {
     "tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-macos", "tensorflow-intel"),
     "keras": ("keras",),
@@ -16,7 +16,7 @@ _DISTRIBUTIONS = {
 
 
 def versions():
-    """Give the versions that can change a measurement, by name: Python's, and those that are installed."""
+    """Give the versions that can change a measurement: Python's, and those of installed packages, by name."""
     found = {"python": platform.python_version()}
     for name, candidates in _DISTRIBUTIONS.items():
         for candidate in candidates:
@@ -29,9 +29,9 @@ def versions():
 
 
 def same_versions(one, other):
-    """Say whether two tables of versions are of the same software, as far as results go.
+    """Say whether two tables of versions count as the same software.
 
-    A patch release of Python changes no arithmetic, so 3.12.1 and 3.12.11 count as the same.
+    A patch release of Python does not change arithmetic, so 3.12.1 and 3.12.11 count as the same.
 
     >>> same_versions({"python": "3.12.1", "keras": "3.10.0"}, {"python": "3.12.11", "keras": "3.10.0"})
     True
@@ -46,10 +46,10 @@ def same_versions(one, other):
 
 
 def cpu_model():
-    """Name the processor, as the operating system names it, and on Linux with its numbers.
+    """Name the processor as the operating system does; on Linux also its family, model and stepping.
 
-    The name alone does not tell: servers call processors of several generations "Intel(R) Xeon(R) Processor",
-    and the libraries choose other kernels for each, which round otherwise.
+    The name alone is not enough. Servers call processors of several generations "Intel(R) Xeon(R) Processor".
+    For each the libraries choose other code, which rounds differently.
     """
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
@@ -68,7 +68,7 @@ def cpu_model():
 
 
 def _from_cpuinfo(text):
-    """Give the first processor's name with family, model and stepping, as far as the text has them."""
+    """Give the name, family, model and stepping of the first processor, as far as the text contains them."""
     fields = {}
     for line in text.splitlines():
         key, _, value = line.partition(":")
@@ -80,7 +80,7 @@ def _from_cpuinfo(text):
 
 
 def same_cpu(then, now):
-    """Say whether a record's processor can be this one: older records name it without its numbers.
+    """Say whether a record may come from this processor. Older records have only the processor's name.
 
     >>> same_cpu("AMD EPYC", "AMD EPYC (family 25, model 1)"), same_cpu("AMD EPYC (family 23)", "AMD EPYC")
     (True, False)
@@ -101,8 +101,9 @@ def threads():
 
 
 def revision(root):
-    """Give the commit that lessons and package are of, with a + where they have changed since."""
-    # verdicts.json follows from the measurements, which it would otherwise make those of a changed package.
+    """Give the commit of the lessons and the package, with a "+" if they have changed since."""
+    # verdicts.json is made from the measurements. If it counted, every report would look like a change of the
+    # package.
     measured = ["lessons", "course_utils", ":!course_utils/verdicts.json"]
     try:
         commit = _git(root, "rev-parse", "--short=12", "HEAD")
@@ -114,10 +115,3 @@ def revision(root):
 def _git(root, *arguments):
     done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
     return done.stdout.strip()
-
-
-def current_stack():
-    """Until build_tools.execute takes it from course_utils.stack."""
-    from course_utils.stack import STACK
-
-    return STACK

@@ -1,9 +1,9 @@
-"""From lessons to results/: full runs on the real data, one file for each stack, lesson and seed.
+"""From lessons to results/: full runs on real data, with one file for each stack, lesson and seed.
 
-A run is kept in ``results/<stack>/<lesson>/seed<seed>.json``; one that was made once more, to see whether the
-numbers come out again, in ``results/repeats/<stack>/<lesson>/seed<seed>.json``. A record says which code made
-it. Where that code has changed since, the record is stale: it stands, and is shown as stale, until it is
-measured again, or until one of its seeds, run again, gives the same numbers to the last bit.
+A run is stored in ``results/<stack>/<lesson>/seed<seed>.json``. A repeated run, which tests whether the
+numbers come out again, is stored in ``results/repeats/<stack>/<lesson>/seed<seed>.json``. A record names the
+code that made it. If that code has changed since, the record is stale. It stays, and is shown as stale, until
+it is measured again, or until a repeated run with one of its seeds gives the same numbers to the last bit.
 """
 
 import json
@@ -24,15 +24,15 @@ from course_utils.data import DIGESTS
 from course_utils.files import to_json, write_text
 from course_utils.stack import STACK, STACKS
 
-# A change of these modules cannot change a measurement, for the reason given. The list is the only one.
+# A change of these modules cannot change a measurement; the reason is given. This is the only such list.
 SILENT = {
-    "course_utils.arguments": "refuses a value or hands it on as it is",
+    "course_utils.arguments": "refuses a value or passes it on unchanged",
     "course_utils.checks": "says whether an exercise is solved",
     "course_utils.files": "writes files",
     "course_utils.notebook": "shows text",
     "course_utils.plotting": "draws what was measured",
-    "course_utils.stack": "names the stack, and so does every record",
-    "course_utils.standins": "makes data that no record may be of",
+    "course_utils.stack": "names the stack, which every record contains",
+    "course_utils.standins": "makes data that no record may use",
     "course_utils.verdicts": "shows tables",
 }
 
@@ -41,17 +41,17 @@ SILENT = {
 
 
 def result_path(root, stack, lesson, seed, again=False):
-    """Give the place of a run's record; `again` for a run that repeats another."""
+    """Give the path of a run's record. `again` means a repeated run."""
     return Path(root, "results", *["repeats"] * again, stack, lesson, f"seed{seed}.json")
 
 
 def kept_notebook(root, stack, lesson, seed, again=False):
-    """Give the place of a full run's executed notebook, which `build` takes; `again` as in `result_path`."""
+    """Give the path of a full run's executed notebook, which `build` uses. `again` means a repeated run."""
     return Path(root, "build", "repeats" if again else "evidence", stack, lesson, f"seed{seed}.ipynb")
 
 
 def read_record(path):
-    """Read one record; a CourseError says what is wrong with the file, and what to do."""
+    """Read one record. A CourseError says what is wrong with the file, and what to do."""
     path = Path(path)
     depth = 4 if path.parts[-4:-3] == ("repeats",) else 3
     place = schemas.plain("/".join(("results", *path.parts[-depth:])))
@@ -61,14 +61,14 @@ def read_record(path):
         remedy += f", or measure again on the {stack} stack: {command('reproduce', lesson, [seed])}"
     try:
         if not path.is_file():
-            raise CourseError("it is no file")
+            raise CourseError("it is not a file")
         record = schemas.parse_json(path.read_text(encoding="utf-8"))
         problem = schemas.complaint(record, schemas.RECORD)
         if problem:
             raise CourseError(problem)
         here = (record["stack"], record["lesson"], f"seed{record['seed']}.json")
         if here != (stack, lesson, path.name):
-            raise CourseError(f"it holds the run of results/{schemas.plain('/'.join(here))}")
+            raise CourseError(f"it contains the run of results/{schemas.plain('/'.join(here))}")
     except (OSError, UnicodeDecodeError, CourseError) as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise CourseError(f"{place} cannot be used: {schemas.plain(text)}; {remedy}") from None
@@ -76,7 +76,7 @@ def read_record(path):
 
 
 def read_records(root):
-    """Read results/: the records, those of repeated runs, and what is wrong with the files left out.
+    """Read results/: the records, the repeated records, and the problems of files that were left out.
 
     Both lists are sorted by stack, lesson and seed.
     """
@@ -93,14 +93,14 @@ def read_records(root):
             ):
                 place = schemas.plain(path.relative_to(folder.parent).as_posix())
                 raise CourseError(
-                    f"{place} is no record: they stand in results/<stack>/<lesson>/seed<seed>.json; delete it"
+                    f"{place} is not a record (results/<stack>/<lesson>/seed<seed>.json); delete it"
                 )
             record = read_record(path)
             first = result_path(root, *_key(record))
             if again and not first.exists():
                 raise CourseError(
                     f"results/{'/'.join(parts)} repeats {first.relative_to(root).as_posix()}, "
-                    "which is not there; delete it"
+                    "which does not exist; delete it"
                 )
             found[again].append(record)
         except CourseError as error:
@@ -109,19 +109,19 @@ def read_records(root):
 
 
 def _files(folder, problems):
-    """Every file that may be a record. Links to folders, and what cannot be listed, are problems."""
+    """Yield every file that may be a record. Links to folders and unreadable folders are problems."""
 
     def fault(error):
         if not isinstance(error, FileNotFoundError):
             place = schemas.plain(error.filename)
-            problems.append(f"{place} cannot be read ({error.strerror}); put the folder right, or delete it")
+            problems.append(f"{place} cannot be read ({error.strerror}); repair the folder, or delete it")
 
     for here, folders, names in os.walk(folder, onerror=fault):
         for name in sorted(folders + names):
             path = Path(here, name)
             if path.is_symlink() and not path.is_file():
                 place = schemas.plain(path.relative_to(folder.parent).as_posix())
-                problems.append(f"{place} is a link that leads to no file; delete it")
+                problems.append(f"{place} is a link, but not to a file; delete it")
             elif name.endswith(".json") and not name.startswith("."):
                 yield path
 
@@ -131,24 +131,24 @@ def _key(record):
 
 
 def command(word, lesson, seeds=()):
-    """Write the command that measures a lesson again."""
+    """Give the command that measures a lesson again."""
     numbers = f" --seeds {' '.join(map(str, seeds))}" if seeds else ""
     return f"python -m build_tools {word} {lesson.partition('_')[0]}{numbers}"
 
 
 def claims_of(lesson):
-    """Give the claims that a lesson measures, by id."""
+    """Give the claims of a lesson by id."""
     return {claim.id: claim for claim in load_claims().claims.values() if claim.lesson == lesson}
 
 
 def check_record(record):
-    """Check what a lesson recorded, in any mode: all of its claims, with the measures they ask for.
+    """Check that a lesson recorded all of its claims, with the measures they require, in either mode.
 
-    A CourseError names every claim that was recorded wrongly, or not at all.
+    A CourseError names every claim that was recorded wrongly or not at all.
     """
     claims, measured = claims_of(record["lesson"]), record["measurements"]
     problems = [
-        f"claims.toml has no claim {claim} of this lesson" for claim in measured if claim not in claims
+        f"claims.toml has no claim {claim} for this lesson" for claim in measured if claim not in claims
     ]
     problems += [f"{claim} was not recorded" for claim in claims if claim not in measured]
     problems += [claims[claim].misfit(measured[claim]) for claim in measured if claim in claims]
@@ -161,10 +161,10 @@ def check_record(record):
 
 
 def changed(record, lesson, now=None):
-    """Name what has changed since a record was made; an empty list where nothing has that matters.
+    """Name what has changed since a record was made; the list is empty if nothing relevant has changed.
 
-    The record may be any table that has ``code`` and ``modules``. The lesson is None where it is gone. `now`
-    is what `module_digests` says of the modules, where that is known already.
+    The record can be any table with ``code`` and ``modules``. The lesson is None if it does not exist any
+    more. `now` is the result of `module_digests`, if it is known already.
     """
     if lesson is None:
         return ["the lesson, which is gone"]
@@ -188,7 +188,7 @@ def changed(record, lesson, now=None):
 
 
 def _telling(modules):
-    """The modules whose change can change a measurement."""
+    """Select the modules whose change can change a measurement."""
     return {
         name: digest
         for name, digest in modules.items()
@@ -197,7 +197,7 @@ def _telling(modules):
 
 
 def stale(records, root):
-    """Say which records are stale: (stack, lesson, seed) → what has changed since."""
+    """Give the stale records: (stack, lesson, seed) → what has changed since."""
     lessons = {lesson.name: lesson for lesson in select(root=root)} if records else {}
     now = module_digests({name for record in records for name in record["modules"]})
     found = {_key(record): changed(record, lessons.get(record["lesson"]), now) for record in records}
@@ -205,7 +205,7 @@ def stale(records, root):
 
 
 def before_a_change(records, names):
-    """Say with which revision stale records were measured, and before a change of what."""
+    """Say which revision measured stale records, and what has changed since."""
     made = [record["revision"] for record in sorted(records, key=lambda record: record["date"])]
     made = list(dict.fromkeys(commit[:7] + "+" * commit.endswith("+") for commit in made))
     revisions = f"revision {made[0]}" if len(made) == 1 else f"revisions {made[0]} to {made[-1]}"
@@ -217,7 +217,7 @@ def before_a_change(records, names):
 
 
 def stale_records(root=None):
-    """List what is to be measured again, and why: a line for each lesson and stack; see `repeat`."""
+    """List what has to be measured again, and why: a line for each lesson and stack; see `repeat`."""
     root = Path(root) if root else repository()
     records, _, problems = read_records(root)
     found = stale(records, root)
@@ -230,7 +230,7 @@ def stale_records(root=None):
         if names == ["the lesson, which is gone"]:
             line += f"Delete results/{stack}/{lesson}"
         elif claims_of(lesson):
-            line += f"{command('repeat', lesson)} (where no number should change), or else "
+            line += f"{command('repeat', lesson)} (if no number should change), otherwise "
             line += command("reproduce", lesson, seeds)
         else:
             line += command("reproduce", lesson, seeds)
@@ -263,7 +263,7 @@ def claim_problems(root=None):
 
 
 def to_do(lesson, seed, root):
-    """Say why a run is due on this interpreter's stack; "" if results/ holds it."""
+    """Say why a run is needed on this interpreter's stack; "" if it is in results/."""
     path = result_path(root, STACK, lesson.name, seed)
     if not os.path.lexists(path):
         return "no results yet"
@@ -284,16 +284,16 @@ def to_do(lesson, seed, root):
 
 
 def measure(runs, jobs=None, root=None, again=False):
-    """Run lessons (pairs of a lesson and a seed) in full on the real data, and store what they recorded.
+    """Run lessons (pairs of a lesson and a seed) in full mode on real data, and store their records.
 
-    With `again`, they repeat runs that results/ holds: they are stored apart, and compared. A run that
-    recorded what it should not, or not what it should, comes back as a failed `Outcome`.
+    With `again`, the runs repeat those in results/; they are stored separately and compared. If the measures
+    of a run are not those of its claims, the run counts as a failed `Outcome`.
     """
     root = Path(root) if root else repository()
     _sweep(root)
     lessons = {lesson.name: lesson for lesson, _ in runs}
     made = {"modules": module_digests(_package()), "revision": revision(root)}
-    # One thread whatever the number of jobs, so that results do not depend on it.
+    # Always one thread, so that results do not depend on the number of jobs.
     settings = {"mode": "full", "one_thread": True, "COURSE_DATA": "real"}
     tasks = [make_task(lesson, seed=seed, **settings) for lesson, seed in runs]
 
@@ -309,12 +309,12 @@ def measure(runs, jobs=None, root=None, again=False):
             return replace(outcome, problem=str(error)), shown(notebook)
         if record is None:
             return shown(notebook)
-        # `build` takes the notebook if it comes from the code it finds; this says which code that was.
+        # `build` uses the notebook if its code is the present code. This entry names the code.
         parsed = json.loads(outcome.notebook)
         parsed["metadata"]["course"] = {"code": record["code"], "modules": record["modules"]}
         write_text(notebook, to_json(parsed))
         path = result_path(root, STACK, lesson.name, outcome.seed, again)
-        # A run for its notebook's sake (a figure was redrawn) leaves a valid measurement alone.
+        # If only the notebook was needed (a figure changed), a valid measurement stays.
         if again or to_do(lesson, outcome.seed, root):
             write_text(path, to_json(record))
         return f"{shown(path)}  ({_compare(record, root)})" if again else shown(path)
@@ -323,25 +323,25 @@ def measure(runs, jobs=None, root=None, again=False):
 
 
 def _package():
-    """The names of all modules of the package."""
+    """Give the names of all modules of the package."""
     root = Path(course_utils.__file__).parents[1]
     files = [path.relative_to(root).with_suffix("").parts for path in root.glob("course_utils/**/*.py")]
     return [".".join(parts[:-1] if parts[-1] == "__init__" else parts) for parts in files]
 
 
 def _accept(outcome, lesson, made):
-    """Give the record to store (None if the lesson records nothing); a CourseError if it is no result."""
+    """Give the record to store, or None if nothing was recorded. A CourseError says why it is not valid."""
     if not outcome.record:
         if claims_of(lesson.name):
-            raise CourseError("it recorded nothing: does it make a Lesson?")
+            raise CourseError("it recorded nothing: does it create a Lesson?")
         return None
     for key, value in {"lesson": lesson.name, "seed": outcome.seed, "stack": STACK}.items():
         if outcome.record.get(key) != value:
-            raise CourseError(f"it recorded {key} {outcome.record.get(key)!r}, and was run for {value!r}")
+            raise CourseError(f"it recorded {key} {outcome.record.get(key)!r}, but it was run with {value!r}")
     modules = outcome.record["modules"]
     edited = [name for name, digest in module_digests(modules).items() if made["modules"].get(name) != digest]
     if edited:
-        raise CourseError(f"{', '.join(edited)} was edited while it ran: run it again")
+        raise CourseError(f"{', '.join(edited)} changed during the run: run it again")
     record = outcome.record | {
         "code": lesson.code,
         "modules": {name: made["modules"][name] for name in modules if name in made["modules"]},
@@ -351,32 +351,34 @@ def _accept(outcome, lesson, made):
     }
     problem = schemas.complaint(record, schemas.RECORD)
     if problem:
-        raise CourseError(f"what it recorded is no result: {problem}")
+        raise CourseError(f"its record is not valid: {problem}")
     check_record(record)
     others = [name for name in changed(record, lesson) if name.endswith(" data")]
     if others:
-        raise CourseError(f"it was measured on other data than the course's: {', '.join(others)}")
+        raise CourseError(f"it was not measured on the course's data: {', '.join(others)}")
     return record
 
 
 def _sweep(root):
-    """Remove what a killed process left of a file it was writing; an hour old, so that none still writes."""
+    """Remove temporary files of killed processes, if they are an hour old, so that nobody still writes
+    them."""
     for leftover in Path(root, "results").rglob(".*.tmp"):
         if time.time() - leftover.stat().st_mtime > 3600:
             leftover.unlink(missing_ok=True)
 
 
 def reproduce(lessons=(), seeds=(42, 43, 44), jobs=None, dry_run=False, root=None):
-    """Measure lessons with several seeds on this interpreter's stack, skipping what results/ already holds.
+    """Measure lessons with several seeds on this interpreter's stack; skip the runs that results/ contains.
 
-    It can be stopped at any moment: every finished run is in results/, whole, and the next call goes on from
-    there. With no names, every lesson that has claims. It gives the outcomes of the runs that were due.
+    It can be stopped at any time: every finished run is complete in results/, and the next call continues
+    from there. Without names, it measures every lesson that has claims. It returns the outcomes of the runs
+    that were needed.
     """
     root = Path(root) if root else repository()
     seeds = list(dict.fromkeys(seeds))
-    # A lesson without claims is run where it is asked for: its time is a result as well.
+    # A lesson without claims runs only if it is named: its time is also a result.
     chosen = [lesson for lesson in select(lessons, root) if lessons or claims_of(lesson.name)]
-    # Seed by seed, so that an interrupted night leaves every lesson with some seeds, not some with all.
+    # Seed by seed, so that after an interruption every lesson has some seeds.
     due = []
     for seed in seeds:
         for lesson in chosen:
@@ -392,9 +394,7 @@ def reproduce(lessons=(), seeds=(42, 43, 44), jobs=None, dry_run=False, root=Non
     )
     for name, value in {"COURSE_MODE": "full", "COURSE_DATA": "real", "COURSE_SEED": None}.items():
         if os.environ.get(name) not in (None, "", value):
-            print(
-                f"{name}={os.environ[name]} does not count here: results are full runs on real data, --seeds"
-            )
+            print(f"{name}={os.environ[name]} is ignored: runs are full, on real data, with --seeds")
     return [] if dry_run else measure(due, jobs, root)
 
 
@@ -402,7 +402,7 @@ def reproduce(lessons=(), seeds=(42, 43, 44), jobs=None, dry_run=False, root=Non
 
 
 def differing(first, second):
-    """Say in which measures two records differ, be it by the last bit: claim → names. Times may differ."""
+    """Give the measures in which two records differ, even by the last bit, except times: claim → names."""
     one, two = first["measurements"], second["measurements"]
     claims = load_claims().claims
     found = {}
@@ -415,17 +415,17 @@ def differing(first, second):
 
 
 def repeat(lessons=(), jobs=None, root=None):
-    """Run lessons once more with a seed that results/ holds for this stack and processor, and compare.
+    """Run lessons again with a seed that results/ contains for this stack and processor, and compare.
 
-    Where the numbers come out equal to the last bit (times apart), all records of the lesson and stack that
-    were made by the same code as that seed are dated anew: they now say that they are of the present code.
-    So a refactoring costs one seed and not all. Where a number differs, the records stay stale. What has been
-    repeated with the present code is not repeated again. It gives the outcomes of the runs that were due.
+    If the numbers are equal to the last bit (except times), all records of the lesson and stack that were
+    made by the same code as that seed get a new date and the present code. So a refactoring costs one run,
+    not one for each seed. If a number differs, the records stay stale. A seed that was already repeated with
+    the present code is not repeated again. The function returns the outcomes of the runs that were needed.
     """
     root = Path(root) if root else repository()
     records, repeats, problems = read_records(root)
     if problems:
-        raise CourseError("\n  ".join(["results/ is not whole:", *problems]))
+        raise CourseError("\n  ".join(["some files in results/ cannot be used:", *problems]))
     due = []
     for lesson in select(lessons, root):
         if not claims_of(lesson.name):
@@ -443,24 +443,24 @@ def repeat(lessons=(), jobs=None, root=None):
         if not ours:
             print(f"{lesson.name}: no run was made on this processor, {cpu_model()}, with these versions")
         for group in groups.values():
-            # One repeat is enough for all records of the present code; each older code needs one of its own.
+            # One repeated run is enough for all records of the present code. Each older code needs its own.
             like = group if changed(group[0], lesson) else here
             twice = [done[_key(record)] for record in like if _key(record) in done]
             if twice:
                 print(f"{lesson.name} seed {twice[0]['seed']}: repeated already, {_compare(twice[0], root)}")
             else:
-                print(f"{lesson.name} seed {group[0]['seed']}: once more")
+                print(f"{lesson.name} seed {group[0]['seed']}: to be repeated")
                 due.append((lesson, group[0]["seed"]))
     return measure(due, jobs, root, again=True)
 
 
 def _code(record):
-    """What tells the code of one record from that of another."""
+    """What identifies the code of a record."""
     return record["code"], tuple(sorted(_telling(record["modules"]).items()))
 
 
 def _compare(second, root):
-    """Compare a repeated run with the first, date records anew where it is equal, and say what came of it."""
+    """Compare a repeated run with the first; if they are equal, update the records. Describe the result."""
     first = read_record(result_path(root, *_key(second)))
     found = differing(first, second)
     if found:
@@ -477,17 +477,17 @@ def _compare(second, root):
     for record in same:
         now = {name: second[name] for name in ("code", "modules", "revision", "date")}
         write_text(result_path(root, *_key(record)), to_json(record | now))
-    dated = f"; dated anew: seeds {' '.join(str(record['seed']) for record in same)}" if same else ""
+    dated = f"; new date for seeds {' '.join(str(record['seed']) for record in same)}" if same else ""
     return f"equal to the last bit{dated}"
 
 
 def listed(found):
-    """Write what `differing` found."""
+    """Write the result of `differing` as text."""
     return "; ".join(f"{claim} ({', '.join(names)})" for claim, names in found.items())
 
 
 def repeat_problems(root=None):
-    """Say which repeated runs of the present code gave other numbers than the first, and in what."""
+    """Say which repeated runs of the present code differ from the first, and in which measures."""
     root = Path(root) if root else repository()
     records, repeats, _ = read_records(root)
     firsts = {_key(record): record for record in records}
@@ -501,16 +501,16 @@ def repeat_problems(root=None):
         if found:
             again = command("reproduce", second["lesson"], [second["seed"]])
             why = (
-                "which runs of the same code should not"
+                "although the code is the same"
                 if same_code(first, second)
-                else f"so the change of the code was one of the numbers too; if it was meant to be: {again}"
+                else f"so the change of the code changed the numbers; if this was intended: {again}"
             )
             lines.append(f"{_name(second)}: the second run differs in {listed(found)}, {why}")
     return lines
 
 
 def comparable(first, second):
-    """Say whether two records have to have the same numbers, as far as versions and processor go."""
+    """Say whether two records should have the same numbers, given their versions and processors."""
     cpus = first["cpu"], second["cpu"]
     alike = same_cpu(*cpus) or same_cpu(*reversed(cpus))
     return alike and same_versions(first["versions"], second["versions"])

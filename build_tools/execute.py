@@ -1,10 +1,10 @@
-"""Lessons run as notebooks, each in a kernel of its own, as many at a time as there are cores.
+"""Run lessons as notebooks, each in its own kernel, as many at the same time as there are cores.
 
-nbclient runs a notebook; joblib spreads the notebooks. Threads are enough for that, since each only waits for
-its kernel. And with threads there is no worker process that could die, or outlive the command: every kernel
-is a child of this process, and ipykernel ends a kernel within a second or two of its parent's end. `execute`
-is a plain function of a `Task`; both it and the `Outcome` can be pickled, so ``joblib.parallel_config`` can
-carry a run elsewhere.
+nbclient runs a notebook, and joblib runs several at a time. Threads are enough, because each only waits for
+its kernel. And with threads there is no worker process that could die, or continue after the command: every
+kernel is a child of this process, and ipykernel ends a kernel within a second or two after its parent.
+`execute` is a plain function of a `Task`. Tasks and outcomes can be pickled, so ``joblib.parallel_config``
+can run them elsewhere.
 """
 
 import contextlib
@@ -37,8 +37,8 @@ except ModuleNotFoundError as error:
 
 MODES = ("quick", "full")
 
-#: One thread a kernel: what two kernels on two cores want, and what makes a measurement independent of how
-#: many ran beside it.
+#: One thread for each kernel: the best choice for two kernels on two cores. A measurement then does not
+#: depend on the number of parallel runs.
 _THREADS = {
     "intra_op": "TF_NUM_INTRAOP_THREADS",
     "inter_op": "TF_NUM_INTEROP_THREADS",
@@ -46,19 +46,19 @@ _THREADS = {
 }
 ONE_THREAD = dict.fromkeys(_THREADS.values(), "1")
 
-#: What every kernel gets, whatever the shell has.
+#: The environment of every kernel, whatever the shell has.
 KERNEL = {
     "PYTHONHASHSEED": "0",
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "KERAS_BACKEND": "tensorflow",
-    # Figures belong in the notebook, whatever backend the shell asks for.
+    # Figures go into the notebook, whatever backend the shell has.
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
 
 
 @dataclass(frozen=True)
 class Task:
-    """One run of one lesson: everything that is needed to do it, here or elsewhere."""
+    """One run of one lesson, with everything that is needed to run it here or elsewhere."""
 
     name: str
     seed: int
@@ -68,16 +68,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task.
+    """The result of a task.
 
     Attributes
     ----------
     name, seed
-        Of the task.
+        Name and seed of the task.
     seconds : float
         From the start of the kernel to its end.
     notebook : str
-        The executed notebook as JSON, with the outputs up to the error if there was one.
+        The executed notebook as JSON. After an error it has the outputs up to the error.
     problem : str
         What went wrong, and in which cell; empty if nothing did.
     record : dict or None
@@ -99,12 +99,12 @@ class Outcome:
 
 
 def make_task(lesson, *, mode, seed, one_thread, edition="measured", **env):
-    """Describe a run of a lesson; further keywords are environment variables for its kernel."""
+    """Describe a run of a lesson. Further keywords are environment variables of its kernel."""
     if mode not in MODES:
         raise CourseError(f"mode should be one of {', '.join(MODES)}; received {mode!r}")
     # An empty variable counts as one that is not set.
     course = {name: value for name, value in os.environ.items() if name.startswith("COURSE_") and value}
-    # The kernel works in an empty folder, so it has to be told where everything is.
+    # The kernel runs in an empty folder, so paths have to be absolute.
     for name in ("COURSE_LEDGER", "COURSE_DATA_DIR", "COURSE_FIGURES"):
         if name in course:
             course[name] = str(Path(course[name]).expanduser().resolve())
@@ -121,9 +121,9 @@ def make_task(lesson, *, mode, seed, one_thread, edition="measured", **env):
 
 
 def execute(task):
-    """Run one task in a kernel of its own, in an empty folder that is removed afterwards.
+    """Run one task in its own kernel, in an empty folder that is removed afterwards.
 
-    An error of the lesson is a result here, not an exception.
+    An error in the lesson is part of the result; it raises no exception.
     """
     notebook = nbformat.reads(task.notebook, as_version=4)
     started, problem = [], []
@@ -133,8 +133,8 @@ def execute(task):
         (folder / "work").mkdir()
         manager = AsyncKernelManager(
             kernel_name="python3",
-            # A kernel "python3" that is installed for the user may be another Python. Looking nowhere leaves
-            # ipykernel's own description of this one.
+            # A kernel "python3" that the user has installed may be another Python. With no folders to search,
+            # ipykernel uses this Python.
             kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),
             connection_file=str(folder / "kernel.json"),
         )
@@ -144,7 +144,7 @@ def execute(task):
             timeout=None,
             startup_timeout=180,
             record_timing=False,
-            # ipykernel warns of every kernel that it listens on this machine's own ports.
+            # ipykernel warns that every kernel listens on ports of this machine.
             extra_arguments=["--log-level=ERROR"],
             coalesce_streams=True,
             shutdown_kernel="immediate",
@@ -168,8 +168,8 @@ def execute(task):
             except Exception as error:
                 problem.append(f"the notebook could not be run: {type(error).__name__}: {error}")
 
-        # In the main thread nbclient takes over Ctrl-C, ends the kernel and goes on waiting for it. From any
-        # other it leaves Ctrl-C alone: this wait ends, then the command, then its kernels.
+        # In the main thread nbclient handles Ctrl-C: it ends the kernel and continues to wait. In any other
+        # thread it does not: Ctrl-C ends this wait, then the command, then its kernels.
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         thread.join()
@@ -180,7 +180,7 @@ def execute(task):
 
 
 def _record(path, env):
-    """Read what a lesson recorded, and add what is known of its process; None if there is nothing."""
+    """Read what a lesson recorded, and add what is known about its process; None if it recorded nothing."""
     if not path.is_file():
         return None
     record = json.loads(path.read_text(encoding="utf-8"))
@@ -193,7 +193,7 @@ def _record(path, env):
 
 
 def _cell_name(notebook, started):
-    """Name the cell begun last: its number among all cells and its first line of code."""
+    """Name the last cell that was started: its number among all cells and its first line of code."""
     if not started:
         return "before the first cell"
     source = notebook.cells[started[-1]].source
@@ -202,23 +202,23 @@ def _cell_name(notebook, started):
 
 
 def spread(tasks, jobs=None, on_outcome=lambda outcome: "", unit="lesson"):
-    """Execute tasks, several at a time, with a bar and one line for each as it is done.
+    """Execute tasks, several at a time, with a bar, and one line for each finished task.
 
     Parameters
     ----------
     tasks : sequence of Task
     jobs : int, optional
-        How many at a time. By default joblib's choice: what ``joblib.parallel_config`` says, else one.
+        How many at a time. By default joblib decides: the value of ``joblib.parallel_config``, otherwise one.
     on_outcome : callable, optional
-        Called with each outcome as it comes, so that what is finished is kept whatever happens later. It may
-        return the path to name in the line, or another `Outcome` to go on with, too: ``outcome, path``.
+        Called with each outcome when it is finished, so that it can be stored at once. It may return the path
+        to print in the line, or ``outcome, path`` to replace the outcome.
     unit : str, default="lesson"
         What the bar counts.
 
     Returns
     -------
     list of Outcome
-        In the order in which they were done.
+        In the order in which they finished.
     """
     if not tasks:
         return []
@@ -258,7 +258,7 @@ def minutes(seconds):
 
 
 def shown(path):
-    """Write a path as seen from the current folder, if it lies below it."""
+    """Give a path relative to the current folder, if it is inside it."""
     path = Path(path).resolve()
     with contextlib.suppress(ValueError):
         return path.relative_to(Path.cwd().resolve()).as_posix()
@@ -266,9 +266,9 @@ def shown(path):
 
 
 def run(lessons=(), mode="quick", seed=42, jobs=None, out=None, root=None, edition="measured"):
-    """Run lessons, and keep the executed notebooks in `out`, by default build/run/<stack>-<mode>/.
+    """Run lessons, and store the executed notebooks in `out`, by default build/run/<stack>-<mode>/.
 
-    With more than one at a time, each kernel is held to one thread.
+    If several run at the same time, each kernel uses one thread.
     """
     root = Path(root) if root else repository()
     chosen = select(lessons, root)
@@ -287,18 +287,19 @@ def run(lessons=(), mode="quick", seed=42, jobs=None, out=None, root=None, editi
 
 
 def _writable(folder):
-    """Make a folder and try to write there, before an hour of running; a CourseError says why not."""
+    """Make a folder, and test that it is writable before an hour of running; otherwise raise a
+    CourseError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise CourseError(
-            f"nothing can be written to {folder} ({error.strerror}): name another folder with --out"
+            f"{folder} is not writable ({error.strerror}): choose another folder with --out"
         ) from None
     return folder
 
 
 def _stand_ins(outcome):
-    """Name the data sets of which a run had only a stand-in."""
+    """Name the data sets for which a run had only a stand-in."""
     data = outcome.record["data"] if outcome.record else {}
     return [name for name, about in data.items() if about["origin"] != "real"]

@@ -1,4 +1,4 @@
-"""Every printed number against ours, in one picture: `draw` for people, `digest` for the tests."""
+"""One picture with every printed number and our result. `draw` makes it, `digest` identifies it."""
 
 import hashlib
 import io
@@ -9,17 +9,17 @@ import course_utils
 from build_tools import judging
 from course_utils.stack import STACKS
 
-# Okabe and Ito's blue and vermilion, and a marker each: nobody has to tell colours apart.
+# Okabe and Ito's blue and vermilion, each with its own marker, so that colour is not the only cue.
 _LOOKS = {"addons": ("#0072B2", "o", -0.16), "keras3": ("#D55E00", "s", 0.16)}
 _KEY = "Drawn from"
 
 
 def rows(judged, claims):
-    """Give what the picture shows: for each printed number mean, interval and word on each stack."""
+    """Give the content of the picture: for each printed number the mean, interval and word on each stack."""
     found = []
     for claim in claims.claims.values():
         for place, (measure, printed) in enumerate(claim.values):
-            if isinstance(printed, list):  # a curve, which the lesson draws
+            if isinstance(printed, list):  # the lesson draws the curves
                 continue
             row = {"claim": claim.id, "measure": measure, "printed": float(printed), "text": str(printed)}
             row["accuracy"] = "accuracy" in measure
@@ -31,17 +31,17 @@ def rows(judged, claims):
 
 
 def _rounded(value):
-    # Six digits are more than the seeds support, and few enough that SciPy's releases agree on every one.
+    # Six digits are more than the seeds can determine, and few enough that all SciPy releases agree.
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def digest(judged, claims):
-    """Give a digest of what the picture shows, by which a stored one is recognized."""
+    """Digest the content of the picture. The digest identifies a stored picture."""
     return hashlib.sha256(json.dumps(rows(judged, claims)).encode()).hexdigest()[:16]
 
 
 def drawn_from(path):
-    """Read from a stored picture which `digest` it was drawn from; "" if it is none of these."""
+    """Read the `digest` of a stored picture; "" if it has none."""
     from PIL import Image
 
     try:
@@ -52,10 +52,11 @@ def drawn_from(path):
 
 
 def draw(judged, claims):
-    """Draw every printed number against the interval of our runs, as a PNG.
+    """Draw every printed number and the interval of our runs, as a PNG.
 
-    Above, accuracies in percentage points from the printed one; below, losses, factors and ratios in percent
-    of it. A bar is the 95 % prediction interval; the line at 0 is the source.
+    The upper panel shows accuracies, as differences from the printed number in percentage points. The lower
+    panel shows losses, factors and ratios, in percent of the printed number. A bar is the 95 % prediction
+    interval. The line at 0 is the source.
     """
     import matplotlib.pyplot as plt
 
@@ -88,7 +89,7 @@ def draw(judged, claims):
 
 
 def _count(shown):
-    """The point of the picture in a line."""
+    """The main result of the picture in one line."""
     counts = [
         f"{sum(row.get(stack, {}).get('word') == judging.REPRODUCED for row in shown)} of {len(shown)} "
         f"on the {stack} stack"
@@ -117,7 +118,7 @@ def _panel(ax, of_kind, label, change):
         _signs(ax, place, row)
     labels = [_label(row, before) for row, before in zip(of_kind, [None, *of_kind[:-1]], strict=True)]
     ax.set_yticks(range(len(of_kind)), labels)
-    ax.tick_params(axis="y", labelsize=8.5, length=0, pad=9)  # room for the arrows
+    ax.tick_params(axis="y", labelsize=8.5, length=0, pad=9)  # space for the arrows
     ax.set_ylim(len(of_kind) - 0.4, -0.6)
     ax.set_xlim(-reach, reach)
     ax.set_xlabel(label)
@@ -125,7 +126,7 @@ def _panel(ax, of_kind, label, change):
 
 
 def _signs(ax, place, row):
-    """The verdicts again, at the right end of the row, where the eye runs down them."""
+    """Draw the signs of the verdicts at the right end of the row."""
     for stack, x in zip(STACKS, (1.02, 1.05), strict=True):
         sign = judging.SIGNS[row[stack]["word"] if stack in row else judging.NOT_ENOUGH]
         colour = _LOOKS[stack][0]
@@ -154,7 +155,7 @@ def _mark(ax, place, stack, ours, printed, change, reach):
 
 
 def _reach(of_kind, change):
-    """How far the axis goes: past every mean, and past most intervals."""
+    """The limit of the axis: it contains every mean, and most intervals."""
     means, ends = [], []
     for row in of_kind:
         for stack in STACKS:

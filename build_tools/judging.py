@@ -1,12 +1,12 @@
-"""From the numbers of several seeds to a word: plain functions of arrays.
+"""From the numbers of several seeds to a verdict: plain functions of arrays.
 
 Every interval is a 95 % interval of Student's t distribution, because there are few seeds and their spread is
-estimated from these few. `judge_value`, `judge_ordering` and `judge_property` judge one statement by itself.
-Fifty statements judged that way show two or three out of place by chance alone, so `corrected` looks at all
-of them together (Holm, 1979) and takes back the words that do not pass.
+estimated from them. `judge_value`, `judge_ordering` and `judge_property` judge one statement alone. Of fifty
+statements judged in this way, two or three are wrong by chance. So `corrected` judges all of them together
+(Holm, 1979), and takes back the words that do not pass.
 
-Runs without any spread (a claim that no seed changes) have no t statistic: then a difference of any size is
-certain, and none is no difference.
+If runs have no spread (no seed changes the measure), there is no t statistic. Then any difference counts as
+certain, and a difference of zero as none.
 
 References
 ----------
@@ -35,7 +35,7 @@ REVERSED = "reversed"
 FAILS = "fails"
 NOT_ENOUGH = "not enough runs"
 
-# A word and a sign: nobody has to tell colours apart.
+# Each word has a sign, so that colour is not the only cue.
 SIGNS = {
     REPRODUCED: "✓",
     HOLDS: "✓",
@@ -45,21 +45,22 @@ SIGNS = {
     FAILS: "✗",
     NOT_ENOUGH: "…",
 }
-# The words that a correction takes back: they assert something that chance alone might have brought about.
+# The words that a correction can take back: they assert something that chance alone could have caused.
 _ASSERTING = (HOLDS, REVERSED, NOT_REPRODUCED)
-# A claim with several measures has the word of its weakest.
+# A claim with several measures gets the weakest of their words.
 _WEAKEST_FIRST = (NOT_ENOUGH, REVERSED, FAILS, NOT_REPRODUCED, WITHIN_NOISE, HOLDS, REPRODUCED)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A word, and the numbers it rests on; None for what a kind of statement, or too few seeds, do not have.
+    """A word and its numbers. A number is None if it does not apply, or if there are too few seeds.
 
-    `mean` and `sd` are of the measure (value) or of the difference (ordering); a property has its worst
-    number as `mean`. `low` and `high` are the interval that decided. For an ordering of lists, `element` is
-    the least clear one, counted from 0, of `elements`. `p` is the two-sided p value behind the word, `p_holm`
-    the same corrected for all that was looked at, `alone` the word before the correction where that has
-    changed it, and `level` what a word had to pass: more than 0.95 where many were looked at.
+    `mean` and `sd` belong to the measure (value) or to the difference (ordering); for a property `mean` is
+    its worst number. `low` and `high` are the interval that decided. For an ordering of lists, `element` is
+    the least clear one of `elements`, counted from 0. `p` is the two-sided p value of the word. `p_holm` is
+    the p value corrected for all statements. `alone` is the word before the correction, if the correction
+    changed it. `level` is the confidence that the word had to reach: above 0.95 if many statements were
+    judged.
     """
 
     word: str
@@ -77,12 +78,12 @@ class Verdict:
 
     @property
     def detectable(self):
-        """The difference that as many seeds, with this spread, would have found four times in five."""
+        """The difference that this number of seeds, with this spread, would find four times in five."""
         return detectable_difference(self.sd, self.n, self.level)
 
 
 def mean_and_sd(values):
-    """Give mean and standard deviation (with n − 1); None for what too few values do not have."""
+    """Give mean and standard deviation (with n − 1), or None if there are too few values."""
     values = np.asarray(values, dtype=np.float64)
     mean = float(values.mean()) if values.size else None
     return mean, float(values.std(ddof=1)) if values.size > 1 else None
@@ -91,7 +92,7 @@ def mean_and_sd(values):
 def prediction_interval(values):
     """Give the interval in which one more run would fall: mean ± t · s · √(1 + 1/n).
 
-    With three seeds t is 4.303, so here it is 2 ± 4.303 · 1 · √(4/3):
+    With three seeds t is 4.303, so this interval is 2 ± 4.303 · 1 · √(4/3):
 
     >>> low, high = prediction_interval([1.0, 2.0, 3.0])
     >>> round(low, 3), round(high, 3)
@@ -101,7 +102,7 @@ def prediction_interval(values):
 
 
 def paired_interval(greater, less):
-    """Give the confidence interval of the mean difference of pairs, one pair for each seed."""
+    """Give the confidence interval of the mean difference of pairs, with one pair for each seed."""
     return _interval(np.subtract(greater, less), 1 / len(greater))
 
 
@@ -112,30 +113,30 @@ def _interval(values, share):
 
 
 def detectable_difference(sd, n, level=LEVEL, power=POWER):
-    """Give the mean difference that n pairs with this spread of differences find with that power.
+    """Give the mean difference that n pairs with this standard deviation find with this power.
 
-    Cohen's d for a paired t test of ten pairs, as tables of power have it:
+    Tables of power give this Cohen's d for a paired t test of ten pairs:
 
     >>> round(detectable_difference(1.0, 10), 3)
     0.996
     """
     from statsmodels.stats.power import TTestPower
 
-    # One tail of the two-sided test: a difference found with the wrong sign is no find.
+    # One tail of the two-sided test: a difference with the wrong sign does not count as found.
     one_tail = {"alpha": (1 - level) / 2, "alternative": "larger"}
     return float(sd * TTestPower().solve_power(nobs=n, power=power, **one_tail))
 
 
 def value_p(values, printed):
-    """Give the probability that one more run would be as far from ours as the printed number is.
+    """Give the probability that one more run would be as far from our mean as the printed number is.
 
-    It is below 0.05 exactly where the printed number lies outside the 95 % `prediction_interval`.
+    It is below 0.05 exactly if the printed number is outside the 95 % `prediction_interval`.
 
     >>> round(value_p([1.0, 2.0, 3.0], 2.0), 3), round(value_p([1.0, 2.0, 3.0], 6.968), 3)
     (1.0, 0.05)
     """
     mean, sd = mean_and_sd(values)
-    # Runs without spread predict themselves; one unit in the last place is not a disagreement.
+    # Runs without spread predict their own value. A difference of one unit in the last place does not count.
     if np.isclose(mean, printed, rtol=1e-12, atol=0.0):
         return 1.0
     if sd == 0:
@@ -154,16 +155,16 @@ def _tails(differences):
 
 
 def judge_value(values, printed, tolerance=None):
-    """Judge a printed number: could our runs, of n seeds, have given it?
+    """Judge a printed number: could our runs, with n seeds, have given it?
 
-    It is ``reproduced`` where it lies in the prediction interval, or no farther from our mean than the
+    It is ``reproduced`` if it is in the prediction interval, or if its distance from our mean is at most the
     tolerance, whatever the spread.
 
     >>> judge_value([0.60, 0.61, 0.62], 0.6045).word, judge_value([0.60, 0.61, 0.62], 0.70).word
     ('reproduced', 'not reproduced')
 
-    A printed list, such as a curve over the epochs, is reproduced where all of it is (Bonferroni); `values`
-    has the shape (seeds, elements) then.
+    A printed list, such as a curve over the epochs, is reproduced if all of it is (Bonferroni). `values` then
+    has the shape (seeds, elements).
 
     >>> judge_value([[0.4, 0.60], [0.5, 0.61], [0.6, 0.62]], [0.5, 0.6045]).word
     'reproduced'
@@ -181,9 +182,10 @@ def judge_value(values, printed, tolerance=None):
 
 
 def _judge_curve(values, printed, tolerance):
-    """Judge a printed list by lists of shape (seeds, elements): the smallest of its k p values, k times.
+    """Judge a printed list by lists of shape (seeds, elements); p is k times the smallest of its k p values.
 
-    The numbers are those of the element with the smallest; of the last one while there are too few seeds.
+    The numbers are those of the element with the smallest p value, or of the last one if there are too few
+    seeds.
     """
     count = len(printed)
     one_by_one = [judge_value(values[:, k], printed[k], tolerance) for k in range(count)]
@@ -196,12 +198,13 @@ def _judge_curve(values, printed, tolerance):
 
 
 def judge_ordering(greater, less):
-    """Judge "this is greater than that", seed by seed; the measures have shape (seeds,) or (seeds, elements).
+    """Judge "A is greater than B", seed by seed. The measures have shape (seeds,) or (seeds, elements).
 
-    With several elements (epochs, say) the claim is that it is so at every one. It ``holds`` where the paired
-    interval lies above 0 at every element, and is ``reversed`` where it lies below 0 at any (that interval is
-    wider: Bonferroni); else it is ``within noise``. For "at every element" the largest of the k p values
-    counts, for "at some element" the smallest, k times. The numbers are those of the least clear element.
+    With several elements (for example epochs), the claim is that A is greater at every element. It ``holds``
+    if the paired interval is above 0 at every element. It is ``reversed`` if the interval is below 0 at any
+    element. (This interval is wider: Bonferroni.) Otherwise it is ``within noise``. For "at every element"
+    the largest of the k p values counts, for "at some element" k times the smallest. The numbers are those of
+    the least clear element.
 
     >>> judge_ordering([0.62, 0.63, 0.64], [0.60, 0.61, 0.64]).word
     'within noise'
@@ -211,7 +214,7 @@ def judge_ordering(greater, less):
     greater, less = np.asarray(greater, dtype=np.float64), np.asarray(less, dtype=np.float64)
     if greater.shape != less.shape:
         raise ValueError(
-            f"both should have one shape (seeds, elements); received {greater.shape} and {less.shape}"
+            f"both should have the same shape (seeds, elements); received {greater.shape} and {less.shape}"
         )
     n = len(greater)
     differences = (greater - less).reshape(n, -1)
@@ -235,10 +238,10 @@ def judge_ordering(greater, less):
 
 
 def judge_property(holds, worst, worst_is="largest"):
-    """Judge a property: it holds only if it held at every seed.
+    """Judge a property: it holds only if it held with every seed.
 
-    Each seed gives whether it held, and the number that came closest to breaking it, or broke it most. The
-    verdict has the worst of these (of the runs in which it failed, if any).
+    Each seed gives whether it held, and the number that was closest to breaking it, or broke it most. The
+    verdict contains the worst of these numbers. If the property failed in some runs, only these runs count.
 
     >>> judge_property([True, True, False], [1e-6, 2e-6, 0.3])
     Verdict(word='fails', n=3, mean=0.3, ...)
@@ -252,15 +255,15 @@ def judge_property(holds, worst, worst_is="largest"):
 
 
 def corrected(verdicts):
-    """Correct verdicts for having looked at all of them: Holm's step-down procedure.
+    """Correct verdicts for the number of statements: Holm's step-down procedure.
 
     A word that asserts something (``holds``, ``reversed``, ``not reproduced``) stays only if its p value
-    passes Holm's test among all those given; otherwise it becomes ``within noise``. The chance that *any* of
-    the words that stay is due to the seeds alone is then at most 5 %. ``reproduced`` and ``within noise``
-    assert nothing against chance, and stay. The verdicts should be of one kind, all values or all orderings.
-    Those without a p value (properties, too few seeds) are passed on as they are, and do not count.
+    passes Holm's test among all given verdicts. Otherwise it becomes ``within noise``. The chance that *any*
+    of the remaining words is due to the seeds alone is then at most 5 %. ``reproduced`` and ``within noise``
+    assert nothing, and stay. The verdicts should be of one kind, all values or all orderings. Verdicts
+    without a p value (properties, too few seeds) do not change and do not count.
 
-    Each is significant alone; two are not when all four are looked at.
+    Each of these is significant alone. Two are not if all four are judged together.
 
     >>> four = [Verdict(HOLDS, 5, p=p) for p in (0.01, 0.04, 0.03, 0.005)]
     >>> [one.word for one in corrected(four)]
@@ -272,7 +275,7 @@ def corrected(verdicts):
     if not judged:
         return list(verdicts)
     rejected, adjusted, *_ = multipletests(judged, alpha=1 - LEVEL, method="holm")
-    # Holm compares the next p value with this.
+    # Holm compares the next p value with this value.
     reached = (1 - LEVEL) / max(1, len(judged) - int(rejected.sum()))
     answers = iter(zip(rejected, adjusted, strict=True))
     result = []
@@ -290,5 +293,5 @@ def corrected(verdicts):
 
 
 def overall(words):
-    """Give the verdict of a claim with several measures: that of its weakest."""
+    """Give the verdict of a claim with several measures: the weakest of them."""
     return min(words, key=_WEAKEST_FIRST.index)

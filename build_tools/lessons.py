@@ -1,26 +1,27 @@
-"""A lesson's text: its cells, what their tags mean, and digests that comments and layout leave alone.
+"""A lesson's text: its cells, the meaning of their tags, and digests that ignore comments and layout.
 
-One text, ``lessons/NN_slug.py``, holds a lesson, its exercises and their solutions. Tags say what a cell is:
+One file, ``lessons/NN_slug.py``, contains a lesson, its exercises and their solutions. Tags say what a cell
+is:
 
 ===============  ========================================================================================
 tag              the cell
 ===============  ========================================================================================
-``exercise``     text: an exercise's card. Code: the cell to fill in, in the learner's notebook only
-``solution``     stands in the solutions only, be it code or text
+``exercise``     text: the card of an exercise. Code: the cell to fill in, in the learner's notebook only
+``solution``     code or text that is only in the solutions
 ``check``        code: asks `course_utils.checks` whether the cell above is right
-``given``        code of an exercise that needs nothing filled in: data, imports
-``uses-answer``  code that needs what was filled in: it stands in both notebooks, run only in the solutions
+``given``        code of an exercise that does not depend on the answer: data, imports
+``uses-answer``  code that uses the answer: in both notebooks, run only in the solutions
 ``predict``      code whose result the learner should predict first: in both, run only in the solutions
-``needed``       code of the lesson that the exercises use, so that the solutions repeat it
+``needed``       code of the lesson that the exercises use, so the solutions repeat it
 ===============  ========================================================================================
 
-From them come three editions:
+There are three editions of a lesson:
 
-- **measured**: what is run for the lesson's claims. The lesson without its exercises; or, where the solutions
-  themselves record measurements (lesson 13), everything but the cells to fill in.
-- **learner**: ``notebooks/NN_slug.ipynb``, the text without its solutions.
-- **solutions**: ``notebooks/solutions/NN_slug.ipynb``, the exercises with their solutions; in lesson 13,
-  which is one long exercise, everything.
+- **measured**: the code that measures the lesson's claims. It is the lesson without its exercises. If the
+  solutions themselves record measurements (lesson 13), it is everything except the cells to fill in.
+- **learner**: ``notebooks/NN_slug.ipynb``, everything except the solutions.
+- **solutions**: ``notebooks/solutions/NN_slug.ipynb``, the exercises with their solutions. For lesson 13,
+  which is one long exercise, it is everything except the cells to fill in.
 """
 
 import ast
@@ -46,26 +47,26 @@ except ModuleNotFoundError as error:
 
 EDITIONS = ("measured", "learner", "solutions")
 
-#: Every tag that means something, here, to the builder or to nbval.
+#: Every tag that has a meaning: here, in notebooks.py or in nbval.
 TAGS = {
     "exercise", "solution", "check", "given", "needed", "uses-answer", "predict",
     "figure", "cover", "record", "verdicts", "nbval-check-output", "nbval-skip", "raises-exception",
 }  # fmt: skip
 
 _EXERCISE_CODE = {"exercise", "solution", "check", "given", "uses-answer", "predict"}
-#: Code that the learner runs, so that the learner's notebook comes without its outputs.
+#: Code that the learner runs: in the learner's notebook it has no outputs.
 LEFT_TO_THE_LEARNER = {"exercise", "uses-answer", "predict"}
-# Cells whose code JupyterLab and Colab fold away: what matters to a reader is not how they do it.
+# JupyterLab and Colab hide the code of these cells, because their outputs matter, not their code.
 _FOLDED = {"record", "verdicts"}
 
-# Cells that measure nothing: they draw, install the package on Colab, show verdicts, or check an exercise.
-# Changing them leaves a measurement valid; `cell_problems` keeps measurements out of them.
+# Cells that measure nothing: they draw, install the package on Colab, show verdicts, or check an exercise. A
+# change of such a cell leaves a measurement valid. `cell_problems` checks that they measure nothing.
 SILENT_TAGS = ("figure", "colab", "verdicts", "check")
 _MEASURING = {"fit", "compile", "record", "evaluate", "predict", "train_on_batch", "apply_gradients"}
 
 
 class Cell(NamedTuple):
-    """One cell of a lesson: ``kind`` is "code" or "markdown", `alt` says what its figure shows."""
+    """One cell of a lesson. ``kind`` is "code" or "markdown"; `alt` describes its figure."""
 
     kind: str
     source: str
@@ -73,7 +74,7 @@ class Cell(NamedTuple):
     alt: str = ""
 
     def metadata(self, tags):
-        """Give what a notebook says of this cell, apart from its source."""
+        """Give the metadata of this cell in a notebook."""
         found = {"tags": list(tags)} if tags else {}
         if self.alt:
             found["mystnb"] = {"image": {"alt": self.alt}}
@@ -84,7 +85,8 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson's name, file and cells. `cells` are those that measure; `code` is the digest of their code."""
+    """A lesson's name, file and cells: `cells` are those that measure, and `code` is the digest of their
+    code."""
 
     name: str
     path: Path
@@ -92,12 +94,12 @@ class Lesson:
 
     @cached_property
     def cells(self):
-        """The cells that are run to measure the lesson's claims."""
+        """The cells that measure the lesson's claims."""
         return tuple(cell for cell, _ in cells_of(self.text, "measured"))
 
     @cached_property
     def code(self):
-        """Digest of the measuring code cells."""
+        """The digest of the code cells that measure."""
         return code_digest(self.cells)
 
     @property
@@ -119,9 +121,9 @@ class Lesson:
 
 
 def repository(start="."):
-    """Find the repository around a folder: the nearest one upwards with ``lessons/`` and ``pyproject.toml``.
+    """Find the repository of a folder: the nearest folder upwards with ``lessons/`` and ``pyproject.toml``.
 
-    A CourseError if there is none, or if another copy of its packages is in use than its own.
+    Raises a CourseError if there is none, or if its packages are not the ones in use.
     """
     here = Path(start).resolve()
     for folder in (here, *here.parents):
@@ -132,16 +134,16 @@ def repository(start="."):
                 if own.is_dir() and own.resolve() != used:
                     raise CourseError(
                         f"this repository's package is {own}, but {used} is in use: "
-                        "install this one (pip install -e .) or change to the other's repository"
+                        "install this package (pip install -e .), or change to the other repository"
                     )
             return folder
     raise CourseError(
-        f"{here} is not inside a clone of the course (no lessons/ here or above): cd into one first"
+        f"{here} is not inside a clone of the course (no lessons/ here or above): change to one with cd"
     )
 
 
 def read_lesson(path):
-    """Read a lesson, a jupytext py:percent file; a CourseError says what is wrong with it."""
+    """Read a lesson, a jupytext py:percent file. A CourseError says what is wrong with it."""
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -160,7 +162,7 @@ def read_lesson(path):
 
 @lru_cache(maxsize=32)
 def _parse(text):
-    """Give a lesson's cells and what is wrong with them."""
+    """Give a lesson's cells and their problems."""
     cells = tuple(
         Cell(
             cell.cell_type,
@@ -176,10 +178,11 @@ def _parse(text):
 
 
 def select(names=(), root=None):
-    """Choose lessons by number, name or the beginning of either; all if there are no names.
+    """Choose lessons by number, by name, or by the beginning of either. Without names, choose all.
 
-    ``"05"``, ``"weight_normalization"``, ``"05_w"``, ``"lessons/05_weight_normalization.py"``: the lessons
-    come in the order of the course, each once. A CourseError lists those there are if a name matches none.
+    Examples are ``"05"``, ``"weight_normalization"``, ``"05_w"`` and
+    ``"lessons/05_weight_normalization.py"``. The lessons are in the order of the course, each once. If a name
+    matches none, a CourseError lists all lessons.
     """
     root = Path(root) if root else repository()
     paths = {path.stem: path for path in sorted((root / "lessons").glob("[0-9][0-9]_*.py"))}
@@ -210,16 +213,17 @@ def _measured_in_solutions(cells):
 
 
 def cells_of(cells, edition):
-    """Choose the cells of an edition, each with the tags that it has there.
+    """Choose the cells of an edition, each with its tags in that edition.
 
-    nbval skips the learner's cells to fill in and those that need them, and compares what a check says.
+    nbval skips the learner's cells to fill in and the cells that need them. It compares the outputs of
+    checks.
 
     >>> text = [Cell("code", "...", ("exercise",)), Cell("code", "answer = 1", ("solution",))]
     >>> [cell.source for cell, _ in cells_of(text, "learner")]
     ['...']
     """
     if edition not in EDITIONS:
-        raise CourseError(f"an edition is one of {', '.join(EDITIONS)}; received {edition!r}")
+        raise CourseError(f"the edition should be one of {', '.join(EDITIONS)}; received {edition!r}")
     whole = _measured_in_solutions(cells)
 
     def stands(cell):
@@ -248,16 +252,14 @@ def cells_of(cells, edition):
 
 
 def tag_problems(cells):
-    """Find tags that nobody knows, and cells to fill in without a solution before the next check.
+    """Find unknown tags, and cells to fill in without a solution before the next check.
 
     >>> tag_problems([Cell("code", "x = 1", ("figrue",))])
-    ["cell 1 has the tag 'figrue', which means nothing"]
+    ["cell 1 has the unknown tag 'figrue'"]
     """
     found, to_fill_in = [], None
     for number, cell in enumerate(cells, 1):
-        found += [
-            f"cell {number} has the tag {tag!r}, which means nothing" for tag in cell.tags if tag not in TAGS
-        ]
+        found += [f"cell {number} has the unknown tag {tag!r}" for tag in cell.tags if tag not in TAGS]
         if cell.kind != "code":
             continue
         if "exercise" in cell.tags:
@@ -265,16 +267,16 @@ def tag_problems(cells):
         elif "solution" in cell.tags:
             to_fill_in = None
         elif "check" in cell.tags and to_fill_in:
-            found.append(f"cell {to_fill_in} is to be filled in, and no solution follows before the check")
+            found.append(f"cell {to_fill_in} is an exercise without a solution before the check")
             to_fill_in = None
     return found
 
 
 def cell_problems(cells):
-    """Find cells whose tag says that they measure nothing, and that train, record, or set what others read.
+    """Find cells that should measure nothing, but train, record, or set a name that other cells read.
 
     >>> cell_problems([Cell("code", "model.fit(x, y)", ("figure",))])
-    ['cell 1 is tagged figure but calls fit: train and record in a cell of its own, draw in another']
+    ['cell 1 is tagged figure but calls fit: train and record in another cell']
     """
     silent, measuring = [], []
     for number, cell in enumerate(cells, 1):
@@ -290,21 +292,21 @@ def cell_problems(cells):
         calls = sorted(_calls(tree) & _MEASURING)
         if calls:
             problems.append(
-                f"cell {number} is tagged {tag} but calls {', '.join(calls)}: train and record in a cell of "
-                "its own, draw in another"
+                f"cell {number} is tagged {tag} but calls {', '.join(calls)}: train and record in "
+                "another cell"
             )
-        # A value that a measurement depends on must count in the digest. Imports are harmless.
+        # A value that a measurement uses must count in the digest. Imports cannot change a measurement.
         leaks = (_bound(tree, imports=False) & read) - bound
         if leaks:
             problems.append(
                 f"cell {number} is tagged {tag} but sets {', '.join(sorted(leaks))}, which a cell without "
-                "that tag reads: set it there"
+                "that tag reads: set it in a cell without the tag"
             )
     return problems
 
 
 def _calls(tree):
-    """The names of the methods and functions that code calls: ``net.fit(…)`` is ``.fit``, ``fit(…)`` too."""
+    """Give the names that code calls: ``net.fit(…)`` and ``fit(…)`` both call fit."""
     functions = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
     methods = {node.attr for node in functions if isinstance(node, ast.Attribute)}
     return methods | {node.id for node in functions if isinstance(node, ast.Name)}
@@ -329,7 +331,7 @@ def _bound(tree, imports=True):
 
 @lru_cache(maxsize=256)
 def digest(source):
-    """Digest a Python source by its tokens: comments, docstrings and layout apart; the same on every Python.
+    """Digest a Python source by its tokens, without comments, docstrings and layout, on all Pythons alike.
 
     >>> digest("lr = 0.1  # small") == digest("# no prose" + chr(10) + "lr = 0.1")
     True
@@ -340,7 +342,7 @@ def digest(source):
 
 
 def code_digest(cells):
-    """Digest the code cells that measure, in their order; a CourseError if one of them is not Python."""
+    """Digest the code cells that measure, in order. A CourseError names a cell that is not Python."""
     tokens = []
     for number, cell in enumerate(cells, 1):
         if cell.kind == "code" and not set(cell.tags) & set(SILENT_TAGS):
@@ -349,7 +351,7 @@ def code_digest(cells):
 
 
 def module_digests(names):
-    """Digest modules such as "course_utils.training" as they are on disk; without those that have no file."""
+    """Digest modules such as "course_utils.training" as they are on disk, except modules without a file."""
     found, root = {}, Path(course_utils.__file__).resolve().parents[1]
     for name in sorted(names):
         base = root.joinpath(*name.split("."))
@@ -362,7 +364,7 @@ def module_digests(names):
 
 @lru_cache(maxsize=1024)
 def cell_digest(source):
-    """Digest one cell of a notebook, be it Python or not; its imports from the package do not count."""
+    """Digest one cell of a notebook, Python or not. Its imports from the package do not count."""
     imported = r"^[ \t]*from course_utils[\w.]* import (\([^)]*\)|.*)$"
     source = re.sub(imported, "", source, flags=re.MULTILINE)
     try:
@@ -376,7 +378,7 @@ def _hash(tokens):
 
 
 def _python(source, where):
-    """Give a cell's source as plain Python: IPython's % and ! lines become calls that say the same."""
+    """Convert a cell's source to plain Python: IPython's % and ! lines become equivalent calls."""
     try:
         ast.parse(source)
     except SyntaxError:
@@ -391,16 +393,16 @@ def _python(source, where):
 
 
 def _tokens(source):
-    """Give the tokens that matter: no comments, blank lines, docstrings, or widths of indentation.
+    """Give the tokens that count: no comments, blank lines, docstrings, or widths of indentation.
 
-    Python 3.12 splits an f-string into several tokens and earlier ones do not, so an f-string is taken from
-    the source by its position.
+    Python 3.12 splits an f-string into several tokens, but earlier versions do not. So an f-string is read
+    from the source by its position.
     """
     lines = source.splitlines(keepends=True)
     result, statement, depth, start = [], [], 0, None
 
     def flush():
-        # A statement of nothing but plain strings is a docstring, or has no effect either.
+        # A statement that contains only plain strings is a docstring, or has no effect.
         if not all(re.match(r"[rRbBuU]*['\"]", token) for token in statement):
             result.extend([*statement, "\n"])
         statement.clear()

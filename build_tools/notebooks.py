@@ -1,12 +1,12 @@
-"""From lessons/ to notebooks/: the lesson's cells, with the outputs of a full run on the real data.
+"""From lessons/ to notebooks/: the lesson's cells, with the outputs of a full run on real data.
 
-A lesson gives two notebooks, the learner's and, in ``solutions/``, its exercises solved. Each is an edition
-of the lesson (`build_tools.lessons`) after two generated cells: the Colab badge, and the cell that installs
-the package there.
+Two notebooks are made from a lesson: the learner's, and, in ``solutions/``, its exercises with solutions.
+Each is an edition of the lesson (`build_tools.lessons`) with two generated cells before it: the Colab badge,
+and the cell that installs the package on Colab.
 
-`build` brings text and code up to date at once and keeps the outputs, so that a change never waits for a
-run. A cell whose code has changed since its outputs were made is marked in its metadata, and the notebook
-says so at its head, until ``build --run`` executes the lesson.
+`build` updates text and code at once and keeps the outputs, so that a change never waits for a run. If the
+code of a cell has changed since its outputs were made, its metadata says so, and a note at the top of the
+notebook, until ``build --run`` executes the lesson.
 """
 
 import ast
@@ -43,7 +43,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-#: Whose outputs the notebooks show, and with which seed.
+#: The stack and the seed of the outputs in the notebooks.
 SHOWN_STACK = "keras3"
 SEED = 42
 
@@ -57,7 +57,7 @@ _METADATA = {
 
 
 def address(root):
-    """Read from pyproject.toml where the course is published: its GitHub address, and the revision."""
+    """Read the course's GitHub address and revision from pyproject.toml."""
     settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     url = settings.get("project", {}).get("urls", {}).get("Repository", "")
     branch = settings.get("tool", {}).get("course", {}).get("revision", "")
@@ -74,7 +74,7 @@ def address(root):
 
 
 def _head(name, edition, root, tables, notice=""):
-    """The two cells that every built notebook begins with; `tables` as from `pending_tables`."""
+    """Make the two cells at the start of every notebook. `tables` is as for `pending_tables`."""
     from build_tools.report import duration  # which imports this module, too
 
     url, branch = address(root)
@@ -90,7 +90,7 @@ def _head(name, edition, root, tables, notice=""):
         lines += [
             f"# Solutions to lesson {name[:2]}",
             f"One way to solve the exercises of [lesson {name[:2]}](../{name}.ipynb). There are others, and "
-            "the checks accept them. Try your own first: what one has looked for, one keeps.",
+            "the checks accept them. Try to solve each exercise before you read its solution.",
         ]
     elif times:
         lines.append(f"*A full run took {' and '.join(times)}, on one CPU core.*")
@@ -111,7 +111,7 @@ if importlib.util.find_spec("course_utils") is None:
 
 
 def _notice(notebook, cells, edition):
-    """Say at a notebook's head which outputs are not of the code that it shows; "" if all are."""
+    """Write the note about outputs that do not come from the shown code; "" if all do."""
     course = notebook.metadata.get("course")
     if not course:
         return ""
@@ -138,7 +138,7 @@ def _count(number, word):
 
 
 def notebook_path(folder, name, edition="learner"):
-    """Say where an edition of a lesson is kept.
+    """Give the path of an edition of a lesson.
 
     >>> notebook_path("notebooks", "05_optimizers", "solutions").as_posix()
     'notebooks/solutions/05_optimizers.ipynb'
@@ -147,13 +147,13 @@ def notebook_path(folder, name, edition="learner"):
 
 
 def editions_of(lesson):
-    """Name a lesson's notebooks: "learner", and "solutions" where there are exercises to fill in."""
+    """Name a lesson's notebooks: "learner", and "solutions" if there are exercises to fill in."""
     solved = any("solution" in cell.tags for cell in lesson.text)
     return ["learner", "solutions"] if solved else ["learner"]
 
 
 def in_sync(lesson, notebook, edition="learner"):
-    """Say whether a notebook holds exactly its lesson's cells (after the two generated ones)."""
+    """Say whether a notebook has exactly its lesson's cells (after the two generated ones)."""
     if not Path(notebook).exists():
         return False
 
@@ -168,19 +168,19 @@ def _tags(cell):
 
 
 def _alt(cell):
-    """What the cell's figure shows, in words; "" if it has none."""
+    """Give the description of the cell's figure; "" if there is none."""
     return cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
 
 
 def _ran(cells, edition):
-    """The code cells whose outputs come from running them, without those that the builder fills in."""
+    """Give the code cells whose outputs come from a run, without those that the builder fills in."""
     skip = {"colab", "verdicts"}
     skip |= {*LEFT_TO_THE_LEARNER, "check", "given"} if edition == "learner" else set()
     return [cell for cell in cells if cell.cell_type == "code" and not _tags(cell) & skip]
 
 
 def _code(cells, edition):
-    """Digest the code that was run for a notebook's outputs."""
+    """Digest the code that made a notebook's outputs."""
     together = "\n".join(cell_digest(cell.source) for cell in _ran(cells, edition))
     return hashlib.sha256(together.encode()).hexdigest()[:16]
 
@@ -189,33 +189,34 @@ def _read(path):
     try:
         return nbformat.reads(Path(path).read_text(encoding="utf-8"), as_version=4)
     except (ValueError, nbformat.ValidationError) as error:
-        raise CourseError(f"{shown(path)} is no notebook ({error}); delete it and build it again") from None
+        raise CourseError(
+            f"{shown(path)} is not a notebook ({error}); delete it and build it again"
+        ) from None
 
 
 def assemble(lesson, source, edition, root, tables, executed=False):
-    """Put a notebook together: the generated cells, the lesson's cells, the outputs of another notebook.
+    """Make a notebook from the generated cells, the lesson's cells, and the outputs of another notebook.
 
     Parameters
     ----------
     lesson : Lesson
     source : nbformat.NotebookNode or None
-        Where the outputs come from: the notebook as it is in notebooks/, if there is one, or one that was
-        just executed.
+        The notebook with the outputs: the one in notebooks/, if it exists, or one that was just executed.
     edition : {"learner", "solutions"}
     root : pathlib.Path
     tables : dict
         The content of verdicts.json.
     executed : bool, default=False
-        Whether `source` was just executed. It has to hold exactly this code then, and outputs that are fit to
-        be shown; a CourseError names the cells where it is otherwise.
+        Whether `source` was just executed. Then it has to contain exactly this code, and outputs that can be
+        shown. Otherwise a CourseError names the cells.
 
     Returns
     -------
     nbformat.NotebookNode
-        The same lesson and outputs give the same notebook: no times, no paths, and cell ids that follow from
-        the cells. Where outputs are not of this code, ``metadata.course`` says of which revision they are,
-        and each changed cell's ``metadata.course.code`` is the digest of the code that made its outputs
-        ("" where it was never run).
+        The same lesson and outputs always give the same notebook: it contains no times and no paths, and cell
+        ids come from the cells. If outputs do not come from this code, ``metadata.course`` names their
+        revision. ``metadata.course.code`` of each changed cell is then the digest of the code that made its
+        outputs ("" if it was never run).
     """
     notebook = lesson.notebook(edition)
     given = _ran(source.cells, "solutions" if executed else edition) if source else []
@@ -234,7 +235,9 @@ def assemble(lesson, source, edition, root, tables, executed=False):
             made = old.metadata.get("course", {}).get("code", cell_digest(old.source)) if old else ""
             if made != now:
                 if executed:
-                    raise CourseError(f"{lesson.name}: the executed notebook has other code than the lesson")
+                    raise CourseError(
+                        f"{lesson.name}: the code of the executed notebook is not that of the lesson"
+                    )
                 cell.metadata.course = {"code": made}
             if not made:
                 continue
@@ -252,7 +255,7 @@ def assemble(lesson, source, edition, root, tables, executed=False):
         problems = output_problems(notebook.cells, root)
         problems += _unsolved(notebook.cells) if edition == "solutions" else []
         if problems:
-            raise CourseError(f"{lesson.name} cannot be shown as it is:\n  " + "\n  ".join(problems))
+            raise CourseError(f"{lesson.name} cannot be shown:\n  " + "\n  ".join(problems))
     notebook.metadata = nbformat.from_dict(copy.deepcopy(_METADATA))
     if not executed:
         path = notebook_path(root / "notebooks", lesson.name, edition)
@@ -268,14 +271,14 @@ def assemble(lesson, source, edition, root, tables, executed=False):
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
     notice = _notice(notebook, notebook.cells, edition)
     notebook.cells = [*_head(lesson.name, edition, root, tables, notice), *notebook.cells]
-    # Every notebook in the same minor version, whichever nbformat writes it: 4.5 is the first with cell ids.
+    # Every notebook has the same minor version with every nbformat. 4.5 is the first with cell ids.
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     nbformat.validate(notebook)
     return notebook
 
 
 def _align(old, new):
-    """Give for each new cell the old one that it comes from (the same code, or the most alike), or None."""
+    """Give for each new cell the old cell with the same, or the most similar, code; or None."""
     digests = [[cell_digest(cell.source) for cell in cells] for cells in (old, new)]
     found, left = [None] * len(new), dict(enumerate(old))
 
@@ -302,7 +305,7 @@ def _align(old, new):
 
 
 def _committed(path):
-    """The last commit of a file, whose code made the outputs that it holds; "" where git knows of none."""
+    """Give the last commit of a file: its code made the file's outputs. "" if git has none."""
     command = ["git", "-C", str(path.parent), "log", "-1", "--format=%h", "--", path.name]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
@@ -311,19 +314,19 @@ def _committed(path):
 
 
 def _unfilled(name, cell):
-    """What a cell of an exercise shows before the learner has done anything."""
+    """Give the output of an exercise's cell before the learner has done anything."""
     if "check" not in _tags(cell):
         return []
     call = _last_call(cell.source)
     if call is None or _called(call) != "check" or not _one_constant(call):
         raise CourseError(
-            f'{name}: a cell tagged check should end with a call like check("name"), it is {cell.source!r}'
+            f'{name}: a cell tagged check should end with a call like check("name"); it is {cell.source!r}'
         )
     return [_value(checks.open_answer(call.args[0].value))]
 
 
 def _unsolved(cells):
-    """Checks that our own solutions do not pass."""
+    """List the checks that our solutions do not pass."""
     return [
         f"{cell.source.splitlines()[-1]} says: {_text(output)}"
         for cell in cells
@@ -334,7 +337,7 @@ def _unsolved(cells):
 
 
 def _value(value):
-    """The output of a cell whose last line is this value."""
+    """Make the output of a cell whose last line is this value."""
     data = {"text/markdown": value._repr_markdown_(), "text/plain": repr(value)}
     if hasattr(value, "_repr_html_"):
         data["text/html"] = value._repr_html_()
@@ -342,7 +345,7 @@ def _value(value):
 
 
 def _table(name, source, tables):
-    """Read from a cell's code which table it shows, as its last line, and give that table."""
+    """Give the table that a cell shows, from the call in its last line."""
     call = _last_call(source)
     if call is not None and _called(call) == "verdicts" and _one_constant(call):
         which = call.args[0].value
@@ -372,7 +375,7 @@ def _one_constant(call):
 
 
 def output_problems(cells, root=None):
-    """Find outputs that a reader should not be shown; each message says what to do about it."""
+    """Find outputs that a reader should not see. Each message says what to do."""
     root = Path(root) if root else repository()
     places = {str(root.resolve()), str(Path.home()), sys.prefix, str(Path(tempfile.gettempdir()) / "course-")}
     places -= {"/"}
@@ -390,7 +393,7 @@ def output_problems(cells, root=None):
             text = _text(output)
             if any(place in text for place in places):
                 found.append(f"{where} shows a path of this machine: {text.strip()[:200]!r}")
-            # Figures and other objects whose last line was left to be shown.
+            # Figures and other objects in the last line of a cell.
             memory = re.search(r"<[^<>\n]*\bat 0x[0-9a-fA-F]+>", text)
             if memory:
                 found.append(
@@ -408,7 +411,7 @@ def _text(output):
 
 
 def cover(notebook):
-    """Take the picture out of the cell tagged ``cover``, as PNG, for the README; None if there is none."""
+    """Give the picture of the cell tagged ``cover``, as PNG, for the README; None if there is none."""
     for cell in notebook.cells:
         if "cover" in _tags(cell):
             for output in cell.get("outputs", ()):
@@ -422,10 +425,10 @@ def cover(notebook):
 
 @dataclass
 class Due:
-    """What one notebook needs.
+    """The changes that one notebook needs.
 
-    `files` holds what is to be written now: path → (content, why). `stale` says whether outputs are of other
-    code than the lesson's, so that ``build --run`` would execute it.
+    `files` has the files to write now: path → (content, why). `stale` says whether some outputs do not come
+    from the lesson's code, so that ``build --run`` would execute it.
     """
 
     lesson: object
@@ -436,14 +439,14 @@ class Due:
 
     @property
     def run(self):
-        """Which edition of the lesson is executed for this notebook's outputs."""
+        """The edition of the lesson that is executed for this notebook's outputs."""
         if self.edition == "learner" or self.lesson.measured_in_solutions:
             return "measured"
         return "solutions"
 
 
 def plan(lessons=(), root=None):
-    """Say for every notebook of these lessons, or of all, what is due and why: a list of `Due`."""
+    """List as `Due` what each notebook of these lessons, by default of all, needs and why."""
     from build_tools.report import read_verdicts
 
     root = Path(root) if root else repository()
@@ -469,7 +472,7 @@ def plan(lessons=(), root=None):
 
 
 def _to_write(due, path, notebook, why, root):
-    """Note in what a notebook, and its lesson's picture, differ from the files that are there."""
+    """Note the differences between a notebook, with its lesson's picture, and the existing files."""
     due.stale = "course" in notebook.metadata
     picture = cover(notebook) if due.edition == "learner" else None
     files = {path: ((nbformat.writes(notebook) + "\n").encode(), why)}
@@ -479,26 +482,26 @@ def _to_write(due, path, notebook, why, root):
 
 
 def build(lessons=(), jobs=None, run=False, force=False, stack=SHOWN_STACK, root=None):
-    """Bring notebooks/ up to date with lessons/.
+    """Update notebooks/ from lessons/.
 
     Parameters
     ----------
     lessons : iterable of str
-        As for `build_tools.lessons.select`; none for all.
+        As for `build_tools.lessons.select`. By default all lessons.
     jobs : int, optional
         As for `build_tools.execute.spread`.
     run : bool, default=False
-        Execute the lessons whose outputs are of other code, in full on the real data.
+        Execute the lessons whose outputs do not come from their code, in full mode on real data.
     force : bool, default=False
-        Execute the others, too.
+        Also execute the other lessons.
     stack : {"keras3", "addons"}, default="keras3"
-        Whose outputs the notebooks show. Executing needs an interpreter of this stack.
+        The stack of the outputs. Execution needs an interpreter of this stack.
     root : path-like, optional
 
     Returns
     -------
     changed : list of str
-        What was written, a line each.
+        What was written, one line each.
     problems : list of str
         What could not be done.
     """
@@ -510,8 +513,8 @@ def build(lessons=(), jobs=None, run=False, force=False, stack=SHOWN_STACK, root
     if to_run and stack != STACK:
         names = ", ".join(dict.fromkeys(due.lesson.name for due in to_run))
         raise CourseError(
-            f"{names}: to be run on the {stack} stack, and this Python is of the {STACK} stack "
-            f"(see README.md for the interpreter), or build with --stack {STACK}"
+            f"{names} should run on the {stack} stack, but this Python has the {STACK} stack: use another "
+            f"Python (see README.md), or build with --stack {STACK}"
         )
     changed, problems = [], [due.problem for due in dues if due.problem]
 
@@ -544,7 +547,7 @@ def build(lessons=(), jobs=None, run=False, force=False, stack=SHOWN_STACK, root
 
 
 def _measure(lessons, jobs, root):
-    """Run lessons for their claims and notebooks at once: name → executed notebook, or what went wrong."""
+    """Run lessons for their claims and their notebooks: name → executed notebook, or the error."""
     outcomes = evidence.measure([(lesson, SEED) for lesson in lessons], jobs, root) if lessons else []
     return {
         outcome.name: outcome.problem or _read(evidence.kept_notebook(root, STACK, outcome.name, SEED))
@@ -553,7 +556,7 @@ def _measure(lessons, jobs, root):
 
 
 def _solve(lessons, jobs, root):
-    """Run the solutions of lessons, in full on the real data. They measure nothing, so no results follow."""
+    """Run the solutions of lessons, in full mode on real data. They measure nothing, so no results follow."""
     settings = dict(mode="full", seed=SEED, one_thread=True, edition="solutions", COURSE_DATA="real")
     outcomes = spread([make_task(lesson, **settings) for lesson in lessons], jobs)
     return {
@@ -565,12 +568,12 @@ def _solve(lessons, jobs, root):
 
 
 def _kept(lesson, root):
-    """The executed notebook of `reproduce` with the first seed, if it comes from exactly this code."""
+    """Give the executed notebook of `reproduce` with the first seed, if its code is exactly the lesson's."""
     path = evidence.kept_notebook(root, SHOWN_STACK, lesson.name, SEED)
     if not path.exists():
         return None
     notebook = _read(path)
-    # A failed run has no such note: it is written once the run is accepted.
+    # A failed run has no such entry: it is written once the run is accepted.
     modules = notebook.metadata.get("course", {}).get("modules")
     same = modules is not None and modules == module_digests(modules)
     ran = [
@@ -584,7 +587,7 @@ def _kept(lesson, root):
 
 
 def pending_tables(root, tables):
-    """Give the notebooks whose tables of verdicts, or times, differ from `tables`: path → the new text.
+    """Give the notebooks whose tables of verdicts or times differ from `tables`: path → new text.
 
     `tables` is the content of course_utils/verdicts.json.
     """

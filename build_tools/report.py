@@ -1,8 +1,8 @@
-"""From results/ and ``claims.toml``, and nothing else, to RESULTS.md and to the tables that lessons show.
+"""Make RESULTS.md and the lessons' tables from results/ and ``claims.toml``, and from nothing else.
 
-`pending` says what every file should hold: RESULTS.md and its picture, the findings in README.md, the tables
-in notebooks/, and course_utils/verdicts.json, from which a lesson shows the same tables in every mode and on
-both stacks. Where the code has changed since a claim was measured, its verdict carries a † and a note.
+`pending` computes the content of every file: RESULTS.md and its picture, the findings in README.md, the
+tables in notebooks/, and course_utils/verdicts.json. From the last, a lesson shows the same tables in both
+modes and on both stacks. If the code has changed since a claim was measured, its verdict has a † and a note.
 """
 
 import math
@@ -24,21 +24,27 @@ COMMAND = "python -m build_tools report"
 PICTURE = "docs/claims.png"
 STALE = "†"
 _WORDS = (REPRODUCED, HOLDS, WITHIN_NOISE, NOT_REPRODUCED, REVERSED, FAILS, NOT_ENOUGH)
-# Words that contradict the source, the most surprising first: a winner that loses, a rule that is broken, a
-# number that does not come out.
+# Words that contradict the source, the most surprising first: a reversed comparison, a property that fails, a
+# number that is not reproduced.
 _AGAINST = (REVERSED, FAILS, NOT_REPRODUCED)
-_HOW_TO_READ = (
-    "Ours is the mean ± standard deviation over seeds, with their number in parentheses. A printed number is "
-    "*reproduced* where it lies in the 95 % prediction interval of our runs (Student's t), or within the "
-    "stated tolerance. An ordering *holds* or is *reversed* by the 95 % interval of the differences, seed by "
-    "seed; where it is to hold at every epoch, by that of the least clear one. Who looks at so many "
-    "statements finds some out of place by chance alone. So *holds*, *reversed* and *not reproduced* have to "
-    "pass Holm's correction as well, over all printed numbers of a stack, or all its comparisons; what does "
-    "not is *within noise*, and the table says which word it would have had alone. For comparisons within "
-    "noise it also says which difference as many seeds would have found four times in five. Fewer than "
-    f"{judging.FEWEST_SEEDS} seeds give no verdict. A {STALE} marks a verdict whose measurements are older "
-    "than the last change of the code behind them."
-)
+_HOW_TO_READ = f"""\
+- **Ours** is the mean ± standard deviation over seeds. The number of seeds stands in parentheses.
+- **A printed number** is *reproduced* if it lies in the 95 % prediction interval of our runs (Student's t):
+  the range in which one more run of ours would lie with a probability of 95 %. Where a tolerance is stated,
+  a number that is no farther from our mean is reproduced too. Otherwise it is *not reproduced*. A printed
+  curve is reproduced if all of its points are.
+- **An ordering** (“A is greater than B”) is judged by the differences between A and B, seed by seed. It
+  *holds* if the 95 % interval of their mean lies above zero, and is *reversed* if that lies below.
+  Otherwise it is *within noise*, and the table says how large a difference this number of seeds would have
+  found four times in five. An ordering at every epoch is judged by its least clear epoch.
+- **A property** *holds* if it held in every run, and *fails* otherwise. The table shows the worst case.
+- **Many statements at once.** Of a hundred statements, each judged with 95 % confidence, about five come
+  out wrong by chance. So *holds*, *reversed* and *not reproduced* must also pass Holm's correction, over
+  all printed numbers of a stack or all of its comparisons. A statement that does not pass is *within
+  noise*; the table says which word it would have had alone.
+- With fewer than {judging.FEWEST_SEEDS} seeds there is no verdict. The table then says how many seeds there
+  are so far.
+- {STALE} marks a verdict whose measurements are older than the last change of their code."""
 
 
 # --- verdicts -----------------------------------------------------------------------------------------------
@@ -52,14 +58,14 @@ def judge(records, claims=None):
         rows = []
         for claim in claims.claims.values():
             runs = [r for r in records if (r["stack"], r["lesson"]) == (stack, claim.lesson)]
-            # A record of an older claims.toml may have other measures; it is stale.
+            # A record for an older claims.toml may have other measures. It is stale.
             runs = [run for run in runs if not claim.misfit(run["measurements"].get(claim.id, {}))]
             if runs:
                 seeds = [run["seed"] for run in runs]
                 judged.setdefault(claim.id, {})[stack] = {"seeds": seeds, "rows": []}
                 measured = [run["measurements"][claim.id] for run in runs]
                 rows += [(claim, one) for one in _alone(claim, measured)]
-        # All printed numbers of a stack are corrected together, and all its comparisons.
+        # All printed numbers of a stack are corrected together, and so are all its comparisons.
         for kind in KINDS:
             of_kind = [(claim, one) for claim, one in rows if claim.kind == kind]
             for (claim, _), one in zip(of_kind, judging.corrected([one for _, one in of_kind]), strict=True):
@@ -70,7 +76,7 @@ def judge(records, claims=None):
 
 
 def _alone(claim, measured):
-    """Judge a claim's measures on one stack, each by itself."""
+    """Judge a claim's measures on one stack, each alone."""
 
     def column(name):
         return [measures[name] for measures in measured]
@@ -89,7 +95,7 @@ def _alone(claim, measured):
 
 
 def seconds(records):
-    """Give how long a full run took: lesson → stack → median seconds over the seeds."""
+    """Give the time of a full run: lesson → stack → median seconds over the seeds."""
     times = {}
     for record in records:
         times.setdefault(record["lesson"], {}).setdefault(record["stack"], []).append(record["seconds"])
@@ -103,12 +109,12 @@ def seconds(records):
 
 
 def marked(word):
-    """Give a verdict with its sign."""
+    """Write a verdict with its sign."""
     return f"{judging.SIGNS[word]} {word}"
 
 
 def number(value, decimals=None):
-    """Write a number with so many decimals, or with four significant digits.
+    """Write a number with a given number of decimals, or with four significant digits.
 
     >>> number(0.60449, 4), number(123456.0), number(-0.00001, 2)
     ('0.6045', '1.235e+05', '0.00')
@@ -125,7 +131,7 @@ def mean_and_sd(mean, sd, n):
     """
     if not sd:
         return f"{number(mean)}{' ± 0' * (sd == 0)} ({n})"
-    # Rounding to two digits first: 0.0999 is 0.10, with two decimals.
+    # Round to two digits first: 0.0999 is 0.10, with two decimals.
     decimals = 1 - math.floor(math.log10(float(f"{sd:.1e}")))
     if decimals > 8:
         return f"{number(mean)} ± {sd:.1e} ({n})"
@@ -133,7 +139,7 @@ def mean_and_sd(mean, sd, n):
 
 
 def duration(seconds):
-    """Write seconds as a reader wants to know them.
+    """Write a duration, rounded for readers.
 
     >>> duration(41.7), duration(754), duration(None)
     ('40 s', '13 min', 'no runs')
@@ -144,9 +150,10 @@ def duration(seconds):
 
 
 def claim_rows(claim, judged, old=()):
-    """Give the table rows of one claim, one for each measure; `old` names the stacks whose records are stale.
+    """Give the table rows of one claim, one for each measure. `old` names the stacks with stale records.
 
-    A row: the id, the text (in the first row), the source's number, and for each stack ours and the word.
+    A row contains the id, the text (in the first row), the source's number, and for each stack our number and
+    the word.
     """
     if claim.kind == "value":
         stored = " (stored output)" if claim.stored else ""
@@ -197,7 +204,7 @@ def _head():
 
 
 def stale_notes(records, stale, lessons):
-    """Say with which revision the lessons' stale records were measured; `stale` as from `evidence.stale`."""
+    """Say which revision measured the lessons' stale records. `stale` is a result of `evidence.stale`."""
     lines = []
     for lesson in lessons:
         texts = {}
@@ -250,13 +257,13 @@ def tables(records, stale, judged, claims):
 
 
 def surprising(judged, claims, most=3):
-    """Rank the claims that our runs contradict, and after them those that they should have shown and did not.
+    """Rank the claims that our runs contradict, then those that our runs should have shown and did not.
 
-    The most surprising comes first, with the number of the measure that says so most clearly: what both
-    stacks contradict before what one does; reversed before failed before not reproduced; then by the p value.
-    Last come the orderings within noise whose mean difference lies on the other side on every stack: the
-    loser was ahead, if not clearly. Times are left out, for they tell of the machine, and so are the course's
-    own questions, which no source answers.
+    The most surprising claim is first, with the number of the measure that shows it most clearly. The order:
+    contradicted on both stacks before on one; reversed before failed before not reproduced; then by p value.
+    Last are the orderings within noise whose mean difference has the wrong sign on every stack. Times are
+    left out, because they depend on the machine. The course's own questions are left out, because no source
+    answers them.
     """
     found = []
     for position, claim in enumerate(claims.claims.values()):
@@ -280,7 +287,7 @@ def surprising(judged, claims, most=3):
 
 
 def findings(judged, claims, records=(), stale=()):
-    """Say in a paragraph how many claims stand, and which three are the most surprising."""
+    """Say in a paragraph how many claims hold, and which three are the most surprising."""
     said = [claim.id for claim in claims.claims.values() if not claim.is_question]
     asked = len(claims.claims) - len(said)
     sentences = [
@@ -321,7 +328,7 @@ def _sentence(claim, place, judged):
 
 
 def course_time(measured):
-    """Say how long the whole course takes in full mode: the sum over lessons of their median times.
+    """Give the time of the whole course in full mode: the sum of the lessons' median times.
 
     >>> course_time({"01_a": {"keras3": 3600.0}, "02_b": {"keras3": 1800.0}})
     'All 2 lessons in full mode, one seed, on one CPU core: 1 h 30 min on the keras3 stack.'
@@ -342,12 +349,12 @@ def _hours(seconds):
 
 
 def readme_with(text, blocks):
-    """Put blocks into a README, each between its marks, ``<!-- name -->`` and ``<!-- /name -->``."""
+    """Insert blocks into a README, each between its marks, ``<!-- name -->`` and ``<!-- /name -->``."""
     for name, block in blocks.items():
         start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         if not (start in text and end in text.partition(start)[2]):
             raise CourseError(
-                f"README.md should have {start} and {end} around what `report` writes there; it has not"
+                f"README.md should have the marks {start} and {end}, because `report` writes between them"
             )
         before, _, rest = text.partition(start)
         text = f"{before}{start}\n{block}\n{end}{rest.partition(end)[2]}"
@@ -358,7 +365,7 @@ def readme_with(text, blocks):
 
 
 def results_page(records, repeats, stale, judged, claims):
-    """Write RESULTS.md: what was found, how to repeat it, where it was measured."""
+    """Write RESULTS.md: the findings, how to repeat them, and where they were measured."""
     lines = [
         f"<!-- Generated by `{COMMAND}` from results/ and claims.toml. Do not edit: run it again. -->",
         "# Results",
@@ -397,7 +404,7 @@ def results_page(records, repeats, stale, judged, claims):
 def _citation(source):
     who = ", ".join(str(part) for part in (source.author, source.publisher, source.year) if part)
     title = escape(source.title)
-    # Not every document can be linked to, or says when it was written and by whom.
+    # Some documents have no link, author or date.
     return (f"[{title}]({source.url})" if source.url else title) + f" ({who})" * bool(who)
 
 
@@ -406,7 +413,7 @@ def _repeats(records, repeats):
     rows = []
     for second in sorted(repeats, key=lambda r: (r["lesson"], r["stack"])):
         first = firsts.get((second["stack"], second["lesson"], second["seed"]))
-        # Runs of other code, other versions or another processor may well have other numbers.
+        # Runs with other code, versions or processors may have other numbers.
         if first and evidence.same_code(first, second) and evidence.comparable(first, second):
             differs = evidence.listed(evidence.differing(first, second))
             row = [second["lesson"], second["stack"], str(second["seed"]), second["cpu"]]
@@ -458,14 +465,14 @@ def _distinct(texts):
 
 
 def verdicts_path(root):
-    """Give the place of the file that the package ships for its lessons' tables."""
+    """Give the path of the package's file with the lessons' tables."""
     return (
         ledger_folder() if os.environ.get("COURSE_LEDGER") else Path(root, "course_utils")
     ) / "verdicts.json"
 
 
 def read_verdicts(root):
-    """Read verdicts.json, empty where there is none; a CourseError says what is wrong with it."""
+    """Read verdicts.json; it is empty if there is no file. A CourseError says what is wrong with it."""
     path = verdicts_path(root)
     try:
         content = schemas.parse_json(path.read_text(encoding="utf-8"))
@@ -480,7 +487,7 @@ def read_verdicts(root):
 
 
 def _packed(stale):
-    """What is stale as verdicts.json has it: seeds of one reason together."""
+    """Convert the stale records to the form of verdicts.json: seeds with the same reason together."""
     groups = {}
     for (stack, lesson, seed), names in sorted(stale.items()):
         groups.setdefault((stack, lesson, tuple(names)), []).append(seed)
@@ -499,15 +506,15 @@ def _unpacked(groups):
 
 
 def pending(root=None, stale=None):
-    """Say what the report would write: path → text or bytes, for the files that differ.
+    """Give what the report would write: path → text or bytes, for the files that differ.
 
-    `stale` is what `evidence.stale` says now, or what is to be taken for it. A CourseError names every
-    results file that cannot be used; nothing is written then.
+    `stale` is the present result of `evidence.stale`, or another one to use instead. A CourseError names
+    every results file that cannot be used. Then nothing is written.
     """
     root = Path(root) if root else repository()
     records, repeats, problems = evidence.read_records(root)
     if problems:
-        raise CourseError("\n  ".join(["the report takes whole results only:", *problems]))
+        raise CourseError("\n  ".join(["the report needs valid results, and these are not:", *problems]))
     stale = evidence.stale(records, root) if stale is None else stale
     claims = load_claims()
     judged = judge(records, claims)
@@ -527,7 +534,7 @@ def pending(root=None, stale=None):
     from build_tools import notebooks  # which imports this module
 
     files |= notebooks.pending_tables(root, content)
-    # Pixels depend on Matplotlib's version, so a picture is recognized by what it was drawn from.
+    # Pixels depend on Matplotlib's version, so a picture is identified by a digest of its content.
     if figure.drawn_from(root / PICTURE) != figure.digest(judged, claims):
         files[root / PICTURE] = figure.draw(judged, claims)
     return files
@@ -543,9 +550,10 @@ def _holds(path, text):
 
 
 def out_of_step(root=None):
-    """List the files that do not follow from results/ and claims.toml.
+    """List the files that do not agree with results/ and claims.toml.
 
-    What has become stale since the last report does not count: a change of the code never waits for one.
+    Records that became stale after the last report do not count: a change of the code never waits for a
+    report.
     """
     root = Path(root) if root else repository()
     records = evidence.read_records(root)[0]
@@ -555,7 +563,7 @@ def out_of_step(root=None):
 
 
 def report(root=None):
-    """Write what follows from results/, and list the files that changed."""
+    """Write all files that are made from results/, and list those that changed."""
     files = pending(root)
     for path, content in files.items():
         (write_bytes if isinstance(content, bytes) else write_text)(path, content)
@@ -563,12 +571,12 @@ def report(root=None):
 
 
 def stale_records(root=None):
-    """List what is to be measured again, and why; see `build_tools.evidence.stale_records`."""
+    """List what has to be measured again, and why; see `build_tools.evidence.stale_records`."""
     return evidence.stale_records(root)
 
 
 def release_problems(root=None):
-    """Say why no release can be made: results that are stale, missing, never repeated, or not reported."""
+    """Say why a release is not possible: results or outputs that are stale, missing, or not reported."""
     root = Path(root) if root else repository()
     found = stale_records(root) + evidence.claim_problems(root)
     records, repeats, problems = evidence.read_records(root)
@@ -580,11 +588,24 @@ def release_problems(root=None):
             )
             if len(seeds) < judging.FEWEST_SEEDS:
                 found.append(
-                    f"{lesson}, {stack} stack: {len(seeds)} of {judging.FEWEST_SEEDS} seeds at least"
+                    f"{lesson}, {stack} stack: {len(seeds)} seeds, but {judging.FEWEST_SEEDS} are needed"
                 )
             elif not twice:
                 again = evidence.command("repeat", lesson)
                 found.append(f"{lesson}, {stack} stack: no seed was run twice. {again}")
     if not problems:
         found += [f"{shown(path)} is out of date: {COMMAND}" for path in pending(root)]
+    return found + _stale_outputs(root)
+
+
+def _stale_outputs(root):
+    """List the notebooks whose outputs are not of the code that they show."""
+    from build_tools import notebooks  # which imports this module
+
+    found = []
+    for due in notebooks.plan(root=root):
+        if due.stale:
+            path = notebooks.notebook_path(root / "notebooks", due.lesson.name, due.edition)
+            command = f"python -m build_tools build --run {due.lesson.name[:2]}"
+            found.append(f"{shown(path)} shows outputs from before a change: {command}")
     return found

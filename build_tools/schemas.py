@@ -1,4 +1,4 @@
-"""The forms of claims.toml and of a results file, as JSON schemas, and one sentence for what breaks them."""
+"""JSON schemas of claims.toml and of a results file, and one sentence for an error in such a file."""
 
 import json
 
@@ -6,12 +6,12 @@ from build_tools import CourseError
 from course_utils.stack import STACKS
 
 _TEXT = {"type": "string", "pattern": r"\S"}
-# Beyond these bounds a square is infinite; 1e999 in a file is read as infinity.
+# Squares of numbers beyond these bounds are infinite. 1e999 in a file is read as infinity.
 _NUMBER = {"type": "number", "minimum": -1e100, "maximum": 1e100}
 _MEASURE = {
     "type": "string",
     "pattern": r"^[A-Za-z_]\w*$",
-    "description": "a measure is recorded as a keyword, so its name is a Python name",
+    "description": "a measure is recorded as a keyword, so its name has to be a Python name",
 }
 
 
@@ -26,7 +26,7 @@ def _table(required, optional=None):
 
 
 def _every(value):
-    """Describe a table with any keys whose values are alike."""
+    """Describe a table with any keys, whose values have the same form."""
     return {"type": "object", "additionalProperties": value}
 
 
@@ -42,7 +42,7 @@ SOURCE = _table(
 _ID = {
     "type": "string",
     "pattern": r"^[A-Za-z]\w*\.[cq][A-Z]?\d+\w*$",
-    "description": "an id looks like S1.c1, that of a question like S1.q1",
+    "description": "an id looks like S1.c1, or S1.q1 for a question",
 }
 _COMMON = {"id": _ID, "lesson": _TEXT, "section": _TEXT, "kind": _TEXT, "text": _TEXT}
 _TIMING = {"timing": {"type": "boolean"}}
@@ -66,13 +66,13 @@ CLAIM = {
 CLAIMS = _table({}, {"source": _several({"type": "object"}), "claim": _several({"type": "object"})})
 
 _DIGESTS = _every({"type": "string"})
-_DATA = _table({"origin": {"const": "real", "description": "results are of real data"}, "digests": _DIGESTS})
+_DATA = _table({"origin": {"const": "real", "description": "results need real data"}, "digests": _DIGESTS})
 _MEASURED = {"anyOf": [{"type": "boolean"}, _NUMBER, _several(_NUMBER)]}
 RECORD = _table(
     {
         "lesson": _TEXT,
         "seed": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
-        "mode": {"const": "full", "description": "results are of full runs"},
+        "mode": {"const": "full", "description": "results need full runs"},
         "stack": {"enum": list(STACKS)},
         "data": _every(_DATA),
         "versions": _every(_TEXT),
@@ -85,9 +85,13 @@ RECORD = _table(
         "revision": {
             "type": "string",
             "pattern": r"^([0-9a-f]{7,40}\+?|unknown)$",
-            "description": "a commit, with + where files had changed since, or unknown",
+            "description": "a commit, with + if files had changed since, or unknown",
         },
-        "date": {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d$", "description": "a day, 2026-11-23"},
+        "date": {
+            "type": "string",
+            "pattern": r"^\d{4}-\d\d-\d\d$",
+            "description": "a day, such as 2026-11-23",
+        },
     }
 )
 _TABLE = _table(
@@ -113,13 +117,13 @@ VERDICTS = _table(
 
 
 def complaint(content, schema):
-    """Say where content breaks its schema, in one line that any terminal can show; "" if it does not."""
+    """Say where content breaks its schema, in one line for any terminal; "" if it does not."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
     try:
         error = best_match(Draft202012Validator(schema).iter_errors(content))
-    except RecursionError:  # the error's own text shows the content
+    except RecursionError:  # the text of the error contains the content
         return "it is nested too deeply"
     if error is None:
         return ""
@@ -130,17 +134,17 @@ def complaint(content, schema):
 
 
 def plain(text):
-    """Make a text fit for one line of any terminal: no control characters, no lone surrogates."""
+    """Make a text safe for one line of any terminal: no control characters, no lone surrogates."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in str(text))
 
 
 def parse_json(text):
-    """Read JSON as the standard has it; a CourseError says why if that cannot be."""
+    """Read JSON strictly as in the standard. A CourseError says why this is not possible."""
     try:
         content = json.loads(text, parse_constant=_refuse)
         json.dumps(content, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise CourseError("a text in it has half a character (a lone surrogate)") from None
+        raise CourseError("a text in it contains half a character (a lone surrogate)") from None
     except RecursionError:
         raise CourseError("it is nested too deeply") from None
     except ValueError as error:
@@ -149,4 +153,4 @@ def parse_json(text):
 
 
 def _refuse(name):
-    raise ValueError(f"it holds {name}, which is no number")
+    raise ValueError(f"it contains {name}, which is not a number")

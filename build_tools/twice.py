@@ -1,7 +1,7 @@
-"""The same seed twice, in quick mode: once by the tests, which run every notebook, and once more here.
+"""The same seed twice, in quick mode: first in the tests, which run every notebook, then here.
 
-The tests leave what each notebook recorded in build/records/<stack>/. A second run has to give the same
-measurements to the last bit, times apart. ``python -m build_tools repeat`` does the same in full mode.
+The tests store the record of each notebook in build/records/<stack>/. A second run has to give the same
+measurements to the last bit, except times. ``python -m build_tools repeat`` does the same in full mode.
 """
 
 import json
@@ -16,13 +16,13 @@ from course_utils.stack import STACK
 
 
 def first_record(root, lesson):
-    """The place of the record that the tests leave. Solutions record apart, as a lesson of the same name."""
+    """The path of the tests' record. Records of solutions are separate, under the same name."""
     folder = Path(root, "build", "records", STACK)
     return folder / ("solutions" if lesson.measured_in_solutions else "") / f"{lesson.name}.json"
 
 
 def changed_since(revision, root):
-    """Name the lessons whose file differs from a git revision, new ones too."""
+    """Name the lessons whose file differs from a git revision, with new ones."""
     git = ["git", "-C", str(root)]
     found = []
     for command in (
@@ -39,16 +39,16 @@ def changed_since(revision, root):
 
 
 def repeat_quick(lessons=(), since=None, other_seed=False, jobs=None, root=None):
-    """Run lessons once more in quick mode, and compare with what the tests left.
+    """Run lessons again in quick mode, and compare with the tests' records.
 
     Parameters
     ----------
     lessons : iterable of str
-        As for `build_tools.lessons.select`; every lesson that has claims if there are none.
+        As for `build_tools.lessons.select`. By default every lesson with claims.
     since : str, optional
         Only lessons whose file differs from this git revision.
     other_seed : bool, default=False
-        Run the first of these lessons with another seed, too: it has to give other numbers.
+        Also run the first of these lessons with another seed. It has to give other numbers.
     jobs : int, optional
         As for `build_tools.execute.spread`.
     root : path-like, optional
@@ -56,7 +56,7 @@ def repeat_quick(lessons=(), since=None, other_seed=False, jobs=None, root=None)
     Returns
     -------
     problems : list of str
-        Runs that failed, records that are no records, claims and measures that differ.
+        Failed runs, invalid records, and claims and measures that differ.
     compared : int
         How many lessons were run.
     """
@@ -67,7 +67,7 @@ def repeat_quick(lessons=(), since=None, other_seed=False, jobs=None, root=None)
         changed = changed_since(since, root)
         chosen = [lesson for lesson in chosen if lesson.name in changed]
     firsts = {lesson.name: _read(first_record(root, lesson), lesson) for lesson in chosen}
-    # One thread, as the tests' kernels have: the order of sums, and so the last bits, depends on it.
+    # One thread, as in the tests' kernels: the order of sums, and so the last bits, depends on it.
     tasks = [
         make_task(lesson, mode="quick", seed=firsts[lesson.name]["seed"], one_thread=True)
         for lesson in chosen
@@ -103,14 +103,14 @@ def repeat_quick(lessons=(), since=None, other_seed=False, jobs=None, root=None)
 
 
 def _read(path, lesson):
-    """Read a first record; a CourseError says to run the tests first."""
+    """Read a first record. A CourseError says that the tests have to run first."""
     again = f"run the tests first: python -m pytest notebooks -k {lesson.name}"
     try:
         if path.stat().st_mtime < lesson.path.stat().st_mtime:
             raise CourseError(f"{shown(path)} is older than the lesson; {again}")
         record = json.loads(path.read_text(encoding="utf-8"))
         if not {"seed", "mode", "measurements"} <= set(record):
-            raise ValueError("it is no record")
+            raise ValueError("it is not a record")
     except FileNotFoundError:
         raise CourseError(f"there is no first record {shown(path)}; {again}") from None
     except CourseError:
@@ -118,5 +118,5 @@ def _read(path, lesson):
     except (OSError, ValueError, TypeError) as error:
         raise CourseError(f"{shown(path)} cannot be used ({error}); {again}") from None
     if record["mode"] != "quick":
-        raise CourseError(f"{shown(path)} is of a run in {record['mode']} mode; {again}")
+        raise CourseError(f"{shown(path)} comes from a run in {record['mode']} mode; {again}")
     return record

@@ -1,5 +1,5 @@
 """Helpers for the course "Training deep networks, with every claim checked".
 
-The ideas a lesson teaches stand in the lesson; what would only be in the way stands here. Importing this
-package loads neither TensorFlow nor Keras: the modules that need them import them.
+A lesson itself contains the code of the ideas that it teaches. This package contains the rest. Importing the
+package loads neither TensorFlow nor Keras; the modules that need them import them.
 """

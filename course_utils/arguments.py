@@ -1,8 +1,9 @@
 """The checks of arguments that the whole package shares.
 
-Each returns the value as a plain Python object, or raises a ``ValueError`` that names the argument, says what
-it should be, and gives the value received. NumPy's numbers count as numbers, and so do arrays and tensors of
-shape (). ``True`` and ``False`` do not, nor do variables, which can change after the check.
+Each check returns the value as a plain Python object, or raises a ``ValueError``. The error names the
+argument, says what it should be, and gives the value received. NumPy's numbers count as numbers, and so do
+arrays and tensors of shape (). ``True``, ``False`` and variables do not. (A variable can change after the
+check.)
 """
 
 import math
@@ -13,7 +14,7 @@ import numpy as np
 
 
 def refuse(name, should_be, value, remedy=""):
-    """Raise the ``ValueError`` that every check ends with."""
+    """Raise the ``ValueError`` of every check."""
     received = repr(value)
     if len(received) > 300:
         received = received[:297] + "..."
@@ -23,7 +24,7 @@ def refuse(name, should_be, value, remedy=""):
 def whole_number(name, value, at_least=None, at_most=None, also=""):
     """Return a whole number between two bounds, both included, as an int.
 
-    `also` goes into the message: what else the caller takes.
+    The message includes `also`: what else the caller accepts.
 
     >>> whole_number("epochs", 0, at_least=1)
     Traceback (most recent call last):
@@ -39,7 +40,7 @@ def whole_number(name, value, at_least=None, at_most=None, also=""):
 def number(name, value, above=None, at_least=None, below=None, at_most=None, also=""):
     """Return a finite number between two bounds as a float.
 
-    `also` goes into the message: what else the caller takes.
+    The message includes `also`: what else the caller accepts.
 
     >>> number("decay_rate", "fast", above=0)
     Traceback (most recent call last):
@@ -53,7 +54,7 @@ def number(name, value, above=None, at_least=None, below=None, at_most=None, als
 
 
 def seed(name, value):
-    """Return a seed that Python, NumPy and TensorFlow all take."""
+    """Return a seed that Python, NumPy and TensorFlow all accept."""
     return whole_number(name, value, at_least=0, at_most=2**32 - 1)
 
 
@@ -71,14 +72,14 @@ def one_of(name, value, choices):
 
 
 def flag(name, value):
-    """Return True or False, NumPy's included, as a bool."""
+    """Return True or False as a bool; NumPy's booleans count too."""
     if not isinstance(value, bool | np.bool_):
         refuse(name, "True or False", value)
     return bool(value)
 
 
 def path(name, value):
-    """Return a path, with ``~`` spelled out."""
+    """Return a path; ``~`` is replaced by the home folder."""
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         refuse(name, "a path", value)
     try:
@@ -88,7 +89,7 @@ def path(name, value):
 
 
 def _plain(value):
-    """The number in an array or tensor of shape (); None for what is no number."""
+    """Return a number, or the number in an array or tensor of shape (); None for anything else."""
     if isinstance(value, bool | np.bool_ | np.timedelta64) or hasattr(value, "assign"):
         return None
     if isinstance(value, numbers.Real):
@@ -96,15 +97,15 @@ def _plain(value):
     if getattr(value, "shape", None) == ():
         try:
             plain = value.numpy() if hasattr(value, "numpy") else np.asarray(value)
-            kind = plain.dtype.kind  # V is that of bfloat16, which NumPy does not know
+            kind = plain.dtype.kind  # V is the kind of bfloat16, which NumPy does not know
             return int(plain) if kind in "iu" else float(plain) if kind in "fV" else None
-        except Exception:  # a symbolic tensor has no value yet; each library says so in its own way
+        except Exception:  # a symbolic tensor has no value yet; each library raises its own error
             return None
     return None
 
 
 def _remedy(value):
-    """What to do about a variable, which no message about a number would explain."""
+    """What to do about a variable: a message about a number would not explain the error."""
     return "A variable can change later; give its value: float(variable)." * hasattr(value, "assign")
 
 

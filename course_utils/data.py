@@ -1,24 +1,25 @@
 """The course's three data sets, as a lesson uses them.
 
-``load_mnist``, ``load_fashion_mnist`` and ``load_cifar10`` look in a folder you name, in the Keras cache and
-on the network, in this order, and check every array against its SHA-256 digest whatever way it came. Where
-no real data can be had they return a small stand-in, and say so in ``ImageData.origin`` and
-``ImageData.notice``.
+``load_mnist``, ``load_fashion_mnist`` and ``load_cifar10`` look in the folder COURSE_DATA_DIR, then in the
+Keras cache, then on the network. They check every array against its SHA-256 digest. If there is no real data,
+they return a stand-in: a small made-up data set with images of the same shape. ``ImageData.origin`` and
+``ImageData.notice`` say so.
 
-``python -m course_utils.data`` says where your data would come from; ``python -m course_utils.data --help``
-tells how to fetch and verify it.
+``python -m course_utils.data`` says where your data would come from. ``python -m course_utils.data --help``
+says how to download and verify it.
 
 Environment variables
 ---------------------
 COURSE_DATA_DIR
-    A folder of ``mnist.npz``, ``fashion_mnist.npz`` and ``cifar10.npz``, each with the uint8 arrays
-    ``x_train, y_train, x_test, y_test``. CIFAR-10 may also be ``cifar-10-python.tar.gz`` as published, or the
-    unpacked folder ``cifar-10-batches-py``. A set that is not there is looked for further on.
+    A folder with ``mnist.npz``, ``fashion_mnist.npz`` and ``cifar10.npz``. Each file holds the uint8 arrays
+    ``x_train, y_train, x_test, y_test``. CIFAR-10 can also be ``cifar-10-python.tar.gz`` as published, or the
+    unpacked folder ``cifar-10-batches-py``. If a data set is not in this folder, the Keras cache and the
+    network are next.
 COURSE_DATA
-    ``auto`` (default): the order above. ``real``: a missing data set is an error. ``stand-in``: the stand-in
-    at once, for tests and machines without a network.
+    ``auto`` (default): the order above. ``real``: a missing data set is an error. ``stand-in``: always the
+    stand-in, for tests and machines without a network.
 KERAS_HOME
-    Where Keras keeps its files, ``~/.keras`` by default. Downloads are stored there too.
+    The folder of Keras' files, by default ``~/.keras``. Downloads are stored there too.
 """
 
 from __future__ import annotations
@@ -74,17 +75,17 @@ class ImageData:
     x_train, x_valid, x_test : ndarray of uint8
         Images as stored, 0 to 255, of shape (n, 28, 28) or (n, 32, 32, 3).
     y_train, y_valid, y_test : ndarray of uint8
-        Labels, of shape (n,). The validation arrays have length 0 when no validation split was asked for.
+        Labels, of shape (n,). The validation arrays have length 0 if no validation split was requested.
     class_names : tuple of str
         The class that each label stands for.
     origin : {"real", "stand-in"}
         Whether these are the real images. Results on a stand-in say nothing about the real set.
     source : str
-        Where the arrays came from, in words, without a path of this machine.
+        Where the arrays came from, in words, without a path.
     digests : dict of str to str
         SHA-256 of the four arrays as loaded, before any split.
     tried : tuple of str
-        For a stand-in: why there is no real data, place by place.
+        For a stand-in: why there is no real data, one entry for each place.
     """
 
     name: str
@@ -106,15 +107,15 @@ class ImageData:
         Parameters
         ----------
         n_train : int
-            How many training examples to keep at most.
+            Largest number of training examples.
         n_test : int
-            How many test examples to keep at most, and how many validation examples.
+            Largest number of test examples, and of validation examples.
 
         Returns
         -------
         ImageData
-            Views of the same arrays. A split that is shorter already stays whole. `digests` remain those of
-            the arrays as loaded.
+            Views of the same arrays. A split that is already shorter stays as it is. `digests` are still
+            those of the loaded arrays.
 
         Raises
         ------
@@ -135,45 +136,46 @@ class ImageData:
 
     @property
     def notice(self) -> str | None:
-        """What to tell the reader of a stand-in: why it is used, how to get the real data; else None."""
+        """For a stand-in: why it is used and how to get the real data. For real data: None."""
         if self.origin == "real":
             return None
         title = TITLES[self.name]
         why = "; ".join(self.tried)
         return (
             f"These are not the real {title} images but a small stand-in ({why}). The lesson runs the same, "
-            f"but its numbers are not {title}'s. For the real set, put that right and run again, or set "
+            f"but its numbers are not {title}'s. To get the real set, fix the cause and run again, or set "
             f"COURSE_DATA_DIR to a folder that holds {self.name}.npz."
         )
 
     def __repr__(self) -> str:
-        """Say sizes and origin, never the arrays."""
+        """Give sizes and origin, without the arrays."""
         pixels = "×".join(str(n) for n in self.x_train.shape[1:])
         sizes = f"{len(self.x_train)} train, {len(self.x_valid)} valid, {len(self.x_test)} test"
         return f"<{TITLES[self.name]}: {sizes} images of {pixels}, {self.origin}, from {self.source}>"
 
 
 def load_mnist(validation: float = 0) -> ImageData:
-    """Load MNIST: 60,000 and 10,000 handwritten digits, 28×28, grey.
+    """Load MNIST: 60,000 training and 10,000 test images of handwritten digits, 28×28, grey.
 
     Parameters
     ----------
     validation : int or float, default 0
-        How much of the training set becomes the validation set: that many of its first images, or that
-        fraction of it. A stand-in is a tenth the size of the real set, and so is its validation set.
+        The size of the validation set, as a number of images or as a fraction of the training set. It takes
+        the first images of the training set. A stand-in has a tenth of the real set's training images, and so
+        its validation set is a tenth too.
 
     Returns
     -------
     ImageData
-        The splits, uint8 as stored: scale them where you use them.
+        The splits, as stored in uint8. Scale them before you use them.
 
     Raises
     ------
     ValueError
         If `validation` is negative, not a number, or leaves nothing to train on.
     DataError
-        If ``COURSE_DATA_DIR`` or a file in it is broken, a folder cannot be written, or ``COURSE_DATA=real``
-        and the set cannot be had. (It is a ``ValueError`` too.)
+        If ``COURSE_DATA_DIR`` is not a folder or a file in it is broken; if a folder cannot be written; or if
+        ``COURSE_DATA=real`` and the data set is not available. (It is a ``ValueError`` too.)
 
     References
     ----------
@@ -190,7 +192,7 @@ def load_mnist(validation: float = 0) -> ImageData:
 
 
 def load_fashion_mnist(validation: float = 0) -> ImageData:
-    """Load Fashion-MNIST: 60,000 and 10,000 pictures of clothing, 28×28, grey.
+    """Load Fashion-MNIST: 60,000 training and 10,000 test images of clothing, 28×28, grey.
 
     Parameters, result and errors are those of `load_mnist`.
 
@@ -203,10 +205,10 @@ def load_fashion_mnist(validation: float = 0) -> ImageData:
 
 
 def load_cifar10(validation: float = 0) -> ImageData:
-    """Load CIFAR-10: 50,000 and 10,000 colour photographs, 32×32.
+    """Load CIFAR-10: 50,000 training and 10,000 test colour photographs, 32×32.
 
-    Parameters, result and errors are those of `load_mnist`. Labels have shape (n,), where ``keras.datasets``
-    gives (n, 1).
+    Parameters, result and errors are those of `load_mnist`. Labels have shape (n,); those of
+    ``keras.datasets`` have shape (n, 1).
 
     References
     ----------
@@ -217,7 +219,7 @@ def load_cifar10(validation: float = 0) -> ImageData:
 
 
 class DataStatus(NamedTuple):
-    """Where a data set would come from now; `verified` is None where there is no file to verify."""
+    """Where a data set would come from now. `verified` is None if there is no file to verify."""
 
     name: str
     source: str  # "COURSE_DATA_DIR", "the Keras cache", "a download" or "a stand-in"
@@ -226,12 +228,12 @@ class DataStatus(NamedTuple):
 
 
 def status() -> dict[str, DataStatus]:
-    """Look where each data set would come from, and verify what is there. Changes and downloads nothing."""
+    """Say where each data set would come from, and verify its file. Nothing is changed or downloaded."""
     return {name: _status(name) for name in DIGESTS}
 
 
 def fetch(name: str) -> DataStatus:
-    """Download one data set into the Keras cache, unless it is there and whole; or raise a DataError."""
+    """Download one data set into the Keras cache, unless it is there; raise a DataError on failure."""
     arguments.one_of("name", name, tuple(DIGESTS))
     tried: list[str] = []
     if not (_from_cache(name, tried) or download(name, tried)):
@@ -245,7 +247,7 @@ def fetch(name: str) -> DataStatus:
 def _mode():
     mode = os.environ.get("COURSE_DATA") or "auto"
     if mode not in ("auto", "real", "stand-in"):
-        raise DataError(f"COURSE_DATA must be auto, real or stand-in; it is {mode!r}")
+        raise DataError(f"COURSE_DATA should be auto, real or stand-in; it is {mode!r}")
     return mode
 
 
@@ -264,10 +266,10 @@ def _folder():
 
 def _load(name, validation):
     mode, n_real = _mode(), SHAPES[name]["x_train"][0]
-    n_valid = _validation_size(validation, n_real)  # before any work: a bad argument costs no download
+    n_valid = _validation_size(validation, n_real)  # first: a wrong argument should not cost a download
     tried, arrays = [], None
     if mode == "stand-in":
-        tried.append("COURSE_DATA=stand-in asks for it")
+        tried.append("COURSE_DATA=stand-in is set")
     elif arrays := _from_folder(name, tried):
         source = "COURSE_DATA_DIR"
     elif arrays := _from_cache(name, tried):
@@ -278,7 +280,7 @@ def _load(name, validation):
         return _image_data(name, arrays, n_valid, "real", source, DIGESTS[name])
     if mode == "real":
         raise DataError(
-            f"{TITLES[name]} cannot be had, and COURSE_DATA=real allows no stand-in: {'; '.join(tried)}. "
+            f"{TITLES[name]} is not available, and COURSE_DATA=real forbids a stand-in: {'; '.join(tried)}. "
             f"{_remedy(name)} Or unset COURSE_DATA to run on a stand-in."
         )
     arrays = standins.make_standin(name)
@@ -297,13 +299,13 @@ def _image_data(name, arrays, n_valid, origin, source, digests, tried=()):
 
 def _remedy(name):
     return (
-        f"Put that right and run again, or put {name}.npz (uint8 arrays x_train, y_train, x_test, y_test) "
-        "into a folder and set COURSE_DATA_DIR to it."
+        f"Fix the cause and run again, or put {name}.npz (uint8 arrays x_train, y_train, x_test, y_test) "
+        "into a folder and set COURSE_DATA_DIR to that folder."
     )
 
 
 def _validation_size(validation, n):
-    """How many of n training images `validation` asks for."""
+    """How many of the n training images `validation` means."""
     with suppress(ValueError):
         return arguments.whole_number("validation", validation, at_least=0, at_most=n - 1)
     with suppress(ValueError):
@@ -314,9 +316,10 @@ def _validation_size(validation, n):
 
 
 def _from_folder(name, tried):
-    def refuse(broken):  # the reader's own file: named, never touched
+    def refuse(broken):  # a file of the user: report it, never change it
         raise DataError(
-            f"{broken}. Replace it by a whole copy, or take it out of COURSE_DATA_DIR to have it downloaded."
+            f"{broken}. Replace it with a complete copy. Or remove it from COURSE_DATA_DIR: then the data "
+            "set comes from the Keras cache or the network."
         ) from broken
 
     folder = _folder()
@@ -340,7 +343,7 @@ def _from_cache(name, tried):
 def _status(name):
     mode, folder = _mode(), _folder()
     if mode == "stand-in":
-        return DataStatus(name, "a stand-in", None, "COURSE_DATA=stand-in asks for it")
+        return DataStatus(name, "a stand-in", None, "COURSE_DATA=stand-in is set")
     broken = []
     for source in ["COURSE_DATA_DIR"] * bool(folder) + ["the Keras cache"]:
         found = find(folder if source == "COURSE_DATA_DIR" else cache_dir(), name, broken.append)
@@ -362,24 +365,22 @@ _EXAMPLES = """examples:
 
 
 def main(argv=None):
-    """Run a command; return 0, 1 if data are broken or missing, 2 for bad use, 130 after Ctrl-C."""
+    """Run a command. Return 0; 1 if data is broken or missing; 2 for wrong arguments; 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(
         prog="python -m course_utils.data",
-        description="Say where the data sets come from, verify them, or fetch them.",
+        description="Say where the data sets come from, verify them, or download them.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("action", nargs="?", choices=["where", "verify", "fetch"], default="where")
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"{', '.join(DIGESTS)}; all if none is named"
-    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(DIGESTS)} (default: all)")
     options = parser.parse_args(argv)
     failed = False
     try:
         for name in options.names:
             if name not in DIGESTS:
                 raise DataError(f"no data set {name!r}; there are: {', '.join(DIGESTS)}")
-        _mode(), _folder()  # wrong settings are bad use
+        _mode(), _folder()  # wrong settings count as wrong arguments
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -395,7 +396,7 @@ def main(argv=None):
             print(f"{name}: {word}, from {found.source} ({found.detail})", flush=True)
             failed |= options.action == "verify" and not found.verified
     except KeyboardInterrupt:
-        print("\nInterrupted: a file half fetched was not kept; run it again.", file=sys.stderr)
+        print("\nInterrupted. Incomplete downloads were removed. Run the command again.", file=sys.stderr)
         return 130
     return 1 if failed else 0
 

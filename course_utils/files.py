@@ -1,4 +1,4 @@
-"""Files that are whole at every moment, and JSON that is the same text for the same content."""
+"""Write files in one step, and write the same JSON text for the same content."""
 
 import json
 import os
@@ -13,13 +13,13 @@ def write_text(path, text):
 def write_bytes(path, content):
     """Write a file in one step, and return its path: a reader sees the old file or the new one, never a part.
 
-    Missing folders are made. A process killed in between leaves the old file, and at worst a hidden neighbour
-    whose name ends in ``.tmp``.
+    Missing folders are created. If the process is killed, the old file stays; a hidden file whose name ends
+    in ``.tmp`` may stay beside it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, because only within one file system is a rename one step. The process id keeps
-    # two processes that write the same file apart.
+    # In the folder of the target, because a rename is one step only within one file system. The process id
+    # separates two processes that write the same file.
     neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(neighbour, "wb") as file:
@@ -34,7 +34,7 @@ def write_bytes(path, content):
 
 
 def to_json(content):
-    """Turn content into JSON text: indented, keys sorted, a final newline; a ValueError for NaN and infinity.
+    """Convert content to JSON text with indents and sorted keys. NaN and infinity raise a ValueError.
 
     >>> print(to_json({"b": 0.1, "a": [1]}), end="")
     {

@@ -1,7 +1,7 @@
-"""Every private name of Keras and TensorFlow that the course uses, and the public way where one is as good.
+"""Every private name of Keras and TensorFlow that the course uses, and public replacements where they exist.
 
-Private names may change with any release. So they stand here and nowhere else, and
-``tests/test_keras_private.py`` says what broke. A scheduled job of CI tries the newest releases.
+Private names can change with any release, so this is the only module that uses them. If one changes,
+``tests/test_keras_private.py`` fails and names it. A weekly job tests the newest releases.
 """
 
 import contextlib
@@ -13,25 +13,25 @@ from tensorflow.python.eager import context
 from course_utils.stack import STACK
 
 # -- stateless scopes of Keras 3 -----------------------------------------------------------------------------
-# keras.StatelessScope is public; that a scope remembers the one around it is not.
+# keras.StatelessScope is public. Its attribute for the scope around it is not.
 
 
 def in_stateless_scope():
-    """Whether the values of variables are those of a stateless scope, as when Keras infers shapes."""
+    """Whether a stateless scope supplies the values of variables, as when Keras infers shapes."""
     with keras.StatelessScope() as probe:
         return probe.original_scope is not None
 
 
 @contextlib.contextmanager
 def values_replaced(values):
-    """Give Keras 3 variables other values for a while; what is assigned to others is kept back.
+    """Give Keras 3 variables other values inside a block; hold back assignments to other variables.
 
-    `values` are pairs of a variable and its value. The context is a function without arguments, to be called
-    after the block: it returns the assignments that were kept back, as such pairs, and the losses that layers
-    added, which are for the caller to add.
+    `values` are pairs of a variable and its value. The context manager gives a function, to be called after
+    the block with a list of variables. It returns the held-back assignments to those variables, as such
+    pairs, and the losses that layers added. The caller applies both.
     """
     with keras.StatelessScope(collect_losses=True) as scope:
-        # A scope of somebody else's around this one: its values stay in force.
+        # If there is already a scope around this one, its values still apply.
         outer = {} if scope.original_scope is None else dict(scope.original_scope.state_mapping)
         scope.state_mapping.update(outer)
         for variable, value in values:
@@ -53,12 +53,13 @@ def values_replaced(values):
 
 
 def renew_functions_being_traced():
-    """Have every model whose step is being traced make its functions afresh.
+    """Make every model whose step is being traced build its functions again.
 
-    ``fit``, ``evaluate`` and ``predict`` look their function up before each step, so the next step is traced
-    anew. A layer does not know the models it is part of, and in a custom ``train_step`` the outermost *layer*
-    called may be a part of the model that trains. But the methods of all of them are on the Python stack
-    while a step is traced. Where none is found, nothing happens: the function traced now stays in use.
+    ``fit``, ``evaluate`` and ``predict`` look up their function before each step, so the next step is traced
+    again. A layer does not know the models that contain it. In a custom ``train_step`` the outermost *layer*
+    called may be only a part of the model that trains. But while a step is traced, the methods of all these
+    models are on the Python stack. If no model is found there, nothing happens, and the current function
+    stays in use.
     """
     models, frame = {}, inspect.currentframe()
     while frame is not None:
@@ -73,7 +74,7 @@ def renew_functions_being_traced():
 
 
 # -- global random state and settings ------------------------------------------------------------------------
-# The public set_random_seed sets the seeds; nothing public reads them or puts them back.
+# The public set_random_seed sets the seeds. There is no public way to read or restore them.
 
 
 @contextlib.contextmanager
@@ -129,17 +130,18 @@ def _set_keras_seeds(generator, state, *seed):
 
 
 # -- what the first training step would make -----------------------------------------------------------------
-# Without these two a step makes it all the same while it is traced, but is then traced twice.
+# Without these two functions, the first step makes metrics and slots while it is traced, and is then traced
+# twice.
 
 
 def build_metrics(model, batch):
-    """Make the metrics of a Keras 3 model, as ``fit`` does first; Keras 2 has no such function."""
+    """Make the metrics of a Keras 3 model, as ``fit`` does first. Keras 2 has no such function."""
     if hasattr(model, "_symbolic_build"):
         model._symbolic_build(data_batch=keras.utils.unpack_x_y_sample_weight(batch))
 
 
 def make_legacy_slots(optimizer, variables):
-    """Make the slots of an optimizer from before Keras 2.11; newer ones have a public ``build``."""
+    """Make the slots of an optimizer of the kind before Keras 2.11. Newer ones have a public ``build``."""
     optimizer._create_all_weights(variables)
 
 
@@ -148,7 +150,7 @@ def make_legacy_slots(optimizer, variables):
 
 @contextlib.contextmanager
 def layer_seeds_kept(model):
-    """Put back the seeds that Keras 2 counts up in Python each time it traces a seeded layer."""
+    """Restore the seeds that Keras 2 counts up in Python each time it traces a seeded layer."""
     modules = model.submodules if STACK == "addons" else ()
     generators = [m._random_generator for m in modules if getattr(m, "_random_generator", None) is not None]
     before = [(generator, generator._seed) for generator in generators]
@@ -163,15 +165,15 @@ def layer_seeds_kept(model):
 
 
 def flat_layers(layer):
-    """A layer and all layers inside it; there is no public way to those inside a wrapper."""
+    """A layer and all layers inside it. No public function finds the layers inside a wrapper."""
     return list(layer._flatten_layers())
 
 
 def second_layer(layer):
-    """The same layer once more, to stand in another net: it shares all state, and forgets where it stands.
+    """Make a second layer object for another net: it shares all state, but has no place in the first net.
 
-    ``keras.models.clone_model`` may be given the layer itself, but then the layer has two places, and with
-    Keras 2 its ``output`` raises an error from then on.
+    A clone function of ``keras.models.clone_model`` may return the layer itself. But then the layer has two
+    places, and with Keras 2 its ``output`` raises an error.
     """
     second = object.__new__(type(layer))
     vars(second).update(vars(layer))
@@ -180,13 +182,13 @@ def second_layer(layer):
 
 
 def compile_arguments(model):
-    """What `compile` was given, as it was given; the public way has only the names of functions."""
+    """The arguments of `compile`, unchanged. The public way gives only the names of functions."""
     kept = getattr(model, "_compile_config", None)
     return dict(kept.config) if hasattr(kept, "config") else model.get_compile_config()
 
 
 def count_steps(net, kind, steps):
-    """Count steps of "train" or "test" where Keras does: Keras 2, whose callbacks read the number."""
+    """Count steps of "train" or "test" as Keras 2 does for its callbacks; Keras 3 has no such counter."""
     counter = getattr(net, f"_{kind}_counter", None)
     if counter is not None:
         counter.assign_add(steps)

@@ -1,19 +1,19 @@
-"""What every lesson starts with: its mode and seed, its data, what it measures, and the verdicts.
+"""What every lesson starts with: its mode and seed, its data, its measurements and its verdicts.
 
 >>> from course_utils.lesson import Lesson
 >>> lesson = Lesson("05_weight_normalization")             # doctest: +SKIP
 >>> cifar10 = lesson.data(load_cifar10())                  # doctest: +SKIP
 
-The environment says what kind of run this is. It is read when a `Lesson` is made; an empty variable counts
-as one that is not set.
+Environment variables choose the kind of run. An empty variable counts as not set. ``COURSE_MODE`` and
+``COURSE_SEED`` are read when a `Lesson` is made, the two folders whenever something is saved.
 
 =================  ==========================================================================
-``COURSE_MODE``    ``full`` (default): the source's own setting; ``quick``: few examples and
+``COURSE_MODE``    ``full`` (default): the settings of the source; ``quick``: few examples and
                    epochs, so that any lesson finishes in seconds
 ``COURSE_SEED``    the seed, 42 by default, as in the sources
-``COURSE_FIGURES`` a folder; figures that a lesson saves go there as PNG
-``COURSE_RECORD``  a folder; what a lesson measures goes there as JSON (for those who make
-                   the course)
+``COURSE_FIGURES`` a folder for the figures that a lesson saves, as PNG
+``COURSE_RECORD``  a folder for the measurements of a lesson, as JSON (for authors of the
+                   course)
 =================  ==========================================================================
 """
 
@@ -30,21 +30,22 @@ from course_utils import arguments, notebook, verdicts
 from course_utils.files import to_json, write_text
 from course_utils.stack import STACK
 
-# Before TensorFlow loads: it reads these once.
+# These have to be set before TensorFlow loads: it reads them once.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-# oneDNN's convolutions on every x86 processor: TensorFlow by itself uses them only where it finds AVX-512.
-# Its others are two to four times slower, and would give other last digits.
+# Use oneDNN's convolutions on every x86 processor. By default TensorFlow uses them only on processors with
+# AVX-512. Its other convolutions take two to four times as long, and give other last digits.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 
-# Loading four thousand modules leaves no garbage, but Python would stop to look for some again and again.
+# Importing four thousand modules leaves no garbage, but Python's garbage collector would search for some many
+# times.
 gc.disable()
 try:
     with notebook.native_stderr_kept_back():
         import keras
         import tensorflow as tf
 
-        # XLA announces its first compilation; let that be this one.
+        # XLA writes log lines at its first compilation. Compile something here, where they are hidden.
         tf.function(lambda: tf.constant(0.0), jit_compile=True)()
 finally:
     gc.enable()
@@ -53,24 +54,24 @@ import matplotlib.pyplot as plt
 
 from course_utils import training
 
-gc.freeze()  # nor need it look through them whenever a training begins by freeing what the last one left
+gc.freeze()  # the collections at the start of a training then skip these modules, too
 
-# TensorFlow suspects a mistake when several Keras models are compiled in one session, and warns of
-# "retracing". A lesson that compares nets does just that, on purpose.
+# TensorFlow warns of "retracing" when several Keras models are compiled in one session. A lesson that
+# compares nets does this on purpose.
 tf.get_logger().setLevel("ERROR")
 
 MODES = ("full", "quick")
 
-# How many examples quick mode keeps: enough for a curve to move, few enough for seconds. Whole batches: a
-# last batch of another size would be one more program to build.
+# How many examples quick mode keeps: enough that a curve moves, few enough for seconds. Both are multiples of
+# the usual batch sizes, because a smaller last batch would need another compiled program.
 QUICK_TRAIN, QUICK_TEST = 1_024, 256
 
 
 class Lesson:
     """One run of one lesson: its mode and seed, its data, its figures and its measurements.
 
-    Making one sets every random seed and the course's figure style and, in a notebook, says in one line what
-    kind of run this is.
+    A new `Lesson` sets every random seed and the course's figure style. In a notebook it also shows one line
+    about the kind of run.
 
     Parameters
     ----------
@@ -86,12 +87,12 @@ class Lesson:
     stack : {"addons", "keras3"}
         The software that this interpreter runs.
     measurements : dict of str to dict
-        What has been recorded, by claim.
+        The recorded measurements of each claim.
 
     Raises
     ------
     ValueError
-        If ``COURSE_MODE`` or ``COURSE_SEED`` holds something else than the above.
+        If ``COURSE_MODE`` or ``COURSE_SEED`` has another value than those above.
 
     Examples
     --------
@@ -99,7 +100,7 @@ class Lesson:
     """
 
     def __init__(self, name: str):
-        """Read the environment, set the seeds and greet the reader."""
+        """Read the environment, set the seeds and show the kind of run."""
         self.name = name
         self.mode = os.environ.get("COURSE_MODE") or "full"
         if self.mode not in MODES:
@@ -127,33 +128,33 @@ class Lesson:
         lines = [f"**{self.mode.capitalize()} mode** · {self.stack} stack ({versions}) · seed {self.seed}."]
         if self.quick:
             lines.append(
-                "A few examples and epochs only, to see everything move: the curves and numbers below mean "
-                "little. The verdicts at the end come from full runs."
+                "This run uses few examples and epochs, so the curves and numbers below mean little. The "
+                "verdicts at the end come from full runs."
             )
         notebook.say(" ".join(lines))
 
     def set_seed(self, seed: int | None = None):
-        """Set Python's, NumPy's and TensorFlow's random seeds, so that what follows can be repeated.
+        """Set the random seeds of Python, NumPy and TensorFlow, so that a run can be repeated.
 
-        Call it before building each net that is compared with another: both then start from the same
-        weights and see the batches in the same order.
+        Call it before you build each of several nets that you compare. Nets of the same architecture then
+        start from the same weights and see the batches in the same order.
 
         Parameters
         ----------
         seed : int, optional
-            The lesson's own seed by default.
+            By default the lesson's own seed.
         """
         keras.utils.set_random_seed(self.seed if seed is None else arguments.seed("seed", seed))
 
     def seeds(self, n: int) -> list[int]:
-        """Give the seeds of a comparison that is repeated: the lesson's own, and others a thousand apart.
+        """Give the seeds of a repeated comparison: the lesson's own seed, and others, each 1,000 larger.
 
-        Lessons that are run from neighbouring seeds (42, 43, …) share none of them.
+        Runs of a lesson with neighbouring seeds (42, 43, …) have no seed in common.
 
         Parameters
         ----------
         n : int
-            How many. In quick mode there are two at most.
+            How many seeds. Quick mode gives at most two.
 
         Returns
         -------
@@ -168,17 +169,17 @@ class Lesson:
         return [(self.seed + 1000 * i) % 2**32 for i in range(min(n, 2) if self.quick else n)]
 
     def data(self, images):
-        """Take a data set into the lesson: note where it comes from, and say so if it is a stand-in.
+        """Use a data set in the lesson: record its origin, and show a note if it is a stand-in.
 
         Parameters
         ----------
         images : course_utils.data.ImageData
-            What a loader returned.
+            The result of a loader.
 
         Returns
         -------
         course_utils.data.ImageData
-            The same images; in quick mode the first 1,024 of them (and 256 to test on).
+            The same images. In quick mode the first 1,024 training, 256 validation and 256 test images.
         """
         self._data[images.name] = {"origin": images.origin, "digests": dict(images.digests)}
         self._keep_record()
@@ -187,20 +188,20 @@ class Lesson:
         return images.head(QUICK_TRAIN, QUICK_TEST) if self.quick else images
 
     def record(self, claim: str, **measures):
-        """Note what was measured under a claim's id; a second call replaces the first.
+        """Record the measurements of a claim. A second call for the same claim replaces the first.
 
         Parameters
         ----------
         claim : str
             The claim's id, for example ``"S1.c1"``.
         **measures : float, bool or sequence of float
-            What was measured, under the names that the claim asks for. NumPy's and TensorFlow's numbers are
-            taken too.
+            The measurements, with the names that the claim requires. Numbers of NumPy and TensorFlow are
+            accepted.
 
         Raises
         ------
         ValueError
-            If a measure is neither True or False nor a finite number, nor a list of finite numbers.
+            If a measurement is not True, False, a finite number or a list of finite numbers.
 
         Examples
         --------
@@ -211,7 +212,7 @@ class Lesson:
         self._keep_record()
 
     def _keep_record(self):
-        """Write what has been measured so far, whole, if someone wants it."""
+        """Write all measurements so far to a file, if COURSE_RECORD names a folder."""
         folder = os.environ.get("COURSE_RECORD")
         if folder:
             record = {
@@ -226,7 +227,7 @@ class Lesson:
             write_text(Path(folder) / f"{self.name}.json", to_json(record))
 
     def verdicts(self, source: str):
-        """Return the table of verdicts on one source, from the full runs over several seeds.
+        """Return the table of verdicts on one source, from full runs with several seeds.
 
         Parameters
         ----------
@@ -236,8 +237,8 @@ class Lesson:
         Returns
         -------
         course_utils.verdicts.Table
-            Claims with the source's number, ours on each stack, and the verdict in words. It is the same in
-            quick mode as in full, and on both stacks.
+            One row for each number or comparison of a claim: the source's number, our result on each stack,
+            and the verdict in words. The table is the same in both modes and on both stacks.
 
         Raises
         ------
@@ -251,7 +252,7 @@ class Lesson:
         return verdicts.times()
 
     def save_figure(self, figure, name: str):
-        """Write a figure as ``LESSON-NAME.png`` into the folder ``COURSE_FIGURES``; without one, do nothing.
+        """Save a figure as ``LESSON-NAME.png`` in the folder ``COURSE_FIGURES``, if the variable is set.
 
         Parameters
         ----------
@@ -267,8 +268,9 @@ class Lesson:
 
 
 def _measure(claim, name, value):
-    """A measure as JSON holds it."""
-    # np.asarray reads NumPy values, TensorFlow tensors and lists of either; float64 holds them all exactly.
+    """Convert a measurement to a type that JSON can store."""
+    # np.asarray converts NumPy values, TensorFlow tensors and lists of them; float64 holds all of them
+    # exactly.
     try:
         array = np.asarray(value)
     except (TypeError, ValueError):

@@ -1,14 +1,18 @@
-"""The learning-rate range test: raise the rate from batch to batch, watch the loss, leave no trace.
+"""The learning-rate range test: raise the rate from batch to batch, watch the loss, then restore everything.
 
-The rate grows geometrically from one batch to the next. While it is too small the loss hardly moves, then it
-falls, and where the rate is too large it rises again. A good rate lies where it falls.
+Each rate is a constant factor larger than the one before. While the rate is too small, the loss hardly
+changes; then it falls; when the rate is too large, it rises again. A good rate lies where the loss falls.
 
 The idea is Leslie Smith's: *Cyclical Learning Rates for Training Neural Networks* (2015; WACV 2017), section
 3.3, https://arxiv.org/abs/1506.01186. The names of the settings are those of torch-lr-finder
 (https://github.com/davidtvs/pytorch-lr-finder); the suggestions are fastai's
-(https://docs.fast.ai/callback.schedule.html). Unlike both, the test keeps the losses unsmoothed as well, ends
-at a loss that is not finite, does not take a negative loss for a divergence, restores the optimizer, the
-metrics and the random state too, and suggests nothing for a curve that never falls.
+(https://docs.fast.ai/callback.schedule.html). Unlike both, this test
+
+- keeps the losses before smoothing, too;
+- stops at a loss that is not finite;
+- does not take a negative loss for a divergence;
+- restores the optimizer, the metrics and the random state, too;
+- suggests nothing for a curve that never falls.
 """
 
 import contextlib
@@ -26,29 +30,30 @@ from course_utils.arguments import number, one_of, refuse, whole_number
 from course_utils.arguments import seed as checked_seed
 from course_utils.stack import STACK
 
-# -- suggestions: each takes a curve as two arrays, and returns one rate -------------------------------------
+# -- suggestions: each function takes a curve as two arrays, and returns one rate --------------------------
 
 
 def valley(lrs, losses):
-    """The rate in the middle of the longest fall, as fastai has it.
+    """The rate in the middle of the longest fall of the loss, as in fastai.
 
-    The fall is the longest subsequence of ever lower losses; of several, the first to end. The rate is half
-    the fall's length before its end, as if it had no gaps.
+    The fall is the longest subsequence of decreasing losses. If several are longest, it is the one that ends
+    first. The function counts half the length of the fall back from its end, as if the fall had no gaps, and
+    returns the rate there.
     """
-    longest = np.ones(len(losses), int)  # of the falling subsequences that end at each point
+    longest = np.ones(len(losses), int)  # length of the longest falling subsequence that ends at each point
     for i in range(1, len(losses)):
         longest[i] += max(longest[:i][losses[:i] > losses[i]], default=0)
     end = int(longest.argmax())
     third = longest[end] / 3
-    # Rounded as fastai rounds. A fall of two points would begin before the first of them.
+    # Rounded as in fastai. Without max(), a fall of two points would begin before the first of them.
     return lrs[max(end - longest[end] + int(third) + int(third / 2), 0)]
 
 
 def slide(lrs, losses, lr_diff=15, thresh=0.005):
-    """The rate before the loss bends upwards: the interval slide rule of Novoselov et al., as in fastai.
+    """The rate just before the loss rises: the interval slide rule of Novoselov et al., as in fastai.
 
-    Two marks, `lr_diff` points apart, slide from the right end to the left until the slopes of the curve at
-    both differ by no more than `thresh`.
+    Two marks, `lr_diff` points apart, move from the right end of the curve to the left. They stop when the
+    slopes at both marks differ by no more than `thresh`.
     """
     slope = np.gradient(losses)
     right = len(losses) - 1
@@ -60,7 +65,7 @@ def slide(lrs, losses, lr_diff=15, thresh=0.005):
 
 
 def minimum(lrs, losses):
-    """A tenth of the rate with the lowest loss, at which the training is about to diverge."""
+    """A tenth of the rate with the lowest loss. (At that rate itself the training is about to diverge.)"""
     return lrs[losses.argmin()] / 10
 
 
@@ -69,7 +74,7 @@ def steep(lrs, losses):
     return lrs[np.argmin(np.diff(losses) / np.diff(np.log(lrs)))]
 
 
-#: The methods by their names, the default first.
+#: The methods by name. The first is the default.
 SUGGESTIONS = {"valley": valley, "slide": slide, "minimum": minimum, "steep": steep}
 
 # -- the result ---------------------------------------------------------------------------------------------
@@ -77,20 +82,20 @@ SUGGESTIONS = {"valley": valley, "slide": slide, "minimum": minimum, "steep": st
 
 @dataclass(frozen=True, eq=False)
 class LRFinderResult:
-    """What the range test saw: one loss for each learning rate.
+    """The result of the range test: one loss for each learning rate.
 
     Attributes
     ----------
     lrs : numpy.ndarray of float, shape (n,)
-        The learning rates that gave a finite loss, rising.
+        The learning rates with a finite loss, in increasing order.
     losses : numpy.ndarray of float, shape (n,)
-        The loss of each batch by itself, before the update at that rate. (So the effect of a rate shows in
-        the next loss.)
+        The loss of each batch alone, before the update with that rate. (So the next loss shows the effect of
+        a rate.)
     smoothed : numpy.ndarray of float, shape (n,)
-        Their exponential average, corrected for its start.
+        The exponential average of the losses, corrected for its start.
     stopped : str or None
-        Why the test ended early; None if it did not. The point at which a finite loss had grown too large is
-        part of the curve; a loss that is not finite is not.
+        Why the test ended early; None if it did not. A finite loss that was too large is the last point of
+        the curve. A loss that is not finite is not part of the curve.
 
     Examples
     --------
@@ -112,10 +117,10 @@ class LRFinderResult:
         Parameters
         ----------
         method : {"valley", "slide", "minimum", "steep"}, default="valley"
-            The middle of the longest fall; the rate before the loss bends upwards; a tenth of the rate with
-            the lowest loss; the rate at which the loss falls fastest.
+            In this order: the middle of the longest fall; the rate just before the loss rises; a tenth of the
+            rate with the lowest loss; the rate at which the loss falls fastest.
         skip_start, skip_end : int, default=10 and 5
-            How many points to leave out at either end: the first are averages over few losses, the last may
+            How many points to ignore at either end. The first points are averages of few losses, the last may
             have diverged.
 
         Returns
@@ -126,7 +131,7 @@ class LRFinderResult:
         Raises
         ------
         ValueError
-            If an argument is wrong, or what is left of the curve is too short or never falls.
+            If an argument is wrong, or if the remaining curve is too short or never falls.
         """
         rule = SUGGESTIONS[one_of("method", method, tuple(SUGGESTIONS))]
         skip_start = whole_number("skip_start", skip_start, at_least=0)
@@ -146,20 +151,20 @@ class LRFinderResult:
         return float(rule(self.lrs[kept], losses))
 
     def plot(self, ax=None, *, skip_start=10, skip_end=5):
-        """Draw the loss over the learning rate, with every suggestion that the curve allows.
+        """Draw the loss over the learning rate, with every suggestion that is possible for the curve.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            New ones by default.
+            By default new axes.
         skip_start, skip_end : int, default=10 and 5
             As for `suggestion`.
 
         Returns
         -------
         matplotlib.axes.Axes
-            The batches' own losses as light points, the smoothed ones as a line. What lies above the line's
-            highest point is cut off, so that one diverging batch does not flatten the rest.
+            The losses of the single batches are light points, the smoothed losses a line. The axis ends at
+            the highest point of the line, so that one diverging batch does not hide the rest.
         """
         import matplotlib.pyplot as plt
 
@@ -203,39 +208,41 @@ def lr_find(
     diverge_th=5.0,
     seed=0,
 ):
-    """Train for a few batches with a growing learning rate, and undo it all.
+    """Train for a few batches with an increasing learning rate, then undo all changes.
 
-    Afterwards these are as before, also after an exception or Ctrl-C: the weights and other variables of the
-    layers, the optimizer's slots, step count and learning rate, loss scaling, the metrics, and the random
-    states of the model's layers, Python, NumPy, TensorFlow and Keras.
+    The function restores, also after an exception or Ctrl-C: the weights and other variables of the layers;
+    the optimizer's slots, step count and learning rate; loss scaling; the metrics; and the random states of
+    the model's layers, Python, NumPy, TensorFlow and Keras. (A slot is a variable of the optimizer for one
+    weight, such as its momentum.)
 
     Parameters
     ----------
     model : keras.Model
-        A compiled model of any kind, also with a ``train_step`` of its own. If it has no weights yet they are
-        made, and an optimizer without slots gets them; "as before" then means as just initialised, with no
-        step taken.
+        A compiled model of any kind, also with its own ``train_step``. If it has no weights yet, they are
+        created, and so are missing slots of the optimizer. They then have their initial values afterwards, as
+        if no step had been taken.
     x : array, nested structure of arrays, or tf.data.Dataset
-        What ``fit`` takes, Python generators and ``PyDataset`` excepted. A tuple, list or dictionary is a
-        model's several inputs. A dataset yields batches of ``x``, ``(x, y)`` or ``(x, y, sample_weight)``.
+        The same as for ``fit``, except Python generators and ``PyDataset``. A tuple, list or dictionary holds
+        the several inputs of a model. A dataset yields batches of ``x``, ``(x, y)`` or ``(x, y,
+        sample_weight)``.
     y, sample_weight : array or nested structure of arrays, optional
         Targets and weights, if `x` is not a dataset.
     batch_size : int, default=32
         Examples per batch, if `x` is not a dataset.
     start_lr, end_lr : float, default=1e-7 and 10.0
-        The first and the last rate, as in fastai; torch-lr-finder starts at the optimizer's own.
+        The first and the last rate, as in fastai. (torch-lr-finder starts at the optimizer's own rate.)
     num_iter : int, default=100
-        How many batches, at the rates ``numpy.geomspace(start_lr, end_lr, num_iter)``. Where the data holds
-        fewer, it is read again.
+        How many batches. Their rates are ``numpy.geomspace(start_lr, end_lr, num_iter)``. If the data has
+        fewer batches, it is read again.
     smooth_f : float, default=0.05
-        The share of the newest loss in the average, as in torch-lr-finder; 0 averages nothing. (fastai's
-        ``beta=0.98`` is a share of 0.02.)
+        The weight of the newest loss in the average, as in torch-lr-finder; 0 means no averaging. (fastai's
+        ``beta=0.98`` corresponds to 0.02.)
     diverge_th : float, default=5.0
-        Stop when the smoothed loss is more than so many times the lowest so far, as in torch-lr-finder; in
-        fastai it is 4. For a negative loss: when it has risen by more than ``diverge_th - 1`` times the
-        lowest one's size.
+        Stop when the smoothed loss is more than `diverge_th` times the lowest so far, as in torch-lr-finder;
+        fastai uses 4. If the lowest loss is negative: stop when the loss has risen by more than ``diverge_th
+        - 1`` times its absolute value.
     seed : int, default=0
-        Shuffles arrays; the global random numbers have no part in it. (A dataset shuffles itself.)
+        The seed for shuffling arrays. The global random state has no effect. (A dataset shuffles itself.)
 
     Returns
     -------
@@ -246,25 +253,26 @@ def lr_find(
     ------
     ValueError
         If an argument is wrong; if the model is not compiled, trains under a ``tf.distribute`` strategy, or
-        its optimizer follows a schedule; if the data is empty, sparse or ragged, differs in length, or ends
-        early and cannot be read again.
+        its optimizer follows a schedule; if the data is empty, sparse or ragged, or its parts differ in
+        length; or if it ends early and cannot be read again.
 
     Notes
     -----
-    Ten steps and more run in one call of TensorFlow, because waiting for the loss of every single step would
-    cost more than a small step itself. The curve is looked at between calls: steps taken after the stop are
-    thrown away, and Ctrl-C waits for the call to end. XLA is not used: for a few hundred steps, compiling
-    costs more than it saves.
+    Ten or more steps run in one call of TensorFlow, because reading the loss after every step would cost more
+    than a small step itself. The curve is checked between calls. So steps after the stop are discarded, and
+    Ctrl-C waits for the end of the call. XLA is not used: for a few hundred steps, compiling costs more than
+    it saves.
 
-    What cannot be put back:
+    What cannot be restored:
 
-    - A dataset is read as it is. One that shuffles in a new order each time counts its readings, so the next
-      epoch has a later order; what a Python function or generator inside it does when read is done. Arrays
-      have no such state.
-    - A layer of Keras 2 with a seed of its own (``Dropout(0.5, seed=3)``) draws its numbers from that seed
-      and from how often it was traced. The first ``fit`` of a freshly compiled model traces once less after
-      the test, which has made its metrics and slots; so there, and only there, the layer draws other numbers.
-    - Other optimizers that a ``train_step`` uses are put back, but their rates do not grow.
+    - A dataset that shuffles in a new order each time counts its readings, so the next epoch has a later
+      order. If a Python function or generator inside the dataset has side effects, they remain. Arrays have
+      no such state.
+    - A layer of Keras 2 with its own seed (``Dropout(0.5, seed=3)``) draws its numbers from that seed and
+      from the number of times it was traced. After the test, the first ``fit`` of a newly compiled model
+      traces the layer once less, because the metrics and slots exist already. Only in this case the layer
+      draws other numbers.
+    - Other optimizers that a ``train_step`` uses are restored, but their rates do not increase.
 
     References
     ----------
@@ -308,19 +316,19 @@ def lr_find(
             except tf.errors.OutOfRangeError as error:
                 raise ValueError(
                     f"The data ended before {num_iter} batches, and cannot be read a second time. "
-                    "Lower num_iter, or give a dataset that starts anew."
+                    "Lower num_iter, or give a dataset that can be read again."
                 ) from error
             finally:
                 for variable, value in before:
                     variable.assign(value)
                 for metric in model.metrics:
-                    if metric not in metrics:  # made in the first step, by Keras 2 without a graph
+                    if metric not in metrics:  # made in the first step of Keras 2 in eager mode
                         metric.reset_state()
     return LRFinderResult(lrs[: len(losses)], np.array(losses), np.array(smoothed), stopped)
 
 
 def _raise_rate(steps, iterator, lrs, smooth_f, diverge_th):
-    """Run the steps, some at a time, until the rates end or the loss diverges."""
+    """Run several steps at a time, until the rates end or the loss diverges."""
     share = smooth_f or 1.0
     losses, smoothed = [], []
     average, lowest, at_once = 0.0, math.inf, 10
@@ -334,7 +342,8 @@ def _raise_rate(steps, iterator, lrs, smooth_f, diverge_th):
                 return losses, smoothed, f"the loss became {loss} at a learning rate of {rate:.3g}"
             average += share * (loss - average)
             losses.append(loss)
-            # The average began at zero; divided by the sum of its shares it is one over the losses so far.
+            # The average started at zero. Divided by the sum of its weights, it is an average of the losses
+            # so far.
             smoothed.append(average / (1 - (1 - share) ** len(losses)))
             lowest = min(lowest, smoothed[-1])
             if smoothed[-1] > lowest + (diverge_th - 1) * abs(lowest):
@@ -344,7 +353,7 @@ def _raise_rate(steps, iterator, lrs, smooth_f, diverge_th):
 
 
 def _step_function(model, rate, iterator):
-    """Make the function that trains for some batches, and list the variables it may change."""
+    """Make the function that trains for several batches, and list the variables that it can change."""
 
     def step(batch, new_rate):
         rate.assign(tf.cast(new_rate, rate.dtype))
@@ -352,9 +361,9 @@ def _step_function(model, rate, iterator):
         if not isinstance(logs, dict) or "loss" not in logs:
             raise ValueError("the model's train_step should return a dictionary with a 'loss' in it.")
         loss = tf.cast(logs["loss"], tf.float32)
-        # Keras reports running means; begun anew with every batch they are that batch's own values. To take
-        # one mean out of the next instead would multiply their rounding errors. They end with a batch rather
-        # than begin with one, because Keras 2 makes its metrics in the first train_step.
+        # Keras reports running means. With a reset after every batch, they are the values of that batch
+        # alone. (The difference of two running means would multiply their rounding errors.) The reset comes
+        # after the batch, because Keras 2 creates its metrics in the first train_step.
         model.reset_metrics()
         return loss
 
@@ -370,7 +379,8 @@ def _step_function(model, rate, iterator):
         return steps, _distinct(_variables(model, rate))
     # As in `fit`, AutoGraph rewrites a train_step of Keras 2.
     step = tf.function(step, autograph=STACK == "addons", reduce_retracing=True)
-    # Tracing changes nothing yet, and finds what a train_step uses beyond the model's own variables.
+    # Tracing does not change any variable. It finds the variables that a train_step uses besides the model's
+    # own.
     types = (iterator, tf.TensorSpec((None,), tf.float64))
     traced = tf.function(steps, autograph=False).get_concrete_function(*types)
     return traced, _distinct([*_variables(model, rate), *traced.graph.variables])
@@ -393,7 +403,8 @@ def _rate_variable(model):
         )
     inner = getattr(optimizer, "inner_optimizer", optimizer)  # inside a LossScaleOptimizer
     rate, config = inner.learning_rate, inner.get_config()
-    # Keras 2 shows a schedule's current value as a variable; the configuration still holds the schedule.
+    # In Keras 2 the current value of a schedule looks like a variable, but the configuration contains the
+    # schedule.
     if not hasattr(rate, "assign") or isinstance(config.get("learning_rate"), dict) or config.get("decay"):
         raise ValueError(
             f"The learning rate of the model's {type(inner).__name__} follows a schedule, so it cannot be "
@@ -407,7 +418,7 @@ def _build(model, batch):
     """Make the weights, metrics and slots that the first step of a training would make."""
     x, *_ = keras.utils.unpack_x_y_sample_weight(batch)
     if not model.built:
-        # A model whose train_step alone says what it does has no `call`.
+        # A model that defines only train_step has no `call`.
         with contextlib.suppress(NotImplementedError):
             tf.function(model).get_concrete_function(x)
     keras_private.build_metrics(model, batch)
@@ -418,18 +429,18 @@ def _build(model, batch):
 
 
 def _variables(model, rate):
-    """List what a step changes, as far as the model and its optimizer tell."""
+    """List the variables that a step changes, as far as the model and its optimizer know them."""
     variables = [rate, *model.variables, *(v for metric in model.metrics for v in metric.variables)]
     if STACK == "keras3":
         return variables + list(model.optimizer.variables)
-    # What a checkpoint would hold: slots, loss scales, generators, but no tables of a vocabulary.
+    # The content of a checkpoint: slots, loss scales, generators, but no vocabulary tables.
     for tracked in (model, model.optimizer):
         variables += tf.train.TrackableView(tracked).descendants()
     return variables + list(model.optimizer.variables())
 
 
 def _distinct(variables):
-    """Return TensorFlow's variables behind those of Keras 3, each once."""
+    """Return the TensorFlow variables, each once; a Keras 3 variable contains one."""
     if STACK == "keras3":
         variables = [v.value if isinstance(v, keras.Variable) else v for v in variables]
     return list({v.ref(): v for v in variables if isinstance(v, tf.Variable)}.values())
@@ -437,7 +448,7 @@ def _distinct(variables):
 
 @contextlib.contextmanager
 def _random_state_kept():
-    """Put back the global random states of Python, NumPy, TensorFlow and Keras."""
+    """Restore the global random states of Python, NumPy, TensorFlow and Keras."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     with keras_private.global_state_restored():
         try:
@@ -451,17 +462,15 @@ def _random_state_kept():
 
 
 def _batches(x, y, sample_weight, batch_size, num_iter, seed):
-    """Return a dataset of `num_iter` batches as `fit` would see them."""
+    """Return a dataset of `num_iter` batches, as `fit` would read them."""
     batch_size = whole_number("batch_size", batch_size, at_least=1)
     seed = checked_seed("seed", seed)
     if isinstance(x, tf.data.Dataset):
         for name, value in [("y", y), ("sample_weight", sample_weight)]:
             if value is not None:
-                refuse(
-                    name, "None where x is a dataset, which brings its own targets and weights", type(value)
-                )
+                refuse(name, "None if x is a dataset, which contains the targets and weights", type(value))
         return x.repeat().take(num_iter)
-    # tf.data makes one tensor of a list, so a list of outputs becomes a tuple, as in `fit`.
+    # tf.data converts a list to one tensor, so a list of outputs becomes a tuple, as in `fit`.
     data = _tree("x", x), _tree("y", y), _tree("sample_weight", sample_weight)
     data = keras.utils.pack_x_y_sample_weight(*data)
     lengths = sorted({int(tensor.shape[0]) for tensor in tf.nest.flatten(data)})
@@ -482,7 +491,7 @@ def _batches(x, y, sample_weight, batch_size, num_iter, seed):
 
 
 def _tree(name, part):
-    """Return arrays, or a structure of them, as tensors; floats in Keras' own precision, as in `fit`."""
+    """Return arrays, or a structure of them, as tensors. Floats get Keras' default precision, as in `fit`."""
     if part is None:
         return None
     if isinstance(part, dict):
@@ -496,7 +505,7 @@ def _tree(name, part):
             name,
             "an array, a structure of arrays, or a tf.data.Dataset",
             part,
-            "Make a dataset of a generator or a PyDataset with tf.data.Dataset.from_generator.",
+            "Convert a generator or a PyDataset with tf.data.Dataset.from_generator.",
         )
     if not tf.is_tensor(part):
         part = np.asarray(part)

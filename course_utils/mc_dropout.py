@@ -1,17 +1,17 @@
-"""Monte Carlo dropout: leave dropout on, predict many times, and see how far the predictions scatter.
+"""Monte Carlo dropout: keep dropout on, predict many times, and measure how much the predictions differ.
 
-A net trained with dropout is a crowd of thinner nets. Usually dropout is switched off to predict, and they
-speak with one voice. Here each prediction comes from another thinner net:
+Dropout trains many thinner nets, which share their weights: each mask leaves other units. Usually dropout is
+off during prediction, and the full net gives one answer. Here each prediction comes from another thinner net:
 
     result = mc_predict(model, x_test, n_samples=100, seed=42)
     result.mean, result.std, result.entropy, result.mutual_information
 
-How it works: `mc_model` builds the net a second time from the same layers, and puts dropout that cannot be
-switched off in the place of its dropout layers. `mc_predict` compiles one pass of a batch, and calls it once
-for each sample with another seed. benchmarks/mc_dropout.py compares it with the plain loop.
+How it works: `mc_model` builds the net a second time from the same layers, but with dropout layers that are
+always on. `mc_predict` compiles one pass of a batch, and calls it once for each sample, each time with
+another seed. benchmarks/mc_dropout.py compares it with the plain loop.
 
 Yarin Gal and Zoubin Ghahramani: *Dropout as a Bayesian Approximation* (ICML 2016),
-https://arxiv.org/abs/1506.02142. The mutual information is that of Neil Houlsby et al.: *Bayesian Active
+https://arxiv.org/abs/1506.02142. The mutual information comes from Neil Houlsby et al.: *Bayesian Active
 Learning for Classification and Preference Learning* (2011), https://arxiv.org/abs/1112.5745.
 """
 
@@ -28,7 +28,7 @@ from course_utils import arguments
 from course_utils.keras_private import flat_layers, second_layer
 from course_utils.stack import STACK
 
-# The value that SELU takes far to the left: alpha dropout puts it in the place of a dropped unit.
+# The limit of SELU(x) for x → −∞. Alpha dropout gives this value to a dropped unit.
 _SELU_FLOOR = -1.6732632423543772 * 1.0507009873554805
 
 
@@ -36,7 +36,8 @@ _SELU_FLOOR = -1.6732632423543772 * 1.0507009873554805
 
 
 class _AlwaysOn:
-    """Dropout whatever `training` says; by Keras' random numbers, or from `seeds` while there are any."""
+    """Dropout that ignores `training`; its random numbers come from `seeds`, or from Keras if that is
+    None."""
 
     seeds = None
 
@@ -49,7 +50,7 @@ class _AlwaysOn:
             return inputs * tf.cast(noise, inputs.dtype)
         kept = tf.cast(_kept(_mask_shape(self, inputs), rate, seed), inputs.dtype)
         if isinstance(self, keras.layers.AlphaDropout):
-            # Scale and shift as in the paper on SELU, so that mean 0 and variance 1 stay.
+            # Scale and shift as in the paper on SELU, so that the mean stays 0 and the variance 1.
             scale = ((1 - rate) * (1 + rate * _SELU_FLOOR**2)) ** -0.5
             return scale * ((inputs - _SELU_FLOOR) * kept + _SELU_FLOOR * (1 - rate))
         return inputs * kept * (1 / (1 - rate))
@@ -66,11 +67,11 @@ _ALWAYS_ON = {
         keras.layers.SpatialDropout3D,
     )
 }
-_ALWAYS_ON |= {kind: kind for kind in _ALWAYS_ON.values()}  # so that a net from mc_model can be asked too
+_ALWAYS_ON |= {kind: kind for kind in _ALWAYS_ON.values()}  # so that a net from mc_model is accepted, too
 
 
 def _mask_shape(layer, inputs):
-    """Where a one stands, the mask is the same for all places of that axis."""
+    """The shape of the mask. A size of 1 means: one mask value for all places along that axis."""
     shape = tf.unstack(tf.shape(inputs))
     if "SpatialDropout" in type(layer).__name__:
         channels = 1 if getattr(layer, "data_format", "") == "channels_first" else len(shape) - 1
@@ -80,7 +81,8 @@ def _mask_shape(layer, inputs):
 
 
 def _kept(shape, rate, seed):
-    """A mask that is False with probability `rate`, from 16 random bits a unit (32 for a small rate)."""
+    """A mask that is False with probability `rate`, from 16 random bits for each unit (32 for a small
+    rate)."""
     bits = tf.uint16 if rate > 0.01 else tf.uint32
     size = tf.reduce_prod(shape)
     words = tf.random.stateless_uniform([(size * bits.size + 3) // 4], seed, None, None, tf.uint32)
@@ -88,26 +90,27 @@ def _kept(shape, rate, seed):
     return tf.reshape(units, shape) >= tf.constant(round(rate * 2 ** (8 * bits.size)), bits)
 
 
-# --- the net, once more, with such dropout ------------------------------------------------------------------
+# --- the same net with such dropout -------------------------------------------------------------------------
 
 
 def mc_model(model: keras.Model) -> keras.Model:
     """Build a trained net a second time from the same layers, with dropout always on.
 
-    The new net drops units in ``predict``, in ``evaluate`` and when it is called. All its other layers do
-    what they do with ``training=False``: batch normalization uses its running statistics and leaves them
-    alone, random image augmentation is off. It is not compiled.
+    The new net drops units in ``predict``, in ``evaluate`` and when it is called. All other layers act as
+    with ``training=False``: batch normalization uses its running statistics and does not change them, and
+    random image augmentation is off. The new net is not compiled.
 
-    Both nets share their weights, and whatever else a layer has adapted. So train the original further, and
-    the new net has the new weights too. Nothing else in the original changes. Save the original, not this.
+    Both nets share their weights, and all other state of their layers. So if you train the original further,
+    the new net has the new weights, too. Nothing else in the original changes. Save the original, not the new
+    net.
 
     Parameters
     ----------
     model : keras.Model
-        Sequential or functional, built; nets inside it too. Its dropout layers are ``Dropout``,
-        ``AlphaDropout``, ``GaussianDropout``, ``SpatialDropout1D``, ``2D`` or ``3D``. What drops nothing in
-        training drops nothing here: with Keras 2, a part that the net calls with ``training=False``, as in
-        ``base(x, training=False)``. (Keras 3 takes no notice of this argument when it trains the net.)
+        Sequential or functional, and built; it may contain other nets. The dropout layers can be ``Dropout``,
+        ``AlphaDropout``, ``GaussianDropout``, ``SpatialDropout1D``, ``2D`` or ``3D``. With Keras 2, a part
+        that the net calls with ``training=False``, as in ``base(x, training=False)``, drops nothing in
+        training, and so it drops nothing here. (Keras 3 ignores this argument when it trains the net.)
 
     Returns
     -------
@@ -116,9 +119,10 @@ def mc_model(model: keras.Model) -> keras.Model:
     Raises
     ------
     ValueError
-        If `model` is of another kind, is not built, or drops nothing; if another layer is random in training
-        (``GaussianNoise``, recurrent and attention layers with dropout) or may be (layers of your own with a
-        `training` argument); or, with Keras 2, if it calls a layer with training=True or not always alike.
+        If `model` is of another kind, is not built, or has no dropout; if another layer is random in training
+        (``GaussianNoise``, recurrent and attention layers with dropout) or may be (your own layers with a
+        `training` argument); or, with Keras 2, if the net calls a layer with training=True, or with different
+        values of `training`.
 
     Examples
     --------
@@ -135,19 +139,19 @@ def mc_model(model: keras.Model) -> keras.Model:
 
 
 def _rebuilt(model, **seed):
-    """`mc_model`; with a seed for Keras' own random numbers, the global random state is left alone."""
+    """Do the work of `mc_model`; with a seed, Keras' global random state does not change."""
     if not isinstance(model, keras.Model):
         arguments.refuse("model", "a keras.Model", model)
     name, kind = repr(model.name), type(model)
     if not model.built:
-        raise ValueError(f"The net {name} has no weights yet: give it a keras.Input, and train it.")
+        raise ValueError(f"The net {name} has no weights yet. Give it a keras.Input, and train it.")
     if not any(_drops(layer) for layer in flat_layers(model)):
-        remedy = "Train one with keras.layers.Dropout or AlphaDropout."
+        remedy = "Train a net with keras.layers.Dropout or AlphaDropout."
         raise ValueError(f"The net {name} drops no units, so all its predictions are the same. {remedy}")
     if not kind.__module__.startswith("keras."):
         remedy = "Call it in a loop, with training=True."
         raise ValueError(f"The net {name} should be Sequential or functional, not {kind.__name__}. {remedy}")
-    # The same net as a functional one, and not compiled: clone_model would compile the clone too.
+    # The same net as a functional model that is not compiled: clone_model would compile the clone, too.
     sequential = isinstance(model, keras.Sequential)
     ends = (model.inputs[0], model.outputs[0]) if sequential else (model.input, model.output)
     view = keras.Model(*ends, name=model.name)
@@ -157,7 +161,7 @@ def _rebuilt(model, **seed):
         kind, told = type(layer), told_training.get(layer.name, {None})
         drops = any(_drops(part) for part in flat_layers(layer))
         if len(told) > 1 or (True in told and kind not in _ALWAYS_ON):
-            remedy = "Leave `training` out; or let it be False, if the layer is never to drop."
+            remedy = "Leave `training` out; or use training=False, if the layer should never drop units."
             raise ValueError(f"The net {name} calls its layer {layer.name!r} with training={told}. {remedy}")
         if not drops or told == {False}:
             return second_layer(layer)
@@ -166,8 +170,8 @@ def _rebuilt(model, **seed):
         if kind not in _ALWAYS_ON or layer.rate >= 1:
             raise ValueError(
                 f"The layer {layer.name!r} ({kind.__name__}) of the net {name} is random in training "
-                "in a way that MC dropout does not know. It knows Dropout, AlphaDropout, GaussianDropout and "
-                "SpatialDropout, with a rate below 1."
+                "in a way that MC dropout does not support. It supports Dropout, AlphaDropout, "
+                "GaussianDropout and SpatialDropout, with a rate below 1."
             )
         always_on = _ALWAYS_ON[kind].from_config(layer.get_config() | seed)
         if hasattr(layer, "data_format"):
@@ -178,10 +182,10 @@ def _rebuilt(model, **seed):
 
 
 def _drops(layer):
-    """Whether a layer is random in training, or may be: then it is switched on, or the net is refused."""
+    """Whether a layer is random in training, or may be. Such a layer is replaced, or the net is refused."""
     module = type(layer).__module__
     if isinstance(layer, keras.Model) and module.startswith("keras."):
-        return False  # its layers are looked at one by one
+        return False  # its layers are checked one by one
     if not module.startswith(("keras.", "course_utils.")):
         return "training" in inspect.signature(layer.call).parameters
     config = layer.get_config()
@@ -190,7 +194,7 @@ def _drops(layer):
 
 
 def _training_arguments(model):
-    """The values of `training` with which a net of Keras 2 calls each layer; None where it leaves it out."""
+    """Give the values of `training` with which a Keras 2 net calls each layer; None if it is left out."""
 
     def given(calls):
         if isinstance(calls, dict):
@@ -210,26 +214,27 @@ def _training_arguments(model):
 
 @dataclass(frozen=True, eq=False)
 class MCPrediction:
-    """What many predictions with dropout on have in common, and where they differ.
+    """The mean and the spread of many predictions with dropout on.
 
     Attributes
     ----------
     mean : numpy.ndarray of float64, shape (n, classes)
-        The mean over the samples: the prediction. (Or of any other shape (n, ...) that the net puts out.)
+        The mean over the samples: the prediction. The shape can be any other output shape (n, ...) of the
+        net.
     std : numpy.ndarray of float64, shape (n, classes)
-        The standard deviation over the samples, with divisor `n_samples`, as ``numpy.std`` gives it.
+        The standard deviation over the samples, with divisor `n_samples`, as in ``numpy.std``.
     entropy : numpy.ndarray of float64, shape (n,), or None
-        The entropy of the mean probabilities, in nats: the whole uncertainty, from 0 to log(classes).
+        The entropy of the mean probabilities, in nats: the total uncertainty, from 0 to log(classes).
     mutual_information : numpy.ndarray of float64, shape (n,), or None
-        The entropy of the mean less the mean entropy, in nats: how far the samples contradict each other,
-        which more training data could mend. Where it is small and the entropy large, the samples agree that
+        The entropy of the mean minus the mean entropy, in nats. It measures how much the samples disagree,
+        which more training data could reduce. If it is small and the entropy is large, the samples agree that
         the image is ambiguous.
 
     Notes
     -----
-    The last two are None where the outputs are not probabilities. They are taken for probabilities if they
-    are never negative and add up to 1 over two or more classes; or if the last layer is a single unit with a
-    sigmoid, as the probability of one of two classes.
+    The last two are None if the outputs are not probabilities. They count as probabilities if they are never
+    negative and add up to 1 over two or more classes; or if the last layer is a single unit with a sigmoid,
+    which gives the probability of one of two classes.
     """
 
     mean: np.ndarray
@@ -241,24 +246,24 @@ class MCPrediction:
 def mc_predict(
     model, x, n_samples: int = 100, batch_size: int = 2000, seed: int | None = None
 ) -> MCPrediction:
-    """Predict many times with dropout on; give the mean, the spread and the uncertainty.
+    """Predict many times with dropout on; return the mean, the spread and the uncertainty.
 
-    The model is not changed, and the global random states neither.
+    The model and the global random states do not change.
 
     Parameters
     ----------
     model : keras.Model
-        A trained net that `mc_model` can take, or what `mc_model` made of it; with one output.
+        A trained net that `mc_model` accepts, or a result of `mc_model`. It has one output.
     x : array of shape (n, ...)
-        The inputs; for a net with several, a list, tuple or dictionary of arrays.
+        The inputs. A net with several inputs takes a list, tuple or dictionary of arrays.
     n_samples : int, default=100
-        How many predictions for each image; 2 or more. The error of the mean falls with its square root.
+        How many predictions for each image, at least 2. The error of the mean falls as 1/√n_samples.
     batch_size : int, default=2000
-        How many images at most go through the net together. All samples of a batch are held in memory.
+        Largest number of images in one pass. All samples of a batch are held in memory.
     seed : int, optional
         From 0 to 2**32 - 1. The same seed gives the same numbers, whatever the global seed, if `n_samples`
-        and `batch_size` are the same too: the masks of a batch are drawn together. By default a new seed is
-        drawn each time.
+        and `batch_size` are also the same: the masks of a batch are drawn together. By default each call
+        draws a new seed.
 
     Returns
     -------
@@ -268,13 +273,14 @@ def mc_predict(
     Raises
     ------
     ValueError
-        If an argument is none of these, `x` is empty, does not fit the net or holds NaN or infinity; if the
-        net has several outputs, or puts out NaN or infinity; or if `mc_model` refuses it.
+        If an argument is wrong; if `x` is empty, does not fit the net, or contains NaN or infinity; if the
+        net has several outputs, or returns NaN or infinity; or if `mc_model` refuses the net.
 
     Notes
     -----
-    Each image, unit and sample has a mask of its own. The probability to drop is `rate` rounded to a multiple
-    of 2**-16 (0.2 becomes 0.2 - 3e-6).
+    Every image and every sample has its own mask. Every unit has its own mask value, except where
+    ``SpatialDropout`` or ``noise_shape`` share it. The probability of dropping a unit is `rate`, rounded to a
+    multiple of 2**-16 (0.2 becomes 0.2 - 3e-6), or of 2**-32 for rates up to 0.01.
 
     Examples
     --------
@@ -293,10 +299,10 @@ def mc_predict(
 
 
 def mc_samples(model, x, n_samples: int = 100, batch_size: int = 2000, seed: int | None = None) -> np.ndarray:
-    """Predict many times with dropout on; give every prediction.
+    """Predict many times with dropout on; return every prediction.
 
-    They are those that `mc_predict` averages, for the same arguments. All are held in memory, so this is for
-    a few images.
+    For the same arguments, `mc_predict` averages these predictions. All are held in memory, so this function
+    is for a few images.
 
     Parameters
     ----------
@@ -329,7 +335,7 @@ def _sampled_batches(model, x, n_samples, batch_size, seed, reduced):
     source = np.random.SeedSequence(None if seed is None else arguments.seed("seed", seed))
     net = _rebuilt(model, seed=0)
     x, n = _checked(model, x)
-    # A few images go through the net several times in one call.
+    # If there are few images, one call takes them through the net several times.
     together = min(max(batch_size // n, 1), n_samples)
     one_pass = _one_pass(net, together)
     for first in range(0, n, batch_size):
@@ -341,12 +347,12 @@ def _sampled_batches(model, x, n_samples, batch_size, seed, reduced):
             outputs.append(output.reshape(together, -1, *output.shape[1:]))
         samples = np.concatenate(outputs)[:n_samples]
         if not np.isfinite(samples).all():
-            raise ValueError(f"The net {model.name!r} puts out NaN or infinity. Has its training diverged?")
+            raise ValueError(f"The net {model.name!r} returns NaN or infinity. Did its training diverge?")
         yield reduced(samples)
 
 
 def _one_pass(net, together):
-    """Compile: a batch goes through the net `together` times, with masks that follow from the seed alone."""
+    """Compile a pass of a batch through the net, `together` times. The seed alone determines the masks."""
     dropouts = [layer for layer in flat_layers(net) if isinstance(layer, _AlwaysOn)]
 
     @tf.function(reduce_retracing=True)
@@ -365,16 +371,16 @@ def _one_pass(net, together):
 
 
 def _moments(samples):
-    """Mean and standard deviation; entropy of the mean and mutual information, or None twice."""
+    """Return mean, standard deviation, entropy of the mean and mutual information (the last two or None)."""
     mean, std = samples.mean(axis=0, dtype=np.float64), samples.std(axis=0, dtype=np.float64)
     p = samples.astype(np.float64)
     if p.shape[-1] == 1:
         p = np.concatenate([p, 1 - p], axis=-1)
-    tolerance = 1e-2 if samples.itemsize < 4 else 1e-4  # half precision keeps three digits
+    tolerance = 1e-2 if samples.itemsize < 4 else 1e-4  # half precision has three digits
     if p.min() < 0 or abs(p.sum(axis=-1) - 1).max() > tolerance:
         return mean, std, None, None
     entropy = entr(p.mean(axis=0)).sum(axis=-1)
-    # Where all samples are the same the difference is 0 up to rounding, which may be below 0.
+    # If all samples are the same, the difference is 0 except for rounding, which can make it negative.
     return mean, std, entropy, np.maximum(entropy - entr(p).sum(axis=-1).mean(axis=0), 0.0)
 
 
@@ -385,7 +391,7 @@ def _ends_in_sigmoid(model):
 
 
 def _checked(model, x):
-    """The inputs as tensors, and how many images they are."""
+    """Return the inputs as tensors, and the number of images."""
     if len(model.outputs) != 1:
         raise ValueError(f"The net {model.name!r} should have one output; it has {len(model.outputs)}.")
     several = isinstance(x, dict) or (isinstance(x, list | tuple) and len(model.inputs) > 1)
@@ -395,9 +401,13 @@ def _checked(model, x):
         [tuple(one.shape) for one in model.inputs],
     )
     if [len(shape) for shape in shapes] != [len(shape) for shape in expected]:
-        raise ValueError(f"`x` should have the shape {expected}; received {shapes}. A single image is x[:1].")
+        raise ValueError(
+            f"`x` should have the shape {expected}; received {shapes}. For a single image, use x[:1]."
+        )
     if len({shape[0] for shape in shapes}) != 1 or not shapes[0][0]:
-        raise ValueError(f"`x` should hold one or more images, as many in every input; received {shapes}.")
+        raise ValueError(
+            f"`x` should hold at least one image, and as many in every input; received {shapes}."
+        )
 
     def tensor(array):
         if array.dtype.kind not in "biufUSO" or (array.dtype.kind == "f" and not np.isfinite(array).all()):

@@ -1,4 +1,4 @@
-"""What a notebook shows beside its results: a line of Markdown, and none of the libraries' chatter."""
+"""What a notebook shows besides its results: lines of Markdown. It hides the libraries' log lines."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from IPython.display import Markdown, display
 
 @contextlib.contextmanager
 def native_stderr_kept_back():
-    """Keep what native code writes to file descriptor 2 out of the notebook; show it if the block fails.
+    """Hide what native code writes to file descriptor 2; show it if the block fails.
 
-    TensorFlow greets every import, and XLA its first compilation, with log lines from C++ that come before
-    TensorFlow's own log level counts. A learner can do nothing about them.
+    TensorFlow's C++ code writes log lines at every import, before TensorFlow's log level has an effect. XLA
+    does the same at its first compilation. A learner does not need them.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""The course's figures: one colour per method through all lessons, training dashed apart from validation.
+"""The course's figures: one colour per method in all lessons; training is solid, validation dashed.
 
-Every function draws on the axes it is given (or on new ones), returns them, and leaves Matplotlib's global
-style alone. Nothing here trains or measures, or needs TensorFlow.
+Every function draws on the given axes, or on new ones, and returns them. Matplotlib's global style does not
+change. This module does not need TensorFlow.
 """
 
 import weakref
@@ -12,8 +12,9 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from course_utils.arguments import flag, refuse, whole_number
 
-# Okabe and Ito's palette, its pale colours replaced: each has a contrast of 3 to white at least, and readers
-# with either common colour blindness tell every two apart (tests/test_plotting.py). Markers are a second cue.
+# Okabe and Ito's palette, with other colours in place of its pale ones. Each colour has a contrast of at
+# least 3 to white. Readers with either common colour blindness can tell every two apart
+# (tests/test_plotting.py). Markers are a second cue.
 _PALETTE = {
     "#009E73": "D",
     "#D41FD4": "v",
@@ -24,11 +25,11 @@ _PALETTE = {
     "#595959": "o",
     "#000000": "*",
 }
-OTHERS = tuple(_PALETTE)  # the colours in the order in which names get them that have none of their own
+OTHERS = tuple(_PALETTE)  # names without a fixed colour get these colours in this order
 _GREEN, _MAGENTA, _VERMILLION, _BLUE, _BROWN, _NAVY, _GREY, _BLACK = OTHERS
 
-#: One colour for each recurring name, so it looks the same in every lesson. Names of two families, which are
-#: not compared with one another, may share a colour.
+#: One colour for each recurring name, so that it looks the same in every lesson. Names that no figure
+#: compares may share a colour.
 COLOURS = {
     "plain": _GREY,
     # activations
@@ -83,23 +84,23 @@ COLOURS = {
 }
 MARKERS = {method: _PALETTE[colour] for method, colour in COLOURS.items()}
 
-_given = weakref.WeakKeyDictionary()  # for each figure, the names it has and their colours
+_given = weakref.WeakKeyDictionary()  # for each figure, its names and their colours
 _without_figure = {}
 
 
 def colour(method, ax=None):
-    """Return the colour of a name: one colour in a figure is never that of two names.
+    """Return the colour of a name. In one figure, every name has another colour.
 
-    The methods that the course compares have fixed colours (`COLOURS`), unless the figure has given one of
-    them to another name before. Other names take those that the figure has not used yet, in the order in
-    which they come, and keep them in this figure.
+    The methods that the course compares have fixed colours (`COLOURS`), unless the figure has already given
+    that colour to another name. Other names get the unused colours of the figure, in the order in which they
+    come, and keep them in this figure.
 
     Parameters
     ----------
     method : str
-        A method's name as it stands in legends, for example ``"weight normalization"``.
+        A method's name, as in legends, for example ``"weight normalization"``.
     ax : matplotlib.axes.Axes, optional
-        Of the figure; Matplotlib's current figure by default.
+        Axes of the figure. By default Matplotlib's current figure.
 
     Returns
     -------
@@ -109,7 +110,7 @@ def colour(method, ax=None):
     Raises
     ------
     ValueError
-        If it is the ninth name of a figure: no more colours can be told apart.
+        If it is the ninth name of a figure: there are only eight colours.
 
     Examples
     --------
@@ -122,7 +123,7 @@ def colour(method, ax=None):
     given = _without_figure if figure is None else _given.setdefault(figure, {})
     if method not in given:
         if figure is None and len(given) == len(OTHERS):
-            given.clear()  # names that are in no figure may share a colour
+            given.clear()  # names outside any figure may share a colour
         wanted = [COLOURS[method]] if method in COLOURS else []
         free = [one for one in (*wanted, *OTHERS) if one not in given.values()]
         if not free:
@@ -133,7 +134,7 @@ def colour(method, ax=None):
 
 
 def marker(method, ax=None):
-    """Return the marker that goes with the colour of a name.
+    """Return the marker that belongs to the colour of a name.
 
     >>> marker("plain")
     'o'
@@ -142,19 +143,19 @@ def marker(method, ax=None):
 
 
 def learning_curves(histories, metric="accuracy", *, validation=True, training=True, ax=None):
-    """Draw a metric over the epochs for several trainings: training solid, validation dashed.
+    """Draw a metric over the epochs for several trainings: solid for training, dashed for validation.
 
     Parameters
     ----------
     histories : dict of str to (keras.callbacks.History, dict, or a list of these)
-        Method name to what ``fit`` returned, or to the ``history`` dictionary itself. Of a list, one for each
-        seed, the curves are drawn thin, and their mean over them.
+        Maps each method name to the result of ``fit``, or to its ``history`` dictionary. If it is a list with
+        one history for each seed, the function draws thin curves and their mean.
     metric : str, default="accuracy"
-        The name under which the history keeps it; validation is looked up as ``"val_" + metric``.
+        The name of the metric in the history. For validation it is ``"val_" + metric``.
     validation, training : bool, default=True
         Which curves to draw.
     ax : matplotlib.axes.Axes, optional
-        New ones by default.
+        By default new axes.
 
     Returns
     -------
@@ -163,7 +164,8 @@ def learning_curves(histories, metric="accuracy", *, validation=True, training=T
     Raises
     ------
     ValueError
-        If a history does not hold the metric, or there are more names than colours.
+        If a history does not contain the metric, if both kinds of curves are off, or if there are more names
+        than colours.
 
     Examples
     --------
@@ -172,7 +174,7 @@ def learning_curves(histories, metric="accuracy", *, validation=True, training=T
     training, validation = flag("training", training), flag("validation", validation)
     kinds = [("", "-", "training")] * training + [("val_", "--", "validation")] * validation
     if not kinds:
-        refuse("validation", "True where `training` is False", validation)
+        refuse("validation", "True if `training` is False", validation)
     histories = {
         method: [getattr(one, "history", one) for one in (found if isinstance(found, list) else [found])]
         for method, found in histories.items()
@@ -181,10 +183,10 @@ def learning_curves(histories, metric="accuracy", *, validation=True, training=T
         for history in found:
             for prefix, _, _ in kinds:
                 if prefix + metric not in history:
-                    refuse("metric", f"one that {method!r} has, of {sorted(history)}", prefix + metric)
+                    refuse("metric", f"a metric of {method!r}, one of {sorted(history)}", prefix + metric)
     ax = ax if ax is not None else plt.subplots()[1]
     for method in sorted(histories, key=lambda method: method not in COLOURS):
-        colour(method, ax)  # the fixed colours first, so that no other name takes one
+        colour(method, ax)  # fixed colours first, so that no other name gets one of them
     for method, found in histories.items():
         for prefix, dash, kind in kinds:
             values = [history[prefix + metric] for history in found]
@@ -210,17 +212,16 @@ def learning_curves(histories, metric="accuracy", *, validation=True, training=T
 
 
 def seed_dots(values, *, printed=None, ax=None):
-    """Draw a row of dots for each name, a dot for each seed, so that a reader sees how far luck reaches.
+    """Draw a row for each name with one dot for each seed, to show how much results vary by chance.
 
     Parameters
     ----------
     values : dict of str to sequence of float
-        Name to what was measured, a number for each seed. A short line marks the mean.
+        Maps each name to its measurements, one number for each seed. A short line marks the mean.
     printed : float or dict of str to float, optional
-        The source's number: one for all rows, or one for each name that has one. It is drawn as a dashed
-        line.
+        The source's number, for all rows or for some names. It is drawn as a dashed line.
     ax : matplotlib.axes.Axes, optional
-        New ones by default.
+        By default new axes.
 
     Returns
     -------
@@ -229,7 +230,7 @@ def seed_dots(values, *, printed=None, ax=None):
     Raises
     ------
     ValueError
-        If a name has no values, or `printed` has a name that `values` has not.
+        If a name has no values, or `printed` contains a name that is not in `values`.
 
     Examples
     --------
@@ -265,7 +266,7 @@ def seed_dots(values, *, printed=None, ax=None):
 
 
 def image_grid(images, labels, class_names, *, per_class=8, ax=None):
-    """Show the first few images of every class, a class a row.
+    """Show the first images of every class, one row for each class.
 
     Parameters
     ----------
@@ -276,9 +277,9 @@ def image_grid(images, labels, class_names, *, per_class=8, ax=None):
     class_names : sequence of str
         A name for each class.
     per_class : int, default=8
-        How many columns. A class with fewer images leaves its row's end empty.
+        How many columns. If a class has fewer images, the end of its row stays empty.
     ax : matplotlib.axes.Axes, optional
-        New ones by default.
+        By default new axes.
 
     Returns
     -------
@@ -300,7 +301,7 @@ def image_grid(images, labels, class_names, *, per_class=8, ax=None):
     gap = 3
     height, width = (side + gap for side in images.shape[1:3])
     rows = len(class_names)
-    # One picture of them all: a figure of a hundred small axes takes seconds. Paper shows in the gaps.
+    # One picture for all images, because a figure with a hundred axes takes seconds. The gaps show paper.
     paper = 255 if images.dtype == np.uint8 else 1.0
     if images.ndim == 3:
         images = paper - images  # ink on paper
@@ -321,21 +322,21 @@ def image_grid(images, labels, class_names, *, per_class=8, ax=None):
 
 
 def schedule(learning_rate, steps, *, steps_per_epoch=None, label=None, ax=None):
-    """Draw a learning rate over the steps of a training, before it is used.
+    """Draw a learning rate over the steps of a training.
 
     Parameters
     ----------
     learning_rate : callable
-        A ``LearningRateSchedule`` (of Keras, or of `course_utils.schedules`), or any function that takes the
+        A ``LearningRateSchedule`` (of Keras, or of `course_utils.schedules`), or a function that takes the
         number of a step, counted from 0, and returns a rate.
     steps : int
-        How many steps to draw. Of a longer training than a thousand steps, a thousand of them are asked for.
+        How many steps to draw. For more than 1,000 steps, the function computes 1,000 rates.
     steps_per_epoch : int, optional
         If given, the axis counts epochs.
     label : str, optional
         For the legend.
     ax : matplotlib.axes.Axes, optional
-        New ones by default.
+        By default new axes.
 
     Returns
     -------
@@ -367,20 +368,20 @@ def schedule(learning_rate, steps, *, steps_per_epoch=None, label=None, ax=None)
 
 
 def shared_means(shape, axes, groups=None):
-    """Number the means that a normalization takes: cells with one number share a mean.
+    """Number the means that a normalization computes. Cells with the same number share a mean.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the activations, batch axis included, for example ``(N, H, W, C)``.
+        The shape of the activations, with the batch axis, for example ``(N, H, W, C)``.
     axes : int or tuple of int
-        The axes the mean is taken over; negative ones count from the end.
+        The axes over which the mean is computed. Negative axes count from the end.
     groups : int, optional
-        Splits the last axis into so many groups of neighbours, and takes a mean for each.
+        Split the last axis into this many groups of neighbours. Each group has its own mean.
 
     Returns
     -------
-    array of int, of that shape
+    array of int, with shape `shape`
         The number of each cell's mean, counted from 0 in the order of the cells.
 
     Raises
@@ -390,13 +391,13 @@ def shared_means(shape, axes, groups=None):
 
     Examples
     --------
-    A batch of two examples with three features. Batch normalization takes the mean over axis 0:
+    A batch of two examples with three features. Batch normalization computes the mean over axis 0:
 
     >>> shared_means((2, 3), axes=0)
     array([[0, 1, 2],
            [0, 1, 2]])
 
-    Layer normalization takes it over axis 1:
+    Layer normalization computes it over axis 1:
 
     >>> shared_means((2, 3), axes=1)
     array([[0, 0, 0],
@@ -422,34 +423,34 @@ def shared_means(shape, axes, groups=None):
 
 
 def normalization_axes(shape, axes, *, groups=None, names=("N", "H×W", "C"), ax=None):
-    """Draw activations as a block of cells, and mark those that share a mean with the nearest one.
+    """Draw activations as a block of cells, and mark the cells that share one mean.
 
-    The picture follows Wu & He 2018 (https://arxiv.org/abs/1803.08494, figure 2), but is computed: a cell is
-    blue if `shared_means` gives it the number of the cell in the near upper corner. The other means are
-    told apart by shades of grey.
+    The picture follows Wu & He 2018 (https://arxiv.org/abs/1803.08494, figure 2), but it is computed: a cell
+    is blue if `shared_means` gives it the same number as the first cell, in the upper left corner of the
+    front. Shades of grey separate the other means.
 
     Parameters
     ----------
     shape : tuple of three int
-        The block: its first axis goes to the back, its second down, its third to the right.
+        The shape of the block. The first axis goes to the back, the second down, the third to the right.
     axes : int or tuple of int
-        The axes the mean is taken over.
+        The axes over which the mean is computed.
     groups : int, optional
-        Of the last axis, as for `shared_means`.
+        Groups of the last axis, as for `shared_means`.
     names : sequence of three str, default=("N", "H×W", "C")
-        What to write along the axes.
+        The labels of the axes.
     ax : matplotlib.axes.Axes, optional
-        New ones by default.
+        By default new axes.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Its label says how many means there are, and of how many cells each.
+        Its label says how many means there are, and how many cells each has.
 
     Raises
     ------
     ValueError
-        If `shape` does not have three axes, or as `shared_means` does.
+        If `shape` does not have three axes, or an argument is wrong for `shared_means`.
 
     Examples
     --------
@@ -460,7 +461,7 @@ def normalization_axes(shape, axes, *, groups=None, names=("N", "H×W", "C"), ax
     if len(shape) != 3:
         refuse("shape", "three axes, to be drawn as a block", shape)
     ids = shared_means(shape, axes, groups)
-    # Greys change like the fields of a chess board, one step each time another mean begins.
+    # Greys alternate like the squares of a chess board, wherever another mean begins.
     parity = sum(
         np.cumsum(np.diff(ids, axis=axis, prepend=ids.take([0], axis)) != 0, axis=axis) for axis in range(3)
     )

@@ -1,24 +1,25 @@
-"""Learning-rate schedules: the rate as a pure function of the step.
+"""Learning-rate schedules: the rate as a function of the step.
 
-Give one to any Keras optimizer in place of a number:
+Use one in any Keras optimizer in place of a number:
 
 >>> schedule = OneCycle(max_lr=0.05, total_steps=1000)
 >>> optimizer = keras.optimizers.SGD(learning_rate=schedule)
 >>> print(f"{schedule(0):.4f} {schedule(299):.4f} {schedule(999):.1e}")
 0.0020 0.0500 2.0e-07
 
-The step is the number of the batch, counted from 0 through all epochs. Since a schedule is computed inside
-TensorFlow's program, it costs no callback, works with any number of steps per execution, and is saved with
-the model. It keeps nothing between two calls, so it can be looked at (``plotting.schedule``) before it is
-used, and given to two optimizers.
+The step is the number of the batch, counted from 0 through all epochs. A schedule is computed inside
+TensorFlow's program. So it needs no callback, works with any number of steps per execution, and is saved with
+the model. It has no state, so you can plot it before training (``plotting.schedule``), and two optimizers can
+share it.
 
-All schedules take a step or an array of steps; a step below 0 counts as 0. They compute in double
-precision, so the rate is that of the formula to the last digit of a 32-bit float, in graphs and outside.
-Keras' own schedules stay useful: ``ExponentialDecay`` is `Exponential` in steps, ``InverseTimeDecay`` is
-`Power` with ``power=1``, ``PiecewiseConstantDecay`` is `PiecewiseConstant` with every boundary one step
-later, and ``CosineDecay`` has a warm-up and a cosine. Those here also count in epochs, as the callback
-``LearningRateScheduler`` does, and refuse settings that make no sense: every argument that is not as its
-description says raises a ``ValueError`` that names it and gives its value.
+All schedules take a step or an array of steps; a step below 0 counts as 0. They compute in double precision,
+so the rate equals the formula to the last digit of a 32-bit float, in graphs and in eager mode.
+
+Some of Keras' schedules do the same: ``ExponentialDecay`` is `Exponential` in steps, ``InverseTimeDecay`` is
+`Power` with ``power=1``, and ``PiecewiseConstantDecay`` is `PiecewiseConstant` with every boundary one step
+later. ``CosineDecay`` has a warm-up and a cosine. The schedules here can also count in epochs, as the
+callback ``LearningRateScheduler`` does. A wrong argument raises a ``ValueError`` that names the argument and
+its value.
 """
 
 import inspect
@@ -32,7 +33,7 @@ from course_utils.arguments import flag, number, one_of, refuse, whole_number
 
 
 class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """What the schedules share. A subclass keeps its arguments under their names and defines `_rate`."""
+    """The common part of the schedules. A subclass stores its arguments as attributes and defines `_rate`."""
 
     def __call__(self, step):
         step = tf.maximum(tf.cast(tf.convert_to_tensor(step), tf.float64), 0.0)
@@ -42,7 +43,7 @@ class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
         raise NotImplementedError
 
     def _time(self, step):
-        """The step; or with `steps_per_epoch`, the epoch it belongs to, counted from 0."""
+        """Return the step, or the number of its epoch, counted from 0, if `steps_per_epoch` is given."""
         return step if self.steps_per_epoch is None else tf.floor(step / self.steps_per_epoch)
 
     def get_config(self):
@@ -65,10 +66,10 @@ def _listed(name, value, should_be):
 
 @keras.saving.register_keras_serializable(package="course_utils")
 class Power(_Schedule):
-    """A rate that falls quickly at first, then ever more slowly: lr = lr₀ / (1 + t/s)ᶜ.
+    """A rate that falls quickly at first, then more and more slowly: lr = lr₀ / (1 + t/s)ᶜ.
 
-    With c = 1 it is halved after s steps, a third after 2 s, a quarter after 3 s. This is what the argument
-    ``decay`` did that Keras' optimizers had until version 2.10, with s = 1 / decay.
+    With c = 1 it is a half after s steps, a third after 2 s, a quarter after 3 s. Until version 2.10, Keras'
+    optimizers had an argument ``decay`` that did the same, with s = 1 / decay.
 
     Parameters
     ----------
@@ -79,8 +80,8 @@ class Power(_Schedule):
     power : float, default=1.0
         c; 0 or more.
     steps_per_epoch : int, optional
-        Count the time t in whole epochs of so many steps: the rate then changes only between epochs.
-        By default it is counted in steps.
+        The number of steps in an epoch. If given, t counts whole epochs, and the rate changes only between
+        epochs. By default t counts steps.
 
     Examples
     --------
@@ -102,7 +103,7 @@ class Power(_Schedule):
 
 @keras.saving.register_keras_serializable(package="course_utils")
 class Exponential(_Schedule):
-    """A rate that falls by the same factor in every stretch of time: lr = lr₀ · r^(t/s).
+    """A rate that falls by the same factor in equal times: lr = lr₀ · r^(t/s).
 
     Parameters
     ----------
@@ -111,14 +112,14 @@ class Exponential(_Schedule):
     decay_steps : float
         s: in steps, or in epochs if `steps_per_epoch` is given. Above 0.
     decay_rate : float, default=0.1
-        r, the factor after each `decay_steps`. Above 0; above 1 the rate rises.
+        r, the factor for each `decay_steps`. Above 0. With r above 1 the rate rises.
     steps_per_epoch : int, optional
-        Count the time t in whole epochs of so many steps: the rate then changes only between epochs.
-        By default it is counted in steps.
+        The number of steps in an epoch. If given, t counts whole epochs, and the rate changes only between
+        epochs. By default t counts steps.
 
     Examples
     --------
-    A tenth every 20 epochs of 1,719 steps, a little lower after every epoch:
+    The rate falls to a tenth every 20 epochs of 1,719 steps; it changes after every epoch:
 
     >>> schedule = Exponential(0.01, decay_steps=20, steps_per_epoch=1719)
     >>> [round(float(schedule(step)), 5) for step in (0, 1718, 1719, 20 * 1719)]
@@ -138,24 +139,25 @@ class Exponential(_Schedule):
 
 @keras.saving.register_keras_serializable(package="course_utils")
 class PiecewiseConstant(_Schedule):
-    """A rate that stays, then changes at given times.
+    """A rate that is constant between given times.
 
-    ``values[0]`` holds before ``boundaries[0]``, ``values[1]`` from there on to before ``boundaries[1]``, and
-    so on: the step, or epoch, at a boundary is the first one with the new rate. In Keras'
-    ``PiecewiseConstantDecay`` it is the last one with the old rate.
+    The rate is ``values[0]`` before ``boundaries[0]``, ``values[1]`` from there to just before
+    ``boundaries[1]``, and so on. So the step, or epoch, at a boundary is the first with the new rate. In
+    Keras' ``PiecewiseConstantDecay`` it is the last with the old rate.
 
     Parameters
     ----------
     boundaries : sequence of int
-        When the rate changes, rising: in steps, or in epochs if `steps_per_epoch` is given. 1 or later.
+        When the rate changes, in increasing order: in steps, or in epochs if `steps_per_epoch` is given. Each
+        is at least 1.
     values : sequence of float
-        The rates, one more than boundaries. Above 0.
+        The rates, one more than there are boundaries. Above 0.
     steps_per_epoch : int, optional
-        How many steps an epoch has, if the boundaries are epochs.
+        The number of steps in an epoch, if the boundaries are epochs.
 
     Examples
     --------
-    0.01 in the epochs 0 to 4, 0.005 up to 14, then 0.001:
+    The rate is 0.01 in epochs 0 to 4, 0.005 in epochs 5 to 14, then 0.001:
 
     >>> schedule = PiecewiseConstant([5, 15], [0.01, 0.005, 0.001], steps_per_epoch=100)
     >>> [round(float(schedule(step)), 3) for step in (0, 499, 500, 1499, 1500)]
@@ -183,38 +185,40 @@ class PiecewiseConstant(_Schedule):
 
 @keras.saving.register_keras_serializable(package="course_utils")
 class OneCycle(_Schedule):
-    """The 1cycle policy: up to a rate that could not be kept, down again, and at the end far below the start.
+    """The 1cycle policy: the rate rises to a maximum, falls again, and ends far below its start.
 
-    The settings and their defaults are those of PyTorch's ``OneCycleLR``, and so are the rates:
+    The settings, their defaults and the rates are those of PyTorch's ``OneCycleLR``:
 
-    - from ``max_lr / div_factor`` up to ``max_lr``, over a share ``pct_start`` of the steps;
-    - then down to ``max_lr / div_factor / final_div_factor`` in the last step; or with ``three_phase=True``
-      first back to ``max_lr / div_factor``, as fast as it went up, and down to the end from there. That is
-      the policy of Leslie Smith's paper.
+    - the rate rises from ``max_lr / div_factor`` to ``max_lr`` during a fraction ``pct_start`` of the steps;
+    - then it falls to ``max_lr / div_factor / final_div_factor`` in the last step. With ``three_phase=True``
+      it first falls back to ``max_lr / div_factor``, as fast as it rose, and then to the end. This is the
+      policy of Leslie Smith's paper.
 
-    As in PyTorch the way up ends at step ``pct_start * total_steps - 1``, which may fall between two steps;
-    the rate then passes the peak without touching it.
+    As in PyTorch, the rise ends at step ``pct_start * total_steps - 1``, which may lie between two steps.
+    Then no step has exactly the rate ``max_lr``.
 
-    Different from PyTorch: after the last step the rate stays as it is (PyTorch fails); a way up of no length
-    starts at ``max_lr`` (PyTorch: a little way down); ``pct_start`` above one half is refused for three
-    phases; and the momentum does not take part, because Keras' optimizers take no schedule for it.
+    Differences from PyTorch: after the last step the rate is constant (PyTorch raises an error). If the rise
+    has length 0, the rate starts at ``max_lr`` (in PyTorch, a little below it). With three phases,
+    ``pct_start`` cannot be above 0.5. The momentum does not change, because Keras' optimizers accept no
+    schedule for it.
 
     Parameters
     ----------
     max_lr : float
-        The highest rate; ask the learning-rate finder (`course_utils.lr_finder`). Above 0.
+        The highest rate. The learning-rate finder (`course_utils.lr_finder`) helps to choose it. Above 0.
     total_steps : int
-        The length of the cycle: epochs times steps per epoch. 1 or more.
+        The length of the cycle: epochs times steps per epoch. At least 1.
     pct_start : float, default=0.3
-        The share of the steps on the way up: from 0 to 1, or for three phases to 0.5.
+        The fraction of the steps in which the rate rises: from 0 to 1, or to 0.5 for three phases.
     anneal_strategy : {"cos", "linear"}, default="cos"
-        The form of every way up or down: half a cosine, or straight.
+        The form of every rise or fall: half a cosine, or a straight line.
     div_factor : float, default=25.0
-        How many times lower than `max_lr` the first rate is. 1 or more.
+        `max_lr` divided by the first rate. At least 1.
     final_div_factor : float, default=1e4
-        How many times lower than the *first* rate the last one is. 1 or more. (fastai divides the highest.)
+        The *first* rate divided by the last one. At least 1. (In fastai: the highest rate divided by the last
+        one.)
     three_phase : bool, default=False
-        Whether to come back to the first rate before the last descent.
+        Whether the rate returns to the first rate before it falls to the last one.
 
     Examples
     --------
@@ -251,7 +255,7 @@ class OneCycle(_Schedule):
         self.final_div_factor = number("final_div_factor", final_div_factor, at_least=1)
 
     def _phases(self):
-        """For each phase, when it begins and ends, and the rates there."""
+        """Give the start and end of each phase, and the rates there."""
         first = self.max_lr / self.div_factor
         rates = [first, self.max_lr, first / self.final_div_factor]
         peak = max(self.pct_start * self.total_steps - 1, 0.0)
@@ -281,16 +285,17 @@ class OneCycle(_Schedule):
 
 @keras.saving.register_keras_serializable(package="course_utils")
 class WarmUp(_Schedule):
-    """A straight way up before any other schedule, which then begins as if it were step 0.
+    """A linear rise before any other schedule, which then begins as if it were step 0.
 
     Parameters
     ----------
     learning_rate : float or keras.optimizers.schedules.LearningRateSchedule
-        What comes after: a rate, a schedule from here or one of Keras'.
+        What follows: a rate, or a schedule from here or from Keras.
     warmup_steps : int
-        The length of the way up. The step with this number is the first one of `learning_rate`; 0 for none.
+        The length of the rise. The step with this number is the first one of `learning_rate`. With 0 there is
+        no rise.
     initial_learning_rate : float, default=0.0
-        The rate of step 0. With 0, that step changes nothing.
+        The rate of step 0. If it is 0, that step changes nothing.
 
     Examples
     --------
@@ -329,7 +334,7 @@ class WarmUp(_Schedule):
         return tf.where(way < 1, rising, after)
 
     def get_config(self):
-        """Return the settings, the schedule that comes after among them."""
+        """Return the settings, with the schedule that follows."""
         config = super().get_config()
         if not isinstance(self.learning_rate, float):
             config["learning_rate"] = keras.optimizers.schedules.serialize(self.learning_rate)
@@ -337,7 +342,7 @@ class WarmUp(_Schedule):
 
     @classmethod
     def from_config(cls, config):
-        """Return a schedule with these settings."""
+        """Make a schedule with these settings."""
         if isinstance(config["learning_rate"], dict):
             schedule = keras.optimizers.schedules.deserialize(config["learning_rate"])
             config = {**config, "learning_rate": schedule}

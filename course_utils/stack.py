@@ -1,7 +1,7 @@
-"""The one place that decides which of the two software stacks this interpreter runs.
+"""Decides which of the two software stacks this interpreter runs. No other module decides it.
 
-``"addons"`` is TensorFlow 2.15 with Keras 2 and TensorFlow Addons, ``"keras3"`` is today's TensorFlow with
-Keras 3. Asking loads neither.
+``"addons"`` is TensorFlow 2.15 with Keras 2 and TensorFlow Addons. ``"keras3"`` is current TensorFlow with
+Keras 3. This module imports neither.
 """
 
 import importlib.metadata
@@ -11,7 +11,7 @@ STACKS = ("addons", "keras3")
 
 
 def _stack():
-    """By the Keras that is installed; without one, by the rule of pyproject.toml's environment markers."""
+    """Decide by the installed Keras; if there is none, by the Python version, as in pyproject.toml."""
     try:
         return "addons" if importlib.metadata.version("keras").startswith("2.") else "keras3"
     except importlib.metadata.PackageNotFoundError:

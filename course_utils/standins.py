@@ -1,12 +1,13 @@
-"""Small made-up data sets of the same shapes, for machines with no data and no network.
+"""Stand-ins: small made-up data sets with the shapes of the real ones, for machines without data and network.
 
-MNIST's stand-in is scikit-learn's real 8×8 handwritten digits, enlarged, slanted and moved about. Those of
-Fashion-MNIST and CIFAR-10 are ten smooth random pictures, one a class; each image is its class's picture,
-shifted, with a contrast of its own and with grain. A net learns them and a linear model learns them clearly
-less, so the lessons behave as they do on real data; accuracies on a stand-in say nothing about the real set.
+The stand-in for MNIST is scikit-learn's real 8×8 handwritten digits, enlarged, slanted and shifted. The
+stand-ins for Fashion-MNIST and CIFAR-10 are made from ten smooth random pictures, one for each class. Each
+image is the picture of its class, shifted, with its own contrast and with noise. A net learns them, and a
+linear model learns them clearly less well. So the lessons run as on real data, but accuracies on a stand-in
+say nothing about the real set.
 
-The arrays are the same bits on every machine and NumPy: random numbers are the raw output of a bit generator,
-which NumPy promises never to change, and everything is computed in integers.
+The arrays are equal to the last bit on every machine and with every NumPy. Random numbers are the raw output
+of a bit generator, which NumPy promises never to change, and all computations use integers.
 """
 
 import math
@@ -15,12 +16,12 @@ import numpy as np
 
 from course_utils import arguments
 
-_SEED = 20_170_825  # any number; it is part of the data sets' definition, as the tests' digests are
+_SEED = 20_170_825  # any number; another one would make other data sets, and the tests check their digests
 
-# A tenth of the real sets: enough for a net to learn, few enough to be made in a second.
+# A tenth of the real sets: enough for a net to learn, and made in a second.
 SIZES = {"mnist": (6_000, 1_000), "fashion_mnist": (6_000, 1_000), "cifar10": (5_000, 1_000)}
 
-_BATCH = 100  # images worked on at a time, so that the arrays in hand stay in the processor's cache
+_BATCH = 100  # images computed together: few, so that the arrays fit into the processor's cache
 
 
 def make_standin(name):
@@ -29,18 +30,19 @@ def make_standin(name):
     Parameters
     ----------
     name : {"mnist", "fashion_mnist", "cifar10"}
-        The data set to stand in for.
+        The data set that the stand-in replaces.
 
     Returns
     -------
     dict of str to ndarray
-        ``x_train, y_train, x_test, y_test``, all uint8: images shaped as the real set's, labels of shape
-        ``(n,)``, a tenth of the real set's size, the same on every call and machine.
+        ``x_train, y_train, x_test, y_test``, all uint8. Images have the shape of the real set's images,
+        labels the shape ``(n,)``. There are a tenth as many images as in the real set. The result is the same
+        on every call and machine.
 
     Raises
     ------
     ValueError
-        If `name` is none of the three.
+        If `name` is not one of the three.
 
     Notes
     -----
@@ -71,12 +73,13 @@ def _below(stream, stop, *shape):
 
 
 def _digits(stream):
-    from sklearn.datasets import load_digits  # takes a second to import, and only this stand-in needs it
+    from sklearn.datasets import load_digits  # the import takes a second, and only this stand-in needs it
 
     bunch = load_digits()
     images, labels = bunch.images.astype(np.int32), bunch.target.astype(np.uint8)
-    # Split the originals before they are varied, or the test set would hold cousins of training images.
-    # The file is ordered by writer: the last originals are by people whom the training set has not seen.
+    # Split the originals before varying them; otherwise the test set would contain variants of training
+    # images. The file is ordered by writer, so the last originals are by people who are not in the training
+    # set.
     n_originals = 1_500
     n_train, n_test = SIZES["mnist"]
     train = _below(stream, n_originals, n_train)
@@ -94,19 +97,19 @@ def _enlarge_all(small, stream):
 
 
 def _enlarge(small, stream):
-    """Enlarge 8×8 images to 28×28, each with its own size, slant and place, in integers throughout."""
+    """Enlarge 8×8 images to 28×28. Each gets its own size, slant and shift. All computations use integers."""
     n = len(small)
-    padded = np.pad(small, ((0, 0), (1, 2), (1, 2)))  # so that sampling outside the digit finds paper
-    # An output pixel (column, row) shows the small image at (u, v), in 256ths of its pixels. The middle of
-    # the digit, (3.5, 3.5), goes to (13.5 + shift).
+    padded = np.pad(small, ((0, 0), (1, 2), (1, 2)))  # so that pixels outside the digit are paper
+    # An output pixel (column, row) shows the small image at (u, v), in units of 1/256 of its pixels. The
+    # middle of the digit, (3.5, 3.5), goes to (13.5 + shift).
     step = 80 + _below(stream, 40, n, 1, 1)  # 256 / 80: 3.2 times as large; 256 / 119: 2.2 times
     slant = _below(stream, 65, n, 1, 1) - 32
-    shift_x, shift_y = (_below(stream, 1_537, n, 1, 1) - 768 for _ in "xy")  # in 256ths: ±3 pixels
+    shift_x, shift_y = (_below(stream, 1_537, n, 1, 1) - 768 for _ in "xy")  # in units of 1/256: ±3 pixels
     pixel = np.arange(28, dtype=np.int32) * 256 - 3_456  # 3456 = 13.5 * 256
     column, row = pixel[None, None, :] - shift_x, pixel[None, :, None] - shift_y
     u = (column * step + row * slant) // 256 + 896  # 896 = 3.5 * 256
     v = np.broadcast_to(row * step // 256 + 896, u.shape)
-    # Bilinear interpolation; the clip keeps far-off pixels on the padding.
+    # Bilinear interpolation. The clip maps far pixels to the padding.
     u, v = np.clip(u, -256, 2_303) + 256, np.clip(v, -256, 2_303) + 256
     i, j, du, dv = v // 256, u // 256, u % 256, v % 256
     # Flat positions and take() are four times as fast as padded[which, i, j].
@@ -115,40 +118,40 @@ def _enlarge(small, stream):
     top = padded.take(at) * (256 - du) + padded.take(at + 1) * du
     bottom = padded.take(at + side) * (256 - du) + padded.take(at + side + 1) * du
     ink = (top * (256 - dv) + bottom * dv) // 4_096  # 16 * 65536 would be full ink; now 256 is
-    sharp = np.clip(2 * ink - 128, 0, 255)  # interpolation blurs; MNIST's strokes have edges
+    sharp = np.clip(2 * ink - 128, 0, 255)  # interpolation blurs, but MNIST's strokes have sharp edges
     speckle = _below(stream, 49, *ink.shape) - 24
     return np.clip(sharp + speckle * (sharp > 0), 0, 255).astype(np.uint8)
 
 
 # --- pictures -----------------------------------------------------------------------------------------------
 
-# Chosen so that a small dense net, or a small ConvNet, learns most of the classes and a linear model fewer.
-# Pixels across, channels, how far a picture is shifted, and the grain.
+# These values are chosen so that a small dense net, or a small ConvNet, learns most of the classes, and a
+# linear model fewer: width in pixels, channels, largest shift, and noise.
 _LOOKS = {"fashion_mnist": (28, 1, 8, 220), "cifar10": (32, 3, 10, 300)}
 _GRID = 6  # a picture is this many random numbers across, with smooth transitions
-_LOWEST_CONTRAST = 30  # in 256ths
+_LOWEST_CONTRAST = 30  # in units of 1/256
 
 
 def _pictures(stream, name):
     side, channels, shift, grain = _LOOKS[name]
-    # Every window on the ten large pictures: [class, down, right, channel, row, column].
+    # Every window of the ten large pictures: [class, down, right, channel, row, column].
     prototypes = _smooth(stream, side + 2 * shift, 10, 1)
-    if channels == 3:  # mostly light and dark, as in photographs, and some colour
+    if channels == 3:  # mostly brightness, as in photographs, with some colour
         prototypes = (2 * prototypes + _smooth(stream, side + 2 * shift, 10, channels)) // 3
     windows = np.lib.stride_tricks.sliding_window_view(prototypes, (side, side), axis=(2, 3))
     windows = windows.transpose(0, 2, 3, 1, 4, 5)
     arrays = {}
     for split, n in zip(("train", "test"), SIZES[name], strict=True):
-        labels = np.argsort(stream.random_raw(n), kind="stable") % 10  # as many of each class, shuffled
+        labels = np.argsort(stream.random_raw(n), kind="stable") % 10  # equally many of each class, shuffled
         images = np.empty((n, side, side, channels), np.uint8)
         for start in range(0, n, _BATCH):
             batch = slice(start, start + _BATCH)
             down, right = _below(stream, 2 * shift + 1, 2, len(labels[batch]))
             picture = windows[labels[batch], down, right]
             contrast = _LOWEST_CONTRAST + _below(stream, 256 - _LOWEST_CONTRAST, len(picture), 1, 1, 1)
-            # Two uniform numbers make a bell shape near enough to a photograph's noise.
+            # The sum of two uniform numbers is close enough to the noise of a photograph.
             noise = _below(stream, grain, 2, *picture.shape).sum(0, dtype=np.int32) - (grain - 1)
-            level = 0 if channels == 1 else 128  # light on black, or around grey
+            level = 0 if channels == 1 else 128  # bright on black, or around grey
             images[batch] = np.clip(level + picture * contrast // 256 + noise, 0, 255).transpose(0, 2, 3, 1)
         arrays[f"x_{split}"] = images[..., 0] if channels == 1 else images
         arrays[f"y_{split}"] = labels.astype(np.uint8)
@@ -156,9 +159,9 @@ def _pictures(stream, name):
 
 
 def _smooth(stream, side, *shape):
-    """Draw smooth random pictures with values from -255 to 255: a coarse grid, interpolated."""
+    """Draw smooth random pictures with values from -255 to 255 by interpolating a coarse random grid."""
     grid = _below(stream, 511, *shape, _GRID + 1, _GRID + 1) - 255
-    place = np.arange(side, dtype=np.int32) * (256 * _GRID) // side  # in 256ths of the grid's squares
+    place = np.arange(side, dtype=np.int32) * (256 * _GRID) // side  # in units of 1/256 of a grid square
     i, part = place // 256, place % 256
     rows = (grid[..., i, :] * (256 - part)[:, None] + grid[..., i + 1, :] * part[:, None]) // 256
     return (rows[..., i] * (256 - part) + rows[..., i + 1] * part) // 256

@@ -1,9 +1,9 @@
-"""Training: Keras' ``fit`` made fast and shown with a bar; kept runs.
+"""Training: a faster ``fit`` with a progress bar, and trainings that are stored.
 
-Batches. Keras 3 on TensorFlow shuffles the arrays given to ``fit`` inside a ``tf.data`` function that every
-epoch starts afresh. Once a seed is set (``keras.utils.set_random_seed``), each epoch then brings the same
-batches in the same order; seen with Keras 3.15.1 and TensorFlow 2.21.0. Keras 2 shuffles anew. `fit` shuffles
-by itself, alike on both stacks. Lesson 00 shows it.
+Batches. Keras 3 on TensorFlow shuffles the arrays given to ``fit`` inside a ``tf.data`` function that
+restarts in every epoch. After ``keras.utils.set_random_seed``, every epoch therefore has the same batches in
+the same order. We saw this with Keras 3.15.1 and TensorFlow 2.21.0. Keras 2 shuffles again in each epoch. The
+`fit` of this module shuffles by itself, in the same way on both stacks. Lesson 00 shows it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from course_utils.files import to_json, write_text
 from course_utils.notebook import say
 from course_utils.stack import STACK
 
-# Keras 3 warns that it will not shuffle a tf.data.Dataset because `shuffle=True` was passed; nobody did,
-# it is fit's default.
+# Keras 3 warns that it ignores `shuffle=True` for a tf.data.Dataset. Nobody passed it: it is the default of
+# fit.
 warnings.filterwarnings(
     "ignore", message="`shuffle=True` was passed, but will be ignored", category=UserWarning
 )
@@ -49,14 +49,14 @@ warnings.filterwarnings(
 
 
 class _Bar(tqdm):
-    """A tqdm bar inside a notebook output that is redrawn in place, without widgets or stderr."""
+    """A tqdm bar in a notebook output. It is redrawn in place, without widgets and without stderr."""
 
     def __init__(self, **kwargs):
         self._handle = display(Markdown(""), display_id=True)
         super().__init__(file=io.StringIO(), ncols=90, **kwargs)
 
     def display(self, msg=None, pos=None):
-        # tqdm calls this whenever the bar should be drawn; an empty message would erase it
+        # tqdm calls this to draw the bar; an empty message would erase it
         if msg is None or msg:
             self.say(f"`{self}`")
 
@@ -65,21 +65,21 @@ class _Bar(tqdm):
 
 
 def training_bar(label: str):
-    """Return a Keras callback that shows one bar over the epochs, and at the end a line with the time.
+    """Return a Keras callback that shows one bar for all epochs, and at the end a line with the time.
 
-    What earlier trainings have left behind is freed first.
+    First the memory of earlier trainings is freed.
 
     Parameters
     ----------
     label : str
-        What is being trained, in a few words.
+        A short name of the training.
 
     Returns
     -------
     keras.callbacks.Callback
     """
-    # A tf.data pipeline holds a copy of its images in a cycle of references, which Python finds when it
-    # happens to look. Twelve trainings on CIFAR-10 came to 5.6 GB without this line, and to 2.7 with it.
+    # A tf.data pipeline holds a copy of its images in a reference cycle, and Python's garbage collector finds
+    # it late. Twelve trainings on CIFAR-10 needed 5.6 GB without this line, and 2.7 GB with it.
     gc.collect()
     return _TrainingBar(label)
 
@@ -99,7 +99,7 @@ class _TrainingBar(keras.callbacks.Callback):
         self.bar.update()
 
     def close(self):
-        if hasattr(self, "bar"):  # a training that was refused has none
+        if hasattr(self, "bar"):  # a training that did not start has none
             self.bar.close()
 
     def on_train_end(self, logs=None):
@@ -111,16 +111,16 @@ class _TrainingBar(keras.callbacks.Callback):
 
 
 def progress_bar(iterable, label: str, unit: str = "run"):
-    """Go through an iterable under one bar, and leave a line with the time; for loops over many trainings.
+    """Loop over a sequence with one bar, and show the time at the end. It is for loops over many trainings.
 
     Parameters
     ----------
     iterable : sequence
-        What to go through; it needs a length.
+        The elements; it needs a length.
     label : str
-        What is being done, in a few words.
+        A short name of the work.
     unit : str, default="run"
-        What one element is.
+        What one element is called.
 
     Yields
     ------
@@ -138,7 +138,7 @@ def progress_bar(iterable, label: str, unit: str = "run"):
             started = time.monotonic()
             yield element
             bar.update()
-            # As for one training. After a short one, collecting would take longer than the training.
+            # As for one training. After a short training, the collection would take longer than the training.
             if time.monotonic() - started > 2:
                 gc.collect()
     if in_notebook:
@@ -147,12 +147,12 @@ def progress_bar(iterable, label: str, unit: str = "run"):
 
 
 def tensorboard(logdir):
-    """Open TensorBoard below the cell, as ``%tensorboard --logdir`` does; where it cannot be, say so.
+    """Open TensorBoard below the cell, as ``%tensorboard --logdir`` does. If that is not possible, say so.
 
     Parameters
     ----------
     logdir : path-like
-        The folder whose logs are shown, with those of the folders in it.
+        The folder with the logs; its subfolders count, too.
 
     Examples
     --------
@@ -168,7 +168,8 @@ def tensorboard(logdir):
     else:
         from tensorboard import notebook
 
-        # What %tensorboard calls; but the magic's line goes through IPython first, which fills in {x} and $x.
+        # The function that %tensorboard calls. IPython would first replace {x} and $x in the line of the
+        # magic.
         notebook.start(shlex.join(command))
 
 
@@ -199,12 +200,12 @@ def fit(
     *,
     label=None,
 ):
-    """Train a compiled net as ``net.fit`` does, in less time, under one bar.
+    """Train a compiled net as ``net.fit`` does, but faster and with one bar.
 
-    It is Keras' own ``fit``: its loop over the epochs, its callbacks, its history, the net's own
-    ``train_step``. Only the way to a batch is another. The examples stay in one tensor; each epoch draws an
-    order of all of them, and one TensorFlow function makes many steps, each of which takes its batch from
-    that tensor. For a net given by ``train_step`` it amounts to ten lines::
+    Keras' own ``fit`` still runs: its loop over the epochs, its callbacks, its history, and the net's
+    ``train_step``. Only the batches are made in another way. All examples stay in one tensor. Each epoch
+    draws an order of the examples. One TensorFlow function makes many steps, and each step takes its batch
+    from that tensor. Without the smaller last batch of an epoch, this is the idea in ten lines::
 
         @tf.function
         def run(examples, order, first, last):
@@ -219,37 +220,39 @@ def fit(
             order = np.random.permutation(len(x))[: len(x) // 32 * 32].reshape(-1, 32)
             run([x, y], order, 0, len(order))
 
-    The order follows from NumPy's global generator, so a training after ``keras.utils.set_random_seed`` can
-    be repeated, and every epoch has another order (with Keras 3's own shuffling it would not). With
-    ``shuffle=False``, or given the same order, the weights are those of ``net.fit`` with the same
+    The order comes from NumPy's global generator. So a training after ``keras.utils.set_random_seed`` can be
+    repeated, and every epoch has another order. (With Keras 3's own shuffling every epoch has the same.) With
+    the same order, for example with ``shuffle=False``, the weights equal those of ``net.fit`` with the same
     ``jit_compile``, to the last bit.
 
-    Dense nets that train long enough are compiled by XLA, where that pays; ``compile(jit_compile=True)``
-    asks for it in any case, and with Keras 2 ``jit_compile=False`` forbids it. What has no such way (a
-    ``tf.data.Dataset``, a generator, a net that runs eagerly or has a ``fit`` of its own, several devices)
-    is trained by ``net.fit`` as it is, under the same bar. With a callback that listens to batches, a call
-    makes as many steps as the net was compiled for. In a lesson's quick mode it trains two epochs at most.
+    XLA compiles a dense net with at most 100 weight tensors if it trains for at least 4,000 steps, because
+    then XLA saves time. ``compile(jit_compile=True)`` always turns XLA on, and with Keras 2
+    ``jit_compile=False`` turns it off. If `fit` cannot take the batches from tensors, it calls ``net.fit``,
+    with the same bar. This is so for a ``tf.data.Dataset``, a generator, several devices, a net that runs
+    eagerly or has its own ``fit``, and for arguments such as `steps_per_epoch`. If a callback listens to
+    batches, one call makes as many steps as the net was compiled for. In a lesson's quick mode `fit` trains
+    at most two epochs, and uses XLA only if ``compile`` asks for it.
 
     Parameters
     ----------
     net : keras.Model
-        Compiled.
+        A compiled net.
     x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight, \
     sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size, validation_freq
         As in ``keras.Model.fit``, with the same defaults; ``verbose=0`` shows no bar.
     label : str, optional
-        What is being trained, in a few words; the net's name by default.
+        A short name of the training. By default the net's name.
 
     Returns
     -------
     keras.callbacks.History
-        As from ``net.fit``.
+        The same as from ``net.fit``.
 
     Raises
     ------
     ValueError
-        If `x` and `y` differ in length or are empty, or a number is none. The net is as before. Whatever
-        else ``net.fit`` refuses, it refuses here.
+        If `x` and `y` differ in length or are empty, or if `epochs`, `initial_epoch` or a batch size is not a
+        whole number in its range. The net does not change. What ``net.fit`` refuses, `fit` refuses too.
 
     Examples
     --------
@@ -285,7 +288,7 @@ def fit(
         verbose=0,
     )
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        return net.fit(x, y, callbacks=callbacks, **given)  # it is complete, and has no room for a bar
+        return net.fit(x, y, callbacks=callbacks, **given)  # this list is complete, so no bar can be added
     callbacks = [] if callbacks is None else list(tf.nest.flatten(callbacks))
     bar = training_bar(label or net.name) if verbose else None
     shown = [*callbacks, bar] if bar else callbacks
@@ -300,7 +303,7 @@ def fit(
             batches = _Batches(test, validation_batch_size or batch_size or 32, shuffle=False)
             steps.append(_Steps.of(net, "test", batches, xla))
         before = int(np.asarray(net.steps_per_execution))
-        # Keras calls back after every execution; where nobody listens, one execution is an epoch.
+        # Keras calls the callbacks after every execution. If none listens, one execution is a whole epoch.
         listened_to = any(_listens_to_batches(one) for one in callbacks)
         try:
             net.steps_per_execution = before if listened_to else max(one.batches.count for one in steps)
@@ -332,23 +335,23 @@ class _Batches:
         self.count = -(-self.n // size)
 
     def draw(self):
-        """Take an order for an epoch: the indices of the full batches, and those of the smaller last one."""
+        """Draw the order of an epoch: indices of the full batches, and of the smaller last batch."""
         order = np.random.permutation(self.n) if self.shuffle else np.arange(self.n)  # noqa: NPY002
         whole = self.n - self.n % self.size
         self.full = tf.constant(order[:whole].reshape(-1, self.size), tf.int32)
         self.rest = tf.constant(order[None, whole:], tf.int32)
 
     def stand_in(self):
-        """A data set as long as an epoch, from which Keras learns shapes; no step takes its batch from it."""
+        """A data set as long as an epoch. Keras learns the shapes from it; no step uses its data."""
         first = tf.nest.map_structure(lambda part: part[: self.size], self.examples)
         return tf.data.Dataset.from_tensors(first).repeat(self.count)
 
 
 class _Steps:
-    """What ``net.train_function`` (or ``test_function``) is while `fit` runs: many steps in one call.
+    """The ``net.train_function`` (or ``test_function``) while `fit` runs: many steps in one call.
 
-    Afterwards it stays there with its compiled programs, as Keras' own function would, until the next
-    ``compile``. Called by anything else than `fit`, it hands the call on to Keras' own.
+    It stays there with its compiled programs until the next ``compile``, as Keras' own function would. If
+    anything other than `fit` calls it, it passes the call on to Keras' own function.
     """
 
     @classmethod
@@ -364,20 +367,20 @@ class _Steps:
         self.net, self.kind, self.keras_own, self.programs, self.at_once = net, kind, None, {}, 1
 
     def expect(self, first):
-        """Be ready for a call by `fit`, which begins with this batch."""
+        """Prepare for a call by `fit` that begins with this batch."""
         if getattr(self.net, f"{self.kind}_function") is not self:
-            # A layer has asked for a new trace, as WeightNormalization does after its first batch. Keras'
-            # new function would train on the stand-in.
+            # A layer has asked for a new trace, as WeightNormalization does after its first batch. Keras' new
+            # function would train on the stand-in.
             self.programs = {}
             setattr(self.net, f"{self.kind}_function", self)
         self.first = first
 
     def check_called(self):
-        """Refuse to go on if Keras has called another function, which trained on the stand-in."""
+        """Raise an error if Keras has called another function, which trained on the stand-in."""
         if self.first is not None:
             raise RuntimeError(
-                f"`{self.kind}_function` of {self.net.name!r} was replaced during a step, which thus did not "
-                "see the data. Train this net with net.fit."
+                f"`{self.kind}_function` of {self.net.name!r} was replaced during a step, so that step did "
+                "not use the data. Train this net with net.fit."
             )
 
     def __call__(self, iterator):
@@ -390,7 +393,7 @@ class _Steps:
             until, started = min(first + self.at_once, last, whole), time.perf_counter()
             logs = self._run(batches.full, first, until)
             first, seconds = until, time.perf_counter() - started
-            # Python looks for Ctrl-C between two calls; so a call should take a second at most.
+            # Python notices Ctrl-C only between two calls, so a call should take at most a second.
             self.at_once = max(1, self.at_once // 2) if seconds > 1 else self.at_once * (1 + (seconds < 0.2))
         return self._run(batches.rest, 0, 1) if last > whole else logs
 
@@ -400,8 +403,8 @@ class _Steps:
         )
         key = str((specs, self.xla))
         if key not in self.programs:
-            # TensorFlow 2.15's XLA is fast with small kernels in a loop, but updates a large one in twice the
-            # time that it takes step by step.
+            # XLA in TensorFlow 2.15 is fast with small kernels in a loop. But in a loop it needs twice as
+            # long to update a large kernel as step by step.
             large = max((np.prod(w.shape) for w in self.net.trainable_weights), default=0) > 100_000
             in_one = not (STACK == "addons" and large)
             step = getattr(self.net, f"{self.kind}_step")
@@ -419,7 +422,7 @@ class _Steps:
 
 
 def _program(step, specs, step_by_xla, loop_by_xla):
-    """Steps from `first` to before `last`, as one TensorFlow function; returns what the last one reports."""
+    """Make a function that runs the steps `first` to `last` - 1. It returns the logs of the last step."""
     if STACK == "keras3":
         step = tf.autograph.experimental.do_not_convert(step)  # as Keras 3 does, and Keras 2 does not
     step = tf.function(step, reduce_retracing=True, jit_compile=step_by_xla or None)
@@ -427,7 +430,7 @@ def _program(step, specs, step_by_xla, loop_by_xla):
     number = tf.TensorSpec([], tf.int32)
     signature = [specs, tf.TensorSpec([None, None], tf.int32), number, number]
 
-    # Where XLA compiles the loop as a whole, it is not handed all variables and metrics with each step.
+    # If XLA compiles the whole loop, the variables and metrics are not passed to it at every step.
     @tf.function(input_signature=signature, jit_compile=loop_by_xla or None)
     def run(examples, order, first, last):
         def one_more(i, logs):
@@ -440,7 +443,7 @@ def _program(step, specs, step_by_xla, loop_by_xla):
 
 
 class _Signals(keras.callbacks.Callback):
-    """Tells the functions of `fit` that the next call is theirs, and with which batch it begins."""
+    """Tells the functions of `fit` that the next call comes from `fit`, and with which batch it begins."""
 
     def __init__(self, train, test=None):
         super().__init__()
@@ -466,7 +469,7 @@ class _Signals(keras.callbacks.Callback):
 
 
 def _listens_to_batches(callback):
-    """Whether a callback wants to hear of every step."""
+    """Whether a callback listens to single steps."""
     if getattr(callback, "save_freq", None) == "epoch" or getattr(callback, "update_freq", None) == "epoch":
         return False
     names = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
@@ -477,13 +480,13 @@ def _listens_to_batches(callback):
     )
 
 
-# The layers for which XLA makes a step faster on a CPU, and keeps its numbers.
+# The layers for which XLA makes a step faster on a CPU without changing its numbers.
 _DENSE = ("InputLayer", "Flatten", "Reshape", "Rescaling", "Dense", "Activation", "ReLU", "LeakyReLU", "ELU")
 _DENSE += ("PReLU", "Softmax", "BatchNormalization", "Add", "Concatenate")
 
 
 def _xla_pays(net, steps):
-    """Whether compiling the net's steps saves more time than it takes; what ``compile`` was given decides."""
+    """Whether compiling with XLA saves more time than it takes. A value given to ``compile`` decides."""
     asked = net.jit_compile
     if asked or (asked is False and STACK == "addons"):  # Keras 3 turns its "auto" into False
         return asked
@@ -494,7 +497,7 @@ def _xla_pays(net, steps):
 
 
 def _split(net, given, x, y):
-    """The examples to train and to check on, as tensors; (None, None) where only Keras knows the way."""
+    """Give the training and validation examples as tensors; (None, None) if Keras has to make the batches."""
     weights, fraction, held_out = given["sample_weight"], given["validation_split"], given["validation_data"]
     other = given["steps_per_epoch"] is not None or given["validation_steps"] is not None
     if other or not isinstance(given["shuffle"], bool) or _keras_does_it(net):
@@ -513,7 +516,7 @@ def _split(net, given, x, y):
 
 
 def _keras_does_it(net):
-    """Whether the net trains in a way of its own."""
+    """Whether the net has its own way of training."""
     names = ("fit", "evaluate", "make_train_function", "make_test_function")
     return (
         getattr(net, "optimizer", None) is None
@@ -525,7 +528,7 @@ def _keras_does_it(net):
 
 
 def _examples(x, y=None, weights=None, class_weight=None):
-    """What Keras would make batches of, as tensors; None where it is not plain arrays."""
+    """Give the data as tensors; None if it is not plain arrays."""
     if (weights is not None or class_weight is not None) and not hasattr(y, "shape"):
         return None
     if class_weight is not None:
@@ -551,7 +554,7 @@ def _examples(x, y=None, weights=None, class_weight=None):
 
 
 def _class_weights(y, class_weight):
-    """A weight for each example by its class; None where Keras has something to say about it."""
+    """Give each example the weight of its class; None if Keras has to handle the weights."""
     labels = np.asarray(y)
     if labels.ndim > 2 or not len(labels) or sorted(class_weight) != list(range(len(class_weight))):
         return None
@@ -563,7 +566,7 @@ def _class_weights(y, class_weight):
 
 
 def _tuples(given):
-    """Lists as tuples, as Keras packs them."""
+    """Convert lists to tuples, as Keras does."""
     if isinstance(given, list | tuple):
         return tuple(map(_tuples, given))
     return {name: _tuples(part) for name, part in given.items()} if isinstance(given, dict) else given
@@ -586,12 +589,12 @@ class Run:
     Attributes
     ----------
     folder : pathlib.Path
-        Where its logs and its best weights are.
+        The folder of its logs and its best weights.
     history : dict of str to list of float
-        What ``fit`` reports, a value for each epoch; and under ``"seconds"`` how long the epoch took, with
+        The history of ``fit``, one value for each epoch; under ``"seconds"`` the duration of each epoch, with
         its validation.
     loaded : bool
-        Whether it had been trained before, and was only loaded.
+        Whether an earlier training was loaded.
 
     Examples
     --------
@@ -606,7 +609,7 @@ class Run:
 
     @property
     def best_epoch(self):
-        """The epoch, counted from 1, with the lowest validation loss; one that is not a number is not low."""
+        """The epoch, counted from 1, with the lowest validation loss. NaN counts as infinite."""
         return int(np.argmin(np.nan_to_num(self.history["val_loss"], nan=np.inf))) + 1
 
     def best(self, metric):
@@ -615,12 +618,12 @@ class Run:
 
     @property
     def seconds_per_epoch(self):
-        """The median, without the first epoch, in which TensorFlow builds its programs."""
+        """The median without the first epoch, in which TensorFlow builds its programs."""
         return float(np.median(self.history["seconds"][1:] or self.history["seconds"]))
 
     @property
     def seconds_to_best(self):
-        """How long it takes to get to the best epoch, once TensorFlow has built its programs."""
+        """The time until the best epoch, without the time in which TensorFlow builds its programs."""
         return self.best_epoch * self.seconds_per_epoch
 
 
@@ -638,36 +641,38 @@ def fit_once(
     verbose="auto",
     label=None,
 ) -> Run:
-    """Train a compiled model with `fit`, or load what the same training found before.
+    """Train a compiled model with `fit`, or load the stored result of the same training.
 
-    Afterwards the model holds the weights of its best epoch, where one of the callbacks has saved them.
+    If a callback has saved the weights of the best epoch, the model has these weights afterwards. Otherwise
+    it has the last ones.
 
-    Two trainings are the same if all that `compile` and this function were given is the same: layers,
-    weights, the optimizer with its memory, loss, metrics, data, and callbacks as they are made. Functions and
-    classes of Keras, of other installed packages and of the course are told apart by name and settings. Where
-    one of your own is among them, of which nobody can tell whether it still does the same, a warning names
-    it, and the net is trained again. Random states do not count: the starting weights tell seeds apart.
+    Two trainings are the same if everything given to `compile` and to this function is the same: layers,
+    weights, the optimizer with its state, loss, metrics, data, and new callbacks. Functions and classes of
+    Keras, of other installed packages and of the course are compared by name and settings. A function or
+    class of your own may have changed, and this cannot be checked. If there is one, a warning names it, and
+    the net is trained again. Random states do not count: different seeds give different starting weights.
 
     Parameters
     ----------
     model : keras.Model
-        Built, compiled, and with its starting weights.
+        Built and compiled, with its starting weights.
     x, y : arrays
-        Training examples and labels; shuffled anew for every epoch.
+        Training examples and labels. Every epoch shuffles them again.
     folder : path-like
-        Where the trainings of this name are kept, each in a folder of its own.
+        The folder for these trainings. Each training has its own folder in it.
     validation_data : tuple of arrays
         ``(x_valid, y_valid)``.
     epochs : int
-        At most so many.
+        Largest number of epochs.
     batch_size : int, default=32
+        Examples per batch.
     callbacks : callable, optional
-        Given the folder of this training, returns its list of Keras callbacks.
+        A function that takes the folder of this training and returns a list of Keras callbacks.
     best : str, default="best.keras"
-        The file in that folder to which a ``ModelCheckpoint`` among them writes the best model or its
+        The name of the file in that folder to which a ``ModelCheckpoint`` writes the best model or its
         weights.
     verbose, label
-        As for `fit`. They do not tell two trainings apart.
+        As for `fit`. They do not count in the comparison of two trainings.
 
     Returns
     -------
@@ -676,8 +681,8 @@ def fit_once(
     Raises
     ------
     ValueError
-        If the model is not built or not compiled, `x` and `y` differ in length or are empty, or `callbacks`
-        gives no list of callbacks. The model is as before, and no folder has been made.
+        If the model is not built or not compiled, if `x` and `y` differ in length or are empty, or if
+        `callbacks` does not return a list of callbacks. The model does not change, and no folder is made.
 
     Examples
     --------
@@ -698,7 +703,7 @@ def fit_once(
     _check_compiled(model)
     epochs = arguments.whole_number("epochs", epochs, at_least=1)
     if quick:
-        epochs = min(epochs, 2)  # as `fit` will, so that a full run does not load it
+        epochs = min(epochs, 2)  # as in `fit`, so that a full run does not load the result
     batch_size = arguments.whole_number("batch_size", batch_size, at_least=1)
     if len(x) != len(y) or not len(x):
         raise ValueError(f"x and y should hold the same number of examples; received {len(x)} and {len(y)}.")
@@ -732,7 +737,7 @@ def fit_once(
         batch_size=batch_size,
         epochs=epochs,
         validation_data=validation_data,
-        validation_batch_size=1000,  # nothing is learned there, so larger batches only save time
+        validation_batch_size=1000,  # larger batches save time, and change no weights
         verbose=verbose,
         label=label,
         callbacks=[*chosen, clock],
@@ -745,19 +750,19 @@ def fit_once(
         model.save_weights(weights)
     history = {name: [float(value) for value in values] for name, values in fitted.history.items()}
     history["seconds"] = clock.seconds
-    # JSON cannot hold NaN, the loss of a training that diverged.
+    # JSON has no NaN, which is the loss of a training that diverged.
     plain = {
         name: [value if np.isfinite(value) else str(value) for value in values]
         for name, values in history.items()
     }
     note = {"key": key, "history": plain, "weights": weights.name, "sha256": _sha256(weights)}
-    # Last of all, and in one step: a folder without this file is a training that did not reach its end.
+    # The last file, written in one step: a folder without it belongs to a training that did not finish.
     write_text(new / _NOTE, to_json(note))
     return Run(new, history, loaded=False)
 
 
 class _Clock(keras.callbacks.Callback):
-    """The seconds of each epoch, from the end of the one before."""
+    """Measures the seconds of each epoch, from the end of the one before."""
 
     def on_train_begin(self, logs=None):
         self.seconds, self.last = [], time.perf_counter()
@@ -777,7 +782,7 @@ def _check_compiled(model):
 
 
 def _memory(optimizer, model):
-    """An optimizer's variables, made if need be; and Nadam's product, which Keras 2 leaves out of them."""
+    """Give an optimizer's variables, made if necessary; also Nadam's product, which Keras 2 leaves out."""
     if hasattr(optimizer, "build"):
         optimizer.build(model.trainable_variables)
     else:  # TensorFlow Addons' optimizers are of the kind that Keras 2 calls legacy
@@ -788,7 +793,7 @@ def _memory(optimizer, model):
 
 
 def _finished(folder, key):
-    """The note of a training that reached its end with this key, and whose weights are whole."""
+    """Read the note of a finished training with this key and undamaged weights; None if there is none."""
     try:
         note = json.loads((folder / _NOTE).read_text(encoding="utf-8"))
         same = key is not None and note["key"] == key
@@ -799,17 +804,17 @@ def _finished(folder, key):
 
 
 def _key(model, given, folder):
-    """A digest of all that a training depends on; None, with a warning, if something cannot be compared."""
+    """Digest everything that a training depends on; None, with a warning, if something cannot be compared."""
     names = {layer.name: f"layer {i}" for i, layer in enumerate(keras_private.flat_layers(model))}
     compiled = {k: v for k, v in keras_private.compile_arguments(model).items() if k != "optimizer"}
     start = [*model.get_weights(), *_memory(model.optimizer, model)]
-    # A vocabulary that was adapted shows in the outputs only; their last bits differ between processes.
+    # An adapted vocabulary changes only the outputs. The last bits of the outputs differ between processes.
     if any(hasattr(layer, "adapt") for layer in keras_private.flat_layers(model)):
         start.append(model(given["x"][:8], training=False))
     versions = [keras.__version__, tf.__version__]
     try:
         description = _described([model, model.optimizer, compiled, start, given, versions], folder, names)
-    except Exception as error:  # also those of a layer that has no configuration
+    except Exception as error:  # also from a layer without a configuration
         warnings.warn(
             f"fit_once cannot tell whether this training is new, so it trains: {error}", stacklevel=3
         )
@@ -818,7 +823,8 @@ def _key(model, given, folder):
 
 
 def _described(value, folder, names):
-    """A value as JSON that differs where the value does. Code is told apart only where it was installed."""
+    """Describe a value as JSON that differs if the value differs. Code is described only if it is
+    installed."""
     begun = []
 
     def described(value):
@@ -826,7 +832,7 @@ def _described(value, folder, names):
             return value
         if isinstance(value, np.generic):
             return described(value.item())
-        if isinstance(value, str | Path):  # Keras numbers layers through a session
+        if isinstance(value, str | Path):  # Keras numbers all layers of a session
             return names.get(str(value), str(value).replace(str(folder), "the run's folder"))
         if isinstance(value, np.ndarray | tf.Tensor | tf.Variable) or type(value).__name__ == "Variable":
             array = np.ascontiguousarray(value)
@@ -855,8 +861,8 @@ def _described(value, folder, names):
             return [name, *(described(cell.cell_contents) for cell in cells)]
         if isinstance(value, _WITH_STATE):
             inside = keras_private.flat_layers(value)[1:] if isinstance(value, keras.layers.Layer) else []
-            # A configuration has but names for functions and classes.
-            parts = vars(value) | vars(value).get("_hyper", {})  # where Addons' optimizers keep a schedule
+            # A configuration has only the names of functions and classes.
+            parts = vars(value) | vars(value).get("_hyper", {})  # here Addons' optimizers keep a schedule
             parts = {} if isinstance(value, keras.Model) else parts
             code = {
                 k: v
@@ -867,11 +873,11 @@ def _described(value, folder, names):
             }
             config = {k: v for k, v in value.get_config().items() if k != "name"}
             return [name, *map(described, (config, code, inside))]
-        # Keras counts losses through a session, and changes a flag of those it uses.
+        # Keras numbers the losses of a session, and changes a flag of those that it uses.
         skipped = {"name", "_allow_sum_over_batch_size"} if isinstance(value, keras.losses.Loss) else ()
         if isinstance(value, _PLAIN):
             return [name, described({k: v for k, v in vars(value).items() if k not in skipped})]
-        # Anything else counts by its attributes, if it has nothing besides: a set or a partial has.
+        # Anything else is compared by its attributes, if it has no other content. A set or a partial has.
         made, given, state, *items = (*value.__reduce_ex__(2), None, None)[:5]
         if made is not copyreg.__newobj__ or len(given) > 1 or any(one is not None for one in items):
             raise TypeError(f"{value!r} cannot be compared with an earlier one.")
@@ -884,7 +890,7 @@ _OPTIMIZER = (keras.optimizers.Optimizer,)
 if STACK == "addons":
     _OPTIMIZER += (keras.optimizers.legacy.Optimizer,)
 _WITH_STATE = (keras.layers.Layer, keras.metrics.Metric, *_OPTIMIZER)
-# The starting weights count, not how they were drawn.
+# Only the starting weights count, not how they were drawn.
 _NO_CODE = (keras.layers.Layer, keras.metrics.Metric, keras.initializers.Initializer)
 _PLAIN = (
     keras.callbacks.Callback,
@@ -896,8 +902,8 @@ _PLAIN = (
 
 
 def _is_library(code):
-    """Whether a function or class is Python's or was installed, or the course's: a name says what it does."""
-    module = code.__module__ or ""  # a function made by exec may have none
+    """Whether code belongs to Python, an installed package or the course, so that its name identifies it."""
+    module = code.__module__ or ""  # a function made by exec may have no module
     file = getattr(sys.modules.get(module), "__file__", None) or ""
     top = module.partition(".")[0]
     return top in sys.stdlib_module_names or top == "course_utils" or "-packages" in file

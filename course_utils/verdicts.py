@@ -1,4 +1,4 @@
-"""The tables of verdicts that the package ships, finished: ``python -m build_tools report`` writes them."""
+"""The finished tables of verdicts that the package contains. ``python -m build_tools report`` writes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FILE = Path(__file__).with_name("verdicts.json")
 
 
 def _shipped():
-    """The tables of verdicts.json, which `python -m build_tools report` writes."""
+    """Read the tables of verdicts.json, which `python -m build_tools report` writes."""
     try:
         content = json.loads(_FILE.read_text(encoding="utf-8"))
         found = {name: Table(**table) for name, table in content["verdicts"].items()}
@@ -22,7 +22,7 @@ def _shipped():
 
 
 def times() -> Table:
-    """Return the table of how long a full run of each lesson took."""
+    """Return the table of the running times of the lessons in full mode."""
     return _shipped()["times"]
 
 
@@ -35,13 +35,13 @@ def of(source: str) -> Table:
 
 
 class Table:
-    """A small table of texts that Jupyter shows as HTML, and that reads well as text.
+    """A small table of texts. Jupyter shows it as HTML; elsewhere it is readable plain text.
 
     Parameters
     ----------
     head : list of str
     rows : list of list of str
-        Every row as long as the head.
+        Every row has as many texts as the head.
     note : str, default=""
         Lines below the table.
 
@@ -61,8 +61,8 @@ class Table:
         self.head, self.rows, self.note = head, rows, note
 
     def _repr_html_(self):
-        # Colours are inherited, so the table is legible on a light and on a dark page.
-        # The class is the one that Jupyter, Colab and VS Code know from pandas; they align cells right.
+        # Colours are inherited, so the table can be read on light and dark pages. Jupyter, Colab and VS Code
+        # know this class from pandas. They align its cells right.
         cell = "text-align: left"
         lines = ['<table border="1" class="dataframe">', "<thead>", "<tr>"]
         lines += [f'<th scope="col" style="{cell}">{html.escape(name)}</th>' for name in self.head]
@@ -79,7 +79,7 @@ class Table:
         return "\n".join([*lines, *(f"\n{escape(line)}" for line in self.note.splitlines())])
 
     def __repr__(self):
-        """Lay the table out as plain text, a few lines for each row."""
+        """Write the table as plain text, a few lines for each row."""
         lines = []
         for first, *others in self.rows:
             lines.append(first)
@@ -93,13 +93,13 @@ class Table:
 
 
 def markdown(head, rows):
-    """Lay out a Markdown table whose cells are already escaped, as a list of lines."""
+    """Write a Markdown table as a list of lines. Its cells are already escaped."""
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     return lines + [f"| {' | '.join(row)} |" for row in rows]
 
 
 def escape(text):
-    r"""Escape what would break a Markdown table or change its words.
+    r"""Escape characters that would break a Markdown table or change its words.
 
     >>> print(escape("a|b_c*"))
     a\|b\_c\*

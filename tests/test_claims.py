@@ -75,7 +75,7 @@ def test_the_claims_of_the_normalization_and_optimizer_sources_carry_their_print
             "claim S9.c3 has kind 'proprty'; it should be one of value",
         ),
         ('kind = "property"', 'kind = ["property"]', "has kind"),
-        ('id = "S9.c2"', 'id = "S9.c1"', "S9.c1 stands twice"),
+        ('id = "S9.c2"', 'id = "S9.c1"', "S9.c1 occurs twice"),
         ('id = "S9.c2"', 'id = "S8.c2"', "source 'S8'"),
         ('id = "S9.c2"', 'id = "S9-2"', "an id looks like S1.c1"),
         ('id = "S9.c2"\n', "", r"claim \(without id\): 'id' is a required property"),
@@ -122,7 +122,7 @@ def test_mistakes_in_claims_are_named(tmp_path, old, new, message):
 def test_a_source_that_stands_twice_is_named(tmp_path):
     source = CLAIMS[: CLAIMS.index("[[claim]]")]
     (tmp_path / "claims.toml").write_text(source + CLAIMS, encoding="utf-8")
-    with pytest.raises(CourseError, match="source S9 stands twice"):
+    with pytest.raises(CourseError, match="source S9 occurs twice"):
         load_claims(tmp_path / "claims.toml")
 
 

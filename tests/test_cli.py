@@ -87,8 +87,8 @@ def test_a_failing_lesson_fails_the_command(course, monkeypatch, capsys):
         (["reproduce", "nope"], "error: no lesson matches 'nope'"),
         (["build", "nope"], "error: no lesson matches 'nope'"),
         (["repeat", "--quick", "nope"], "error: no lesson matches 'nope'"),
-        (["repeat", "--since", "main"], "error: --since and --other-seed go with --quick"),
-        (["build", "--force"], "error: --force says which lessons to run, so it needs --run"),
+        (["repeat", "--since", "main"], "error: --since and --other-seed need --quick"),
+        (["build", "--force"], "error: --force needs --run: add --run, or leave --force out"),
     ],
 )
 def test_a_wrong_name_is_an_error_in_one_line(course, capsys, arguments, message):
@@ -101,7 +101,7 @@ def test_a_wrong_name_is_an_error_in_one_line(course, capsys, arguments, message
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"COURSE_SEED": "x"}, "COURSE_SEED: a seed is a whole number"),
+        ({"COURSE_SEED": "x"}, "COURSE_SEED: a seed should be a whole number"),
         ({"COURSE_MODE": "fast"}, "received 'fast'"),
     ],
 )
@@ -150,7 +150,7 @@ def test_the_examples_in_the_help_are_valid(capsys):
 def test_outside_a_repository(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["report"]) == 2
-    assert "cd into one first" in capsys.readouterr().err
+    assert "change to one with cd" in capsys.readouterr().err
 
 
 def test_a_dry_run_lists_and_runs_nothing(course, monkeypatch, capsys):
@@ -162,7 +162,7 @@ def test_a_dry_run_lists_and_runs_nothing(course, monkeypatch, capsys):
     assert "2 of 2 runs would run" in out
     # 02_bad claims nothing, and what the environment asks for is not passed over in silence.
     assert "02_bad" not in out
-    assert "COURSE_MODE=quick does not count here" in out
+    assert "COURSE_MODE=quick is ignored" in out
 
 
 def test_report_passes_on_what_there_is_to_say(course, monkeypatch, capsys):
@@ -188,7 +188,10 @@ def test_report_passes_on_what_there_is_to_say(course, monkeypatch, capsys):
 def test_build_says_what_is_due_and_its_check_writes_nothing(course, capsys):
     (course / "lessons" / "02_bad.py").unlink()
     (course / "ledger" / "verdicts.json").write_text(small_course.VERDICTS)
-    said = "notebooks/01_tiny.ipynb: new\noutputs of earlier code: python -m build_tools build 01 --run\n"
+    said = (
+        "notebooks/01_tiny.ipynb: new\n"
+        "some outputs come from earlier code: python -m build_tools build 01 --run\n"
+    )
     assert main(["build", "--check"]) == 1
     assert capsys.readouterr().out == said
     assert not (course / "notebooks").exists()
@@ -208,8 +211,8 @@ def test_a_folder_that_cannot_be_is_a_sentence_before_anything_runs(course, monk
     (course / "a_file").touch()
     assert main(["run", "01", "--out", out]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"error: nothing can be written to {out} (")
-    assert said.endswith("): name another folder with --out\n")
+    assert said.startswith(f"error: {out} is not writable (")
+    assert said.endswith("): choose another folder with --out\n")
 
 
 def test_a_clone_that_cannot_be_written_to_is_a_sentence(course, monkeypatch, capsys):
@@ -241,7 +244,7 @@ def test_ctrl_c_is_said_in_one_line(course, monkeypatch, capsys):
     monkeypatch.setattr("build_tools.execute.run", interrupted)
     assert main(["run"]) == 130
     assert capsys.readouterr().err == (
-        "\nInterrupted: the notebooks named above are whole; run again for the others.\n"
+        "\nInterrupted: the notebooks listed above are complete; run the command again for the others.\n"
     )
 
 

@@ -493,7 +493,9 @@ def test_state_has_the_numbers_that_were_set(tmp_path):
 @pytest.mark.parametrize("name", ["learning_rate", "lambda_"])
 def test_functions_that_could_not_be_loaded_are_not_saved(name, tmp_path):
     optimizer = ConditionalGradient(**{"learning_rate": 0.9, "lambda_": 3.0, name: lambda: 0.5})
-    message = rf"`{name}` should be a function that Keras finds again.*LearningRateSchedule.*register_keras"
+    message = (
+        rf"`{name}` should be a function that Keras can find again.*LearningRateSchedule.*register_keras"
+    )
     with pytest.raises(ValueError, match=message):
         optimizer.get_config()
     model = fitted(optimizer, run_eagerly=True)  # training is another matter
@@ -558,7 +560,7 @@ def test_a_number_stays_a_number(name):
     def half():
         return 0.5
 
-    message = f"`{name}` can be changed from one number to another only; received .* Make a new Cond"
+    message = f"`{name}` can only be changed from one number to another; received .* make a new Cond"
     schedule = schedules.ExponentialDecay(0.5, 10, 0.5)
     for before, after in [(0.5, half), (half, 0.25), (0.5, schedule), (schedule, 0.25)]:
         optimizer = ConditionalGradient(**{"learning_rate": 0.5, "lambda_": 0.5, name: before})

@@ -301,7 +301,7 @@ def broken_files():
         "flipped bit": (bytes(swapped), "is broken"),
         "truncated": (whole[: len(whole) // 2], "cut off"),
         "empty": (b"", "it is empty"),
-        "a web page": (b"<html>Please log in</html>", "no .npz archive"),
+        "a web page": (b"<html>Please log in</html>", "not an .npz archive"),
         "no arrays in the zip": (npz({}), "lacks x_train"),
     }
 
@@ -326,7 +326,7 @@ def test_objects_in_an_npz_are_never_unpickled(folder, bomb):
 
 def test_a_bare_pickle_named_npz_is_never_opened(folder, bomb):
     put(folder / "mnist.npz", pickle.dumps(bomb))
-    with pytest.raises(data.DataError, match=r"no \.npz archive"):
+    with pytest.raises(data.DataError, match=r"not an \.npz archive"):
         data.load_mnist()
 
 
@@ -457,7 +457,7 @@ def test_an_evil_unpacked_folder_is_never_unpickled(by_hand, bomb):
     for batch in cifar10_pickles():
         put(place / "cifar-10-batches-py" / batch, pickle.dumps(bomb))
     if source == "COURSE_DATA_DIR":
-        with pytest.raises(data.DataError, match=r"data_batch_1 is broken.*stays unopened"):
+        with pytest.raises(data.DataError, match=r"data_batch_1 is broken.*was not opened"):
             data.load_cifar10()
     else:
         assert data.load_cifar10().origin == "stand-in"
@@ -746,7 +746,7 @@ def test_errors_that_pass_are_tried_again(answers, server):
     [
         (404, "HTTP status 404", 1),
         (500, "HTTP status 500", 3),
-        (truncated, "broke off", 3),
+        (truncated, "stopped the transfer", 3),
         (b"<html>Please log in</html>", "sent a wrong file", 1),
         (broken_files()["altered bytes"][0], "sent a wrong file .x_test does not match", 1),
     ],
@@ -796,7 +796,7 @@ def test_a_bad_certificate_is_named(trusted, words, tmp_path, monkeypatch):
         server.httpd.handle_error = lambda *_: None
         shrink(monkeypatch.setattr, [server.url.replace("http", "https")])
         with pytest.raises(
-            data.DataError, match=f"not trusted here .{words}.*date.*REQUESTS_CA_BUNDLE"
+            data.DataError, match=f"this machine does not trust .{words}.*date.*REQUESTS_CA_BUNDLE"
         ) as caught:
             data.fetch("mnist")
     assert "on the network" not in str(caught.value)
@@ -806,7 +806,7 @@ def test_a_bad_certificate_is_named(trusted, words, tmp_path, monkeypatch):
 def test_a_proxy_that_does_not_let_us_through_is_named(proxy, one_server, monkeypatch):
     shrink(monkeypatch.setattr, ["https://example.invalid"])
     address = {"refuses": one_server.url, "is down": REFUSED, "is no address": "http://["}[proxy]
-    words = "HTTPS_PROXY is no valid" if proxy == "is no address" else "HTTPS_PROXY. does not let us through"
+    words = "HTTPS_PROXY is not a valid" if proxy == "is no address" else "through the proxy in HTTPS_PROXY"
     monkeypatch.setenv("HTTPS_PROXY", address.replace("//", "//user:secret@"))
     with pytest.raises(data.DataError, match=words) as caught:
         data.fetch("mnist")
@@ -818,7 +818,7 @@ def test_a_proxy_that_does_not_let_us_through_is_named(proxy, one_server, monkey
 def test_a_missing_file_of_certificates_is_named(monkeypatch):
     shrink(monkeypatch.setattr, ["https://example.invalid"])
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere.pem")
-    with pytest.raises(data.DataError, match=r"cannot be asked.*/nowhere\.pem"):
+    with pytest.raises(data.DataError, match=r"could not be asked.*/nowhere\.pem"):
         data.fetch("mnist")
 
 
@@ -1085,7 +1085,7 @@ def test_the_command_fetches_what_it_can_and_fails_for_the_rest(server, cache, c
             {},
             "error: no data set 'imagenet'; there are: mnist, fashion_mnist, cifar10",
         ),
-        ([], {"COURSE_DATA": "fake"}, "error: COURSE_DATA must be auto, real or stand-in; it is 'fake'"),
+        ([], {"COURSE_DATA": "fake"}, "error: COURSE_DATA should be auto, real or stand-in; it is 'fake'"),
         (
             [],
             {"COURSE_DATA_DIR": "/nowhere"},
@@ -1124,7 +1124,10 @@ def test_the_examples_in_the_help_are_valid(capsys, monkeypatch):
 def test_ctrl_c_is_said_in_one_line(monkeypatch, capsys):
     monkeypatch.setattr(data, "fetch", raising(KeyboardInterrupt()))
     assert data.main(["fetch"]) == 130
-    assert capsys.readouterr().err == "\nInterrupted: a file half fetched was not kept; run it again.\n"
+    assert (
+        capsys.readouterr().err
+        == "\nInterrupted. Incomplete downloads were removed. Run the command again.\n"
+    )
 
 
 def test_an_empty_variable_counts_as_unset(monkeypatch, tmp_path):

@@ -137,7 +137,7 @@ def as_dangling_link(path):
 DAMAGES = [
     (text(lambda old: old[:-20]), "cannot be used"),
     (text(lambda old: ""), "Expecting value"),
-    (text(lambda old: old.replace("1.4", "NaN")), "holds NaN, which is no number"),
+    (text(lambda old: old.replace("1.4", "NaN")), "contains NaN, which is not a number"),
     (
         text(lambda old: old.replace("1.4", "1e999")),
         "measurements.S9.c1.number: inf is greater than the maximum",
@@ -152,18 +152,18 @@ DAMAGES = [
     (entry(cpu="\x1b[31m"), ""),  # may stand in a name, if it is escaped where it is shown
     (entry(seconds="long"), "seconds: 'long' is not of type 'number'"),
     (entry(seconds=-1), "seconds: -1 is less than the minimum"),
-    (entry(seed=43), "holds the run of results/.*seed43.json"),
+    (entry(seed=43), "contains the run of results/.*seed43.json"),
     (entry(seed=42.5), "seed: 42.5 is not of type 'integer'"),
     (entry(seed=True), "seed: True is not of type 'integer'"),
-    (entry(mode="quick"), r"mode: 'full' was expected \(results are of full runs\)"),
+    (entry(mode="quick"), r"mode: 'full' was expected \(results need full runs\)"),
     (entry(data={"mnist": {"origin": "stand-in", "digests": {}}}), "data.mnist.origin: 'real' was expected"),
     (entry(revision="yesterday"), "revision: 'yesterday' does not match"),
     (entry(more=1), "'more' was unexpected"),
     (lambda path: path.write_bytes(path.read_bytes().replace(b"a processor", b"\xff")), "can't decode"),
     (lambda path: path.write_bytes(path.read_text().encode("utf-16")), "can't decode"),
-    (as_folder, "it is no file"),
-    (as_loop, "a link that leads to no file"),
-    (as_dangling_link, "a link that leads to no file"),
+    (as_folder, "it is not a file"),
+    (as_loop, "a link, but not to a file"),
+    (as_dangling_link, "a link, but not to a file"),
 ]
 
 
@@ -181,7 +181,7 @@ def test_a_damaged_record_is_one_sentence_with_the_file_and_the_remedy(measured,
     assert problem.isprintable()
     assert len(problem) < 500
     assert len(records) == 5
-    with pytest.raises(CourseError, match="the report takes whole results only"):
+    with pytest.raises(CourseError, match="the report needs valid results"):
         report.pending(measured)
     # It is measured again like one that is not there.
     assert evidence.to_do(lesson_of(measured), 42, measured)
@@ -224,10 +224,8 @@ def test_files_in_other_places_are_named_and_others_than_json_left_alone(measure
     assert len(records) == 6
     assert len(problems) == 4
     listed = "\n".join(problems)
-    assert (
-        listed.count("is no record: they stand in results/<stack>/<lesson>/seed<seed>.json; delete it") == 2
-    )
-    assert listed.count("is a link that leads to no file; delete it") == 2
+    assert listed.count("is not a record (results/<stack>/<lesson>/seed<seed>.json); delete it") == 2
+    assert listed.count("is a link, but not to a file; delete it") == 2
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(course):
@@ -266,7 +264,7 @@ def test_a_changed_lesson_makes_its_records_stale_and_nothing_fails(measured):
     lines = evidence.stale_records(measured)
     assert lines == [
         f"01_tiny, {stack} stack, seeds 42 43 44: measured with revision 0123456, before a change of the "
-        "lesson's code. python -m build_tools repeat 01 (where no number should change), or else "
+        "lesson's code. python -m build_tools repeat 01 (if no number should change), otherwise "
         "python -m build_tools reproduce 01 --seeds 42 43 44"
         for stack in ("addons", "keras3")
     ]
@@ -367,8 +365,8 @@ def test_settings_that_do_not_count_are_named(course, kernel, capsys, monkeypatc
         monkeypatch.setenv(name, value)
     evidence.reproduce([], [42])
     said = capsys.readouterr().out
-    assert "COURSE_MODE=quick does not count here" in said
-    assert "COURSE_SEED=7 does not count here" in said
+    assert "COURSE_MODE=quick is ignored" in said
+    assert "COURSE_SEED=7 is ignored" in said
     assert "COURSE_DATA" not in said
 
 
@@ -408,9 +406,9 @@ def test_other_code_or_versions_make_a_run_due(measured, entries, reason):
         ),
         (
             {"data": {"mnist": {"origin": "real", "digests": {"x_train": "0"}}}},
-            "other data .*: the mnist data",
+            "not measured on the course's data: the mnist data",
         ),
-        ({"seed": 43}, "it recorded seed 43, and was run for 42"),
+        ({"seed": 43}, "it recorded seed 43, but it was run with 42"),
         ({"stack": OTHER}, f"it recorded stack '{OTHER}'"),
         ({"measurements": {}}, "S9.c1 was not recorded; S9.c2 was not recorded; S9.c3 was not recorded"),
         (None, "it recorded nothing"),
@@ -438,7 +436,10 @@ def test_a_package_edited_while_a_lesson_ran_gives_no_evidence(course, kernel, m
         evidence, "module_digests", lambda names: {n: before.pop(n, "as it is") for n in names}
     )
     (outcome,) = evidence.reproduce(["01"], [42])
-    assert "course_utils.data, course_utils.lesson, course_utils.plotting was edited" in outcome.problem
+    assert (
+        "course_utils.data, course_utils.lesson, course_utils.plotting changed during the run"
+        in outcome.problem
+    )
     assert not (course / "results").exists()
 
 
@@ -470,7 +471,7 @@ def test_the_package_is_all_of_its_modules():
     [
         ({}, ""),
         ({"S9.c1": None}, "01_tiny: S9.c1 was not recorded"),
-        ({"S9.c4": {"a": 1.0}}, "claims.toml has no claim S9.c4 of this lesson"),
+        ({"S9.c4": {"a": 1.0}}, "claims.toml has no claim S9.c4 for this lesson"),
         ({"S9.c1": {"numbr": 1.0}}, "S9.c1 asks for number; the lesson recorded numbr"),
         ({"S9.c1": {"number": 1.0, "more": 1.0}}, "the lesson recorded more, number"),
         ({"S9.c1": {"number": [1.0]}}, "S9.c1 asks for a number as number; the lesson recorded a list of 1"),
@@ -535,8 +536,8 @@ def test_a_repeat_that_is_equal_dates_all_records_of_the_same_code_anew(course, 
     evidence.repeat(["01"])
     # Each older code needs a seed of its own.
     assert kernel.ran == [("01_tiny", 42), ("01_tiny", 44)]
-    assert kernel.said[-2].endswith("(equal to the last bit; dated anew: seeds 42 43 46)")
-    assert kernel.said[-1].endswith("(equal to the last bit; dated anew: seeds 44)")
+    assert kernel.said[-2].endswith("(equal to the last bit; new date for seeds 42 43 46)")
+    assert kernel.said[-1].endswith("(equal to the last bit; new date for seeds 44)")
     for seed in (42, 43, 44, 46):
         now = load(path_of(course, seed))
         assert (now["code"], now["revision"]) == (lesson_of(course).code, "fedcba987654")
@@ -594,7 +595,7 @@ def test_the_same_code_with_other_numbers_is_no_matter_of_a_change(course, kerne
     kernel.number = lambda seed: 2.0
     evidence.repeat(["01"])
     (problem,) = evidence.repeat_problems(course)
-    assert problem.endswith("differs in S9.c1 (number); S9.c2 (more), which runs of the same code should not")
+    assert problem.endswith("differs in S9.c1 (number); S9.c2 (more), although the code is the same")
     # Another processor or other versions may differ.
     change(path_of(course), cpu="another")
     assert evidence.repeat_problems(course) == []
@@ -613,7 +614,7 @@ def test_a_time_may_differ(course, kernel):
 
 def test_results_that_are_not_whole_are_not_repeated(measured, kernel):
     path_of(measured).write_text("{")
-    with pytest.raises(CourseError, match=r"results/ is not whole:\n.*seed42.json"):
+    with pytest.raises(CourseError, match=r"some files in results/ cannot be used:\n.*seed42.json"):
         evidence.repeat(["01"])
     assert kernel.ran == []
 
@@ -677,5 +678,5 @@ def test_every_record_of_the_course_reads():
     root = Path(__file__).resolve().parents[1]
     records, repeats, problems = evidence.read_records(root)
     assert problems == []
-    assert records
-    assert repeats
+    files = set((root / "results").rglob("*.json"))
+    assert len(records) + len(repeats) == len(files)

@@ -221,7 +221,7 @@ def test_no_kernel_outlives_the_command(course, jobs, number, code):
             if alive(pid):
                 os.kill(pid, signal.SIGKILL)
     if number == signal.SIGINT:
-        assert "Interrupted: the notebooks named above are whole" in said
+        assert "Interrupted: the notebooks listed above are complete" in said
         assert "Traceback" not in said
     assert not list(course.rglob("*.tmp"))
     for path in (course / "build").rglob("*.ipynb"):

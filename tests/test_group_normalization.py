@@ -300,7 +300,9 @@ def test_bad_axis(layer_class, axis):
 
 @either
 def test_the_batch_axis_is_refused(layer_class):
-    with pytest.raises(ValueError, match=r"`axis` should be .*and 0 is the batch's; received 0\. Use Batch"):
+    with pytest.raises(
+        ValueError, match=r"`axis` should be .*0 is that of the batch; received 0\. Use Batch"
+    ):
         layer_class(axis=0)
     layer = layer_class(axis=-3)
     with pytest.raises(ValueError, match=r"`axis` should be from -2 to 2 for inputs of shape .*received -3"):
@@ -338,7 +340,7 @@ def test_groups_that_do_not_divide_the_channels(groups):
 
 @either
 def test_an_open_number_of_channels(layer_class):
-    with pytest.raises(ValueError, match=r"needs to know how many channels .*axis -1 of .*keras\.Input"):
+    with pytest.raises(ValueError, match=r"needs the number of channels .*axis -1 of .*keras\.Input"):
         layer_class().build((None, 5, None))
 
 

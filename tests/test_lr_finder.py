@@ -585,8 +585,8 @@ DATA = tf.data.Dataset.from_tensor_slices((X, Y)).batch(16)
             r"`x` should be dense; received .*SparseTensor.*tf\.sparse\.to_dense",
         ),
         ({"y": tf.RaggedTensor.from_tensor(Y)}, r"`y` should be dense; received .*RaggedTensor.*\.to_tensor"),
-        ({"x": DATA}, "`y` should be None where x is a dataset"),
-        ({"x": DATA, "y": None, "sample_weight": Y}, "`sample_weight` should be None where x is a dataset"),
+        ({"x": DATA}, "`y` should be None if x is a dataset"),
+        ({"x": DATA, "y": None, "sample_weight": Y}, "`sample_weight` should be None if x is a dataset"),
         ({"x": DATA.take(0), "y": None}, "data with at least one example"),
     ],
 )

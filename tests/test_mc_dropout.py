@@ -395,7 +395,7 @@ def test_nets_that_cannot_be_asked_are_refused(net):
     diverged = stacked(
         layers.Dense(2, kernel_initializer=keras.initializers.Constant(np.nan)), layers.Dropout(0.5)
     )
-    with pytest.raises(ValueError, match="puts out NaN or infinity"):
+    with pytest.raises(ValueError, match="returns NaN or infinity"):
         mc_predict(diverged, X, 3)
 
 
@@ -408,7 +408,7 @@ def test_nets_that_cannot_be_asked_are_refused(net):
         ({"x": X[0]}, r"`x` should have the shape .*\(None, 5\).*received \[\(5,\)\].*x\[:1\]"),
         ({"x": [X, X]}, "`x` should have the shape"),
         ({"x": X[:, :4]}, "shape"),  # Keras' own words
-        ({"x": X[:0]}, r"`x` should hold one or more images"),
+        ({"x": X[:0]}, r"`x` should hold at least one image"),
         ({"x": np.where(X > 1, np.nan, X)}, "`x` should be an array of finite numbers"),
     ],
 )

@@ -417,7 +417,7 @@ def test_force_runs_what_has_not_changed(course, monkeypatch):
 
 def test_a_run_needs_the_stack_that_notebooks_show_and_text_does_not(course):
     edit(course, 'print("a drawing")', 'print("another drawing")')
-    with pytest.raises(CourseError, match=f"01_tiny: to be run on the {OTHER} stack.*of the {STACK} stack"):
+    with pytest.raises(CourseError, match=f"01_tiny should run on the {OTHER} stack.*has the {STACK} stack"):
         notebooks.build(run=True, stack=OTHER)
     assert not in_sync(course)
     notebooks.build(stack=OTHER)
@@ -552,7 +552,9 @@ def test_an_error_that_a_lesson_means_to_show_may_be_shown(tmp_path):
 
 def test_a_damaged_notebook_says_what_to_do(course):
     path_of(course).write_text("{")
-    with pytest.raises(CourseError, match=r"notebooks/01_tiny.ipynb is no notebook .* delete it and build"):
+    with pytest.raises(
+        CourseError, match=r"notebooks/01_tiny.ipynb is not a notebook .* delete it and build"
+    ):
         notebooks.build()
 
 
@@ -654,7 +656,7 @@ def test_times_may_differ(second, course):
         (lambda path: path.unlink(), "there is no first record build/records/.*; run the tests first"),
         (lambda path: path.write_text("{"), "cannot be used .*; run the tests first"),
         (lambda path: path.write_text("[]"), "cannot be used .*; run the tests first"),
-        (lambda path: path.write_text(path.read_text().replace("quick", "full")), "of a run in full mode"),
+        (lambda path: path.write_text(path.read_text().replace("quick", "full")), "from a run in full mode"),
         (lambda path: os.utime(path, (1, 1)), "is older than the lesson; run the tests first"),
     ],
 )

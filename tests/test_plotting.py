@@ -77,14 +77,14 @@ def test_seed_dots_refuse_what_they_cannot_draw(values, printed, message):
 
 def test_a_history_without_the_metric_says_what_it_has_and_draws_nothing():
     with pytest.raises(
-        ValueError, match=r"`metric` should be one that 'plain' has, of .*'val_acc.*'val_loss'"
+        ValueError, match=r"`metric` should be a metric of 'plain', one of .*'val_acc.*'val_loss'"
     ):
         plotting.learning_curves({"a": {"loss": [1], "val_loss": [1]}, "plain": HISTORY}, "loss")
     assert not plt.get_fignums()
 
 
 def test_curves_of_neither_kind_are_refused():
-    with pytest.raises(ValueError, match="`validation` should be True where `training` is False; rec"):
+    with pytest.raises(ValueError, match="`validation` should be True if `training` is False; rec"):
         plotting.learning_curves({"plain": HISTORY}, training=False, validation=False)
 
 

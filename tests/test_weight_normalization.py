@@ -665,10 +665,10 @@ def test_dtype_is_the_wrapped_layers():
 @pytest.mark.parametrize(
     ("make_layer", "remedy"),
     [
-        (lambda: layers.MaxPooling2D(name="odd"), "Leave it as it is"),
-        (lambda: layers.Embedding(3, 2, name="odd"), "Leave it as it is"),
-        (lambda: layers.SeparableConv2D(3, 2, name="odd"), "Leave it as it is"),
-        (lambda: layers.DepthwiseConv2D(3, name="odd"), "Leave it as it is"),
+        (lambda: layers.MaxPooling2D(name="odd"), "Do not wrap it"),
+        (lambda: layers.Embedding(3, 2, name="odd"), "Do not wrap it"),
+        (lambda: layers.SeparableConv2D(3, 2, name="odd"), "Do not wrap it"),
+        (lambda: layers.DepthwiseConv2D(3, name="odd"), "Do not wrap it"),
         (lambda: layers.TimeDistributed(layers.Dense(2), name="odd"), r"TimeDistributed\(Weight"),
         (lambda: layers.SpectralNormalization(layers.Dense(2), name="odd"), "Wrap the layer inside it"),
         (lambda: layers.RNN(layers.StackedRNNCells([layers.LSTMCell(2)]), name="odd"), "instead of cells"),
@@ -681,7 +681,7 @@ def test_layers_without_a_kernel_of_their_own_are_refused(make_layer, remedy):
     layer = make_layer()
     shape = {"Embedding": (2, 3), "MaxPooling2D": (2, 4, 4, 3), "SeparableConv2D": (2, 4, 4, 3)}
     message = (
-        rf"`layer` should be one with a `kernel`.*; received 'odd' \({type(layer).__name__}\)\. .*{remedy}"
+        rf"`layer` should have its own `kernel`.*; received 'odd' \({type(layer).__name__}\)\. .*{remedy}"
     )
     with pytest.raises(ValueError, match=message):
         WeightNormalization(layer).build(shape.get(type(layer).__name__, (2, 3, 3)))

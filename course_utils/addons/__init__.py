@@ -1,8 +1,9 @@
-"""The pieces of TensorFlow Addons that the course's sources use, on both stacks.
+"""The parts of TensorFlow Addons that the course's sources use, on both stacks.
 
-Beside Keras 2 they are TensorFlow Addons' own classes; beside Keras 3, where TensorFlow Addons no longer
-imports, they are ours: the same names, arguments and numbers (``tests/golden/`` holds the record they are
-compared to). On both stacks bad arguments are refused with a message that says what to do.
+On the addons stack they build on the classes of TensorFlow Addons. TensorFlow Addons does not work with Keras
+3, so on the keras3 stack they are our own code, with the same names, arguments and numbers. (Tests compare
+the numbers with a record in ``tests/golden/``.) On both stacks, the message about a wrong argument says what
+to do.
 
 >>> from course_utils.addons import WeightNormalization
 """

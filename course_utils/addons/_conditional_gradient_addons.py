@@ -1,4 +1,4 @@
-"""TensorFlow Addons' own conditional gradient optimizer, made to behave as that of the other stack."""
+"""TensorFlow Addons' conditional gradient optimizer, changed to behave like that of the keras3 stack."""
 
 import keras
 import tensorflow as tf
@@ -8,19 +8,20 @@ from course_utils.addons._top_singular import top_singular_product
 
 
 class Steps(import_addons().optimizers.ConditionalGradient):
-    """Addons' optimizer, with schedules, an ε of 0, and nuclear steps that XLA makes a fast program of."""
+    """Addons' optimizer with schedules, with ε = 0 allowed, and with nuclear steps that are fast under
+    XLA."""
 
     def __init__(self, learning_rate, lambda_, epsilon, ord, name, **kwargs):
         super().__init__(self._at_step(learning_rate), self._at_step(lambda_), epsilon, ord, name, **kwargs)
-        self.epsilon = epsilon  # Addons makes 1e-7 of 0
+        self.epsilon = epsilon  # Addons replaces 0 by 1e-7
 
     def _at_step(self, rate):
-        """A schedule as a function without arguments; everything else as it is."""
+        """Convert a schedule to a function without arguments; return anything else unchanged."""
         if not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
             return rate
         return lambda: rate(tf.cast(self.iterations, tf.float32))
 
-    # Two hooks of Addons' class; its release 0.23 is the last.
+    # The next two methods override those of Addons' class. Its release 0.23 is the last.
 
     def _frobenius_norm(self, m):
         norm = super()._frobenius_norm(m)

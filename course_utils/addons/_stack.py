@@ -1,4 +1,4 @@
-"""TensorFlow Addons without its farewell, and a check of Keras' backend."""
+"""The import of TensorFlow Addons, and a check of Keras' backend."""
 
 import warnings
 
@@ -6,10 +6,10 @@ import keras
 
 
 def import_addons():
-    """Import TensorFlow Addons, without the warning that it has ended.
+    """Import TensorFlow Addons, without the warning that its development has ended.
 
-    The lessons say so, once and with what it means. The same text in front of every notebook would only teach
-    to skip warnings. No other warning is touched.
+    The lessons say and explain this once. The same warning in every notebook would teach readers to ignore
+    warnings. All other warnings stay.
     """
     try:
         with warnings.catch_warnings():
@@ -19,16 +19,16 @@ def import_addons():
             import tensorflow_addons
     except ImportError as error:
         raise ImportError(
-            "course_utils.addons uses TensorFlow Addons itself beside Keras 2 (found Keras "
-            f"{keras.__version__}), and it does not import here ({error}). Install it with `pip install "
+            "With Keras 2, course_utils.addons needs TensorFlow Addons (found Keras "
+            f"{keras.__version__}), but it cannot be imported ({error}). Install it with `pip install "
             "tensorflow-addons==0.23.0` (wheels exist up to Python 3.11), or use Keras 3 (`pip install "
-            "'keras>=3.10' 'tensorflow>=2.19'`), beside which the course brings its own layers."
+            "'keras>=3.10' 'tensorflow>=2.19'`), for which the course has its own layers."
         ) from error
     return tensorflow_addons
 
 
 def require_tensorflow_backend():
-    """Refuse a Keras 3 that does not run on TensorFlow; it chooses its backend once, when it is imported."""
+    """Raise an error if Keras 3 does not run on TensorFlow. Keras chooses its backend when it is imported."""
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise ImportError(

@@ -1,4 +1,4 @@
-"""TensorFlow Addons' own weight normalization, for the stack that has it."""
+"""TensorFlow Addons' weight normalization, for the addons stack."""
 
 import keras
 import tensorflow as tf
@@ -11,7 +11,7 @@ _TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras
 
 
 class _AddonsWrapper(import_addons().layers.WeightNormalization):
-    """Addons' own class, which checks the type of `data_init`: it gets its bool first."""
+    """Addons' class. It checks the type of `data_init`, so it gets a bool."""
 
     def __init__(self, layer, data_init, **kwargs):
         super().__init__(layer, data_init=bool(data_init), **kwargs)
@@ -22,28 +22,28 @@ class _AddonsWrapper(import_addons().layers.WeightNormalization):
 class WeightNormalization(CheckedWrapper, _AddonsWrapper):
     """TensorFlow Addons' ``WeightNormalization``, with the paper's initialisation added.
 
-    It writes a layer's weights as length times direction, w = g · v / ‖v‖, and trains g and v. With
-    `data_init` ``True`` or ``False`` it computes what Addons' class does. ``"paper"`` adds the initialisation
-    of the paper's section 3, which normalises v before it takes the moments: with ``t = v·x / ‖v‖`` over the
-    first batch, g = 1/σ[t] and b = −μ[t]/σ[t]. So the layer's pre-activations over that batch have mean 0 and
-    standard deviation 1, which those of ``data_init=True`` only have when ‖v‖ happens to be 1.
+    It writes a layer's weights as w = g · v / ‖v‖, with the lengths g and the directions v, and trains g and
+    v. If `data_init` is ``True`` or ``False``, it computes what Addons' class computes. ``"paper"`` adds the
+    initialisation of the paper's section 3, which normalises v before it computes the moments. With ``t = v·x
+    / ‖v‖`` over the first batch, g = 1/σ[t] and b = −μ[t]/σ[t]. So the layer's pre-activations over that
+    batch have mean 0 and standard deviation 1. With ``data_init=True`` this is so only if ‖v‖ happens to be
+    1.
 
     Parameters
     ----------
     layer : keras.layers.Layer
         A layer with a ``kernel``, or a recurrent layer.
     data_init : bool or "paper", default=True
-        How g and the bias begin.
+        How g and the bias are initialised.
     **kwargs
         ``name``, ``trainable``, ``dtype``.
 
     Raises
     ------
     ValueError
-        If `data_init` is none of the three; if it is ``"paper"`` and the layer is recurrent (the paper has no
-        such initialisation there) or a transposed convolution (Addons normalises that one per *input*
-        channel, for which there are no pre-activations to take moments of); or if the layer is a
-        ``Bidirectional``, or this wrapper is put into one.
+        If `data_init` is not one of the three; if it is ``"paper"`` and the layer is recurrent (the paper has
+        no such initialisation) or a transposed convolution (Addons normalises it per *input* channel, which
+        has no pre-activations); or if the layer is a ``Bidirectional``, or the wrapper is used inside one.
 
     Examples
     --------
@@ -62,8 +62,8 @@ class WeightNormalization(CheckedWrapper, _AddonsWrapper):
         if data_init == "paper" and isinstance(layer, _TRANSPOSED):
             arguments.refuse(
                 "data_init",
-                "True or False for a transposed convolution, which TensorFlow Addons normalises per input "
-                "channel",
+                "True or False for a transposed convolution, because TensorFlow Addons normalises it per "
+                "input channel",
                 data_init,
                 "The keras3 stack normalises it per output channel.",
             )
@@ -72,8 +72,9 @@ class WeightNormalization(CheckedWrapper, _AddonsWrapper):
     def _data_dep_init(self, inputs):
         if self.data_init != "paper":
             return super()._data_dep_init(inputs)
-        # Addons' clone of the layer has no activation; give it v / ‖v‖ and no bias, and it computes t.
-        # Assigning (rather than replacing the attributes) keeps the list of the wrapper's weights as it is.
+        # Addons' clone of the layer has no activation. With v / ‖v‖ as weights and no bias, it computes t.
+        # Assigning values (rather than replacing attributes) does not change the list of the wrapper's
+        # weights.
         clone = self._naked_clone_layer
         bias = getattr(self.layer, "bias", None)
         settled = [clone.kernel.assign(tf.nn.l2_normalize(self.v, axis=self.kernel_norm_axes))]

@@ -1,18 +1,18 @@
 """The conditional gradient optimizer, with the semantics of TensorFlow Addons 0.23.
 
-On the addons stack Addons' own class takes the steps, on keras3 ours does. Deliberate differences from
+On the addons stack, Addons' class computes the steps; on keras3, our code does. Deliberate differences from
 ``tensorflow_addons/optimizers/conditional_gradient.py`` (release 0.23.0), on both stacks:
 
-- a gradient of zero shrinks the variable and does no more. With ``ord="nuclear"`` Addons takes a full step
-  there, into the corner of the matrix;
-- with ``ord="nuclear"``, kernels of more than two axes are taken as matrices, where Addons fails;
-- the learning rate and λ may be schedules, which Addons says but fails at;
-- ``epsilon=0`` is 0, where Addons takes 1e-7;
-- a function given as learning rate or λ is saved if it can be found again, else saving fails. Addons saves
-  its value of the moment;
-- the top singular vectors are found without a singular value decomposition (``_top_singular.py``). Where
-  several singular values are the largest, the step is the mean of theirs; Addons takes any one of them;
-- bad arguments are refused.
+- if the gradient is zero, the variable only shrinks. With ``ord="nuclear"`` Addons takes a full step there,
+  in the direction of the first matrix element;
+- with ``ord="nuclear"``, kernels with more than two axes count as matrices. Addons raises an error;
+- the learning rate and λ can be schedules. Addons' documentation allows this, but its code fails;
+- ``epsilon=0`` means 0. Addons uses 1e-7;
+- if the learning rate or λ is a function, it is saved with the optimizer if it can be found again; otherwise
+  saving fails. Addons saves the function's current value;
+- the top singular vectors are computed without a singular value decomposition (``_top_singular.py``). If
+  several singular values are largest, the step is the mean of their steps; Addons takes one of them;
+- wrong arguments are refused.
 """
 
 import keras
@@ -35,60 +35,61 @@ _REMEDIES = {
 
 @keras.saving.register_keras_serializable(package="course_utils")
 class ConditionalGradient(Steps):
-    """Frank–Wolfe's method: every step goes some way from the old weights to a point on a ball's surface.
+    """The Frank–Wolfe method: a step goes part of the way from the weights to a point on a ball's surface.
 
-    **`learning_rate` is η, the share of the old weights that is kept.** So a larger one means a *smaller*
-    step: 1 changes nothing, and useful values lie just below 1.
+    **`learning_rate` is η, the fraction of the old weights that is kept.** So a larger value means a
+    *smaller* step: 1 changes nothing, and useful values are just below 1.
 
-    For every variable w by itself, biases too, with gradient ∇::
+    For every variable w separately, also for biases, with gradient ∇::
 
         w ← η w − (1 − η) λ s,     s = ∇ / (‖∇‖ + ε)     with ord="fro"
                                    s = u vᵀ              with ord="nuclear"
 
-    where ‖∇‖ is the Frobenius norm, and u and v are the singular vectors of ∇ for its largest singular value.
-    −λ s is the point of the ball of radius λ in which the linearised loss is smallest, so w moves on a
+    Here ‖∇‖ is the Frobenius norm, and u and v are the singular vectors of ∇ for its largest singular value.
+    −λ s is the point of the ball of radius λ in which the linearised loss is smallest. So w moves on a
     straight line between two points of the ball: a variable that starts inside stays inside, without a
-    projection. What this means:
+    projection. This has consequences:
 
-    - only the direction of a gradient counts, so ``clipnorm``, ``global_clipnorm`` and loss scaling change
-      next to nothing;
-    - from w = 0 a step is (1 − η) λ long, however small the gradient is;
-    - a gradient of zero leaves the shrinkage: w ← η w.
+    - only the direction of a gradient matters, so ``clipnorm``, ``global_clipnorm`` and loss scaling change
+      almost nothing;
+    - a step from w = 0 has length (1 − η) λ, however small the gradient is;
+    - if the gradient is zero, only the shrinkage remains: w ← η w.
 
-    Of an embedding, whose gradient is sparse, only the rows in the batch are updated, with the norm of the
-    whole gradient, as in Addons. Each row stays inside the ball; the whole matrix need not.
+    The gradient of an embedding is sparse. Only the rows in the batch are updated, with the norm of the whole
+    gradient, as in Addons. Each row stays inside the ball, but the whole matrix may leave it.
 
     Parameters
     ----------
     learning_rate : float, LearningRateSchedule or function without arguments
         η, from 0 to 1.
     lambda_ : float, LearningRateSchedule or function without arguments, default=0.01
-        λ, the radius of the ball. Above 0. The default is that of Addons; weights of common nets need more.
+        λ, the radius of the ball. Above 0. The default is that of Addons; most nets need a larger value.
     epsilon : float, default=1e-7
         ε; 0 or more. Not used with ``ord="nuclear"``.
     ord : {"fro", "nuclear"}, default="fro"
-        The norm that the ball is made of. The nuclear norm, the sum of the singular values, favours weights
-        of low rank. For it a variable of more than two axes is taken as a matrix of shape ``(-1, last
-        axis)``, one column per output channel of a convolution; for vectors both norms are the Euclidean.
+        The norm that defines the ball. The nuclear norm is the sum of the singular values; it favours weights
+        of low rank. With it, a variable with more than two axes counts as a matrix of shape ``(-1, last
+        axis)``, with one column per output channel of a convolution. For vectors both norms are the Euclidean
+        norm.
     name : str, default="ConditionalGradient"
         The optimizer's name.
     **kwargs
         Other arguments of Keras' optimizers: ``clipnorm``, ``clipvalue``, ``global_clipnorm``; on keras3 also
-        ``use_ema`` and so on. Not ``weight_decay``: η already is one.
+        ``use_ema`` and so on. ``weight_decay`` is refused, because η already shrinks the weights.
 
     Attributes
     ----------
     learning_rate, lambda_
-        The current η and λ. Each may be set to another number, if it was given as one.
+        The current η and λ. If one was given as a number, it can be set to another number.
 
     Raises
     ------
     ValueError
-        If an argument is not as said. What a schedule or function returns is not checked. Later, from
-        ``get_config`` and saving, if η or λ is a function that is not registered with
-        ``keras.saving.register_keras_serializable``: it could not be loaded.
+        If an argument is wrong. The results of a schedule or function are not checked. Also from
+        ``get_config`` and from saving: if η or λ is a function that is not registered with
+        ``keras.saving.register_keras_serializable``, because it could not be loaded.
     TypeError
-        If η or λ is set, and was given as a schedule or a function, or shall become one.
+        If η or λ is set although it was given as a schedule or a function, or if it is set to one.
 
     Examples
     --------
@@ -121,31 +122,31 @@ class ConditionalGradient(Steps):
         self._computed = {name: rate for name, rate in rates.items() if callable(rate)}
 
     def __setattr__(self, name, value):
-        """Check a learning rate or λ that is set after the start."""
+        """Check a learning rate or λ that is set later."""
         checks = {"learning_rate": _learning_rate, "lr": _learning_rate, "lambda_": _lambda}
         if name in checks:
             value = checks[name](value)
             if callable(value) or {"lr": "learning_rate"}.get(name, name) in self._computed:
                 raise TypeError(
-                    f"`{name}` can be changed from one number to another only; received {value!r}. Make a "
-                    "new ConditionalGradient to change to or from a schedule or a function."
+                    f"`{name}` can only be changed from one number to another; received {value!r}. To change "
+                    "to or from a schedule or a function, make a new ConditionalGradient."
                 )
         super().__setattr__(name, value)
 
     def get_config(self):
-        """Return the configuration, from which ``from_config`` makes the same optimizer, without its state.
+        """Return the configuration. ``from_config`` makes the same optimizer from it, without its state.
 
         Raises
         ------
         ValueError
-            If the learning rate or λ is a function that Keras could not find again.
+            If the learning rate or λ is a function that Keras cannot find again.
         """
         computed = {name: _serialized(name, rate) for name, rate in self._computed.items()}
         return {**super().get_config(), **computed}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Make an optimizer, without any state, from what ``get_config`` returned."""
+        """Make an optimizer, without state, from the result of ``get_config``."""
         for name in ("learning_rate", "lambda_"):
             if isinstance(config[name], dict):
                 rate = keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
@@ -154,7 +155,7 @@ class ConditionalGradient(Steps):
 
 
 def _learning_rate(value):
-    kept = " (the share of the old weights that is kept)" + _OR_COMPUTED
+    kept = " (the fraction of the old weights that is kept)" + _OR_COMPUTED
     return (
         value
         if callable(value)
@@ -172,7 +173,7 @@ def _serialized(name, rate):
         if registered is not rate:
             arguments.refuse(
                 name,
-                "a function that Keras finds again when it loads the optimizer",
+                "a function that Keras can find again when it loads the optimizer",
                 rate,
                 "Use a number or a LearningRateSchedule, or decorate the function with "
                 "@keras.saving.register_keras_serializable().",

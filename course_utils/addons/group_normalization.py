@@ -1,13 +1,13 @@
 """Group and instance normalization, with the arguments and numbers of TensorFlow Addons 0.23.
 
-On the addons stack the layers are Addons' own, on keras3 they are Keras' ``GroupNormalization``, made faster
-(see ``call``). Deliberate differences from ``tensorflow_addons/layers/normalizations.py`` (release 0.23.0):
+On the addons stack the layers use Addons' code, on keras3 Keras' ``GroupNormalization``, made faster (see
+``call``). Deliberate differences from ``tensorflow_addons/layers/normalizations.py`` (release 0.23.0):
 
-- an ``axis`` below -1 with one channel per group normalises over all axes but that one, as every other does.
-  Addons takes the wrong axes there;
-- ``InstanceNormalization`` has no ``groups``, where Addons accepts it, overwrites it and says so in a log;
-- half precision, and inputs on their way to it, are normalised in single precision;
-- bad arguments are refused earlier.
+- with an ``axis`` below -1 and one channel per group, the layer normalises over all axes but that one, as
+  with any other axis. Addons takes the wrong axes;
+- ``InstanceNormalization`` has no ``groups``. Addons accepts the argument, overwrites it and logs this;
+- half precision, and inputs that will be cast to it, are normalised in single precision;
+- wrong arguments are refused earlier.
 """
 
 import keras
@@ -26,32 +26,32 @@ class GroupNormalization(_GroupNormalization):
     """Normalises every example within groups of its channels: y = γ (x − μ) / √(σ² + ε) + β.
 
     The channels are split into `groups` of neighbours. μ and σ² are the mean and variance over one group of
-    one example: its channels at all positions. So an example's outputs do not depend on the batch it is in,
-    and the layer does the same in training and in inference. γ and β are trained, one of each per channel.
+    one example: its channels at all positions. So the outputs of an example do not depend on its batch, and
+    the layer does the same in training and in inference. γ and β are trained, with one value per channel.
 
     With ``groups=1`` all activations of an example share their moments, as in layer normalization over all
-    axes but the batch's (which has a γ and β per activation). With as many groups as channels it is instance
-    normalization.
+    axes except the batch axis (which has a γ and β per activation). With as many groups as channels, it is
+    instance normalization.
 
-    Inputs have any rank from two on, the batch axis first; outputs have the same shape, in the layer's
+    Inputs have rank two or more, and the batch axis comes first. Outputs have the same shape, in the layer's
     compute dtype.
 
     Parameters
     ----------
     groups : int, default=32
-        Into how many groups the channels are split; has to divide their number. -1: one group per channel.
+        The number of groups. It has to divide the number of channels. -1 means one group per channel.
     axis : int, default=-1
-        The axis of the channels. One number, and never the batch axis.
+        The axis of the channels: one number, not that of the batch axis.
     epsilon : float, default=1e-3
         Added to the variance. 0 or more.
     center, scale : bool, default=True
-        Whether there is a β, and a γ.
+        Whether the layer has a β (`center`) and a γ (`scale`).
     beta_initializer, gamma_initializer : str or keras.initializers.Initializer
-        How β and γ begin; "zeros" and "ones" by default.
+        The initial β and γ; "zeros" and "ones" by default.
     beta_regularizer, gamma_regularizer : str or keras.regularizers.Regularizer, optional
         Penalties on β and γ.
     beta_constraint, gamma_constraint : str or keras.constraints.Constraint, optional
-        Applied to β and γ after each step.
+        Constraints that are applied to β and γ after each step.
     **kwargs
         ``name``, ``trainable``, ``dtype``.
 
@@ -62,8 +62,8 @@ class GroupNormalization(_GroupNormalization):
     Raises
     ------
     ValueError
-        If an argument is not as said; and, once the inputs are known, if they have no such axis or `groups`
-        does not divide their channels.
+        If an argument is wrong. When the inputs are known: if they do not have this axis, or `groups` does
+        not divide their channels.
 
     Examples
     --------
@@ -93,7 +93,7 @@ class GroupNormalization(_GroupNormalization):
         gamma_constraint=None,
         **kwargs,
     ):
-        """Check the arguments that need no input; the weights are made in ``build``."""
+        """Check the arguments that need no input. ``build`` makes the weights."""
         should_be = " ≥ 1, or -1 for one group per channel"
         groups = arguments.whole_number("groups", groups, also=should_be)
         if groups < 1 and groups != -1:
@@ -101,7 +101,7 @@ class GroupNormalization(_GroupNormalization):
         axis = arguments.whole_number("axis", axis, also=", that of the channels")
         if axis == 0:
             remedy = "Use BatchNormalization to normalise over the batch."
-            arguments.refuse("axis", "that of the channels, and 0 is the batch's", axis, remedy)
+            arguments.refuse("axis", "that of the channels; 0 is that of the batch", axis, remedy)
         super().__init__(
             groups=groups,
             axis=axis,
@@ -114,25 +114,25 @@ class GroupNormalization(_GroupNormalization):
             gamma_regularizer=gamma_regularizer,
             beta_constraint=beta_constraint,
             gamma_constraint=gamma_constraint,
-            autocast=False,  # of the inputs, which half precision may not hold; `call` casts
+            autocast=False,  # half precision may not hold the inputs; `call` casts
             **kwargs,
         )
 
     def build(self, input_shape):
-        """Check that the channels can be split into the groups, and create γ and β."""
+        """Check that the groups divide the channels, and create γ and β."""
         shape = tuple(input_shape)
         rank = len(shape)
         if not -rank < self.axis < rank:
             arguments.refuse(
                 "axis",
-                f"from {1 - rank} to {rank - 1} for inputs of shape {shape}, and not the batch's",
+                f"from {1 - rank} to {rank - 1} for inputs of shape {shape}, and not the batch axis",
                 self.axis,
             )
         channels = shape[self.axis]
         if channels is None:
             raise ValueError(
-                f"{self.name!r} needs to know how many channels its inputs have, but axis {self.axis} of "
-                f"{shape} is open. Give that axis a size in keras.Input."
+                f"{self.name!r} needs the number of channels of its inputs, but axis {self.axis} of {shape} "
+                "has no size. Give that axis a size in keras.Input."
             )
         if self.groups != -1 and channels % self.groups:
             divisors = ", ".join(str(d) for d in range(1, channels + 1) if channels % d == 0)
@@ -140,13 +140,13 @@ class GroupNormalization(_GroupNormalization):
             should_be = f"a divisor of the {channels} channels that {self.name!r} takes {where}: {divisors}"
             arguments.refuse("groups", should_be, self.groups)
         super().build(input_shape)
-        if _ADDONS and self.axis < -1:  # which Addons' call mistakes when every group is one channel
+        if _ADDONS and self.axis < -1:  # Addons' call takes the wrong axes if every group is one channel
             self.axis += rank
 
     if _ADDONS:
 
         def call(self, inputs):
-            """Normalise the inputs, in single precision at least."""
+            """Normalise the inputs, at least in single precision."""
             outputs = super().call(tf.cast(inputs, _at_least_single(self.compute_dtype)))
             return tf.cast(outputs, self.compute_dtype)
 
@@ -158,11 +158,11 @@ class GroupNormalization(_GroupNormalization):
     else:
 
         def call(self, inputs):
-            """Normalise the inputs, in single precision at least.
+            """Normalise the inputs, at least in single precision.
 
-            The moments are taken per channel first, and those of a group's channels averaged, which is the
-            same as taking them over the group. It leaves the inputs in their shape: reducing a tensor that is
-            split into groups, whose channels then lie on two axes, takes about twice as long.
+            The moments are computed per channel first, then averaged over the channels of a group. The result
+            is the same as over the whole group. So the inputs keep their shape. Reducing a tensor that is
+            split into groups, with the channels on two axes, takes about twice as long.
             """
             axis = self.axis % len(inputs.shape)
             positions = [a for a in range(1, len(inputs.shape)) if a != axis]
@@ -195,26 +195,26 @@ def _at_least_single(dtype):
 
 @keras.saving.register_keras_serializable(package="course_utils")
 class InstanceNormalization(GroupNormalization):
-    """Normalises every channel of every example by itself: y = γ (x − μ) / √(σ² + ε) + β.
+    """Normalises every channel of every example separately: y = γ (x − μ) / √(σ² + ε) + β.
 
     This is ``GroupNormalization`` with one group per channel: μ and σ² are the mean and variance over the
-    positions of one channel of one example. So it takes away each channel's contrast and brightness, which
-    style transfer wants. Inputs without positions, of shape ``(batch, channels)``, all become β.
+    positions of one channel of one example. So it removes the brightness and contrast of each channel, which
+    is useful for style transfer. Inputs without positions, of shape ``(batch, channels)``, all become β.
 
     Parameters
     ----------
     axis : int, default=-1
-        The axis of the channels. One number, and never the batch axis.
+        The axis of the channels: one number, not that of the batch axis.
     epsilon : float, default=1e-3
         Added to the variance. 0 or more.
     **kwargs
-        The other arguments of ``GroupNormalization`` but `groups`.
+        The other arguments of ``GroupNormalization``, except `groups`.
 
     Raises
     ------
     ValueError
-        If an argument is not as said, or `groups` is given; and, once the inputs are known, if they have no
-        such axis.
+        If an argument is wrong, or `groups` is given. When the inputs are known: if they do not have this
+        axis.
 
     Examples
     --------
@@ -229,7 +229,7 @@ class InstanceNormalization(GroupNormalization):
     """
 
     def __init__(self, axis=-1, epsilon=1e-3, **kwargs):
-        """Check the arguments that need no input; the weights are made in ``build``."""
+        """Check the arguments that need no input. ``build`` makes the weights."""
         if "groups" in kwargs:
             arguments.refuse(
                 "groups",
@@ -240,7 +240,7 @@ class InstanceNormalization(GroupNormalization):
         super().__init__(groups=-1, axis=axis, epsilon=epsilon, **kwargs)
 
     def get_config(self):
-        """Return the configuration, from which ``from_config`` makes the same layer."""
+        """Return the configuration. ``from_config`` makes the same layer from it."""
         config = super().get_config()
         del config["groups"]
         return config

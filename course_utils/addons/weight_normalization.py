@@ -1,14 +1,14 @@
 """Weight normalization for Keras 3, with the semantics of TensorFlow Addons 0.23.
 
-Ported from the behaviour of ``tensorflow_addons/layers/wrappers.py`` (release 0.23.0), not from its text.
+Ported from the behaviour of ``tensorflow_addons/layers/wrappers.py`` (release 0.23.0), not from its code.
 Deliberate differences:
 
-- transposed convolutions are normalised per output channel, as the paper means it. Addons takes the last
-  kernel axis always, which there is the input's;
-- ``data_format="channels_first"``: the moments are taken per channel, wherever the channels are;
+- transposed convolutions are normalised per output channel, as in the paper. Addons always uses the last
+  kernel axis, which in this case is that of the inputs;
+- with ``data_format="channels_first"``, the moments are still computed per channel;
 - ``data_init="paper"`` exists;
-- the initialisation is not part of every later training step (see ``_settle``);
-- ``remove()`` refuses while there is nothing to remove, and a shared kernel is refused.
+- the initialisation is part of the first training step only (see ``_settle``);
+- ``remove()`` raises an error while there are no weights yet, and a shared kernel is refused.
 """
 
 import gc
@@ -24,12 +24,13 @@ from course_utils.addons._checked_wrapper import CheckedWrapper
 _TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 
-# Every wrapper in use, to notice two that would normalise one kernel. Weak: it keeps nothing alive.
+# Every wrapper in use, to detect two wrappers of one kernel. The references are weak: they keep nothing
+# alive.
 _wrappers = weakref.WeakSet()
 
 
 class _Wrapper(keras.layers.Wrapper):
-    """Keras' wrapper, in the dtype of the layer it wraps."""
+    """Keras' wrapper, with the dtype of the wrapped layer."""
 
     def __init__(self, layer, data_init, **kwargs):
         if isinstance(layer, keras.layers.Layer):
@@ -38,10 +39,10 @@ class _Wrapper(keras.layers.Wrapper):
             if dtype is not None and keras.dtype_policies.get(dtype) != layer.dtype_policy:
                 should_be = f"left out: it is that of the wrapped layer ({layer.dtype_policy.name})"
                 arguments.refuse("dtype", should_be, dtype, f"Set it on {layer.name!r} instead.")
-            # The weights are put together in the variables' own precision, also under a mixed policy; only
-            # the wrapped layer rounds them (and the inputs) down.
+            # The weights are computed in the precision of the variables, also under a mixed policy. Only the
+            # wrapped layer rounds them (and the inputs) to a lower precision.
             kwargs.update(dtype=layer.variable_dtype, autocast=False)
-        super().__init__(layer, **kwargs)  # which refuses what is not a layer
+        super().__init__(layer, **kwargs)  # raises an error if it is not a layer
         self.data_init = data_init
         self.is_rnn = isinstance(layer, keras.layers.RNN)
         self.input_spec = layer.input_spec
@@ -56,48 +57,48 @@ class _Wrapper(keras.layers.Wrapper):
 
     def get_config(self):
         config = super().get_config()
-        del config["dtype"]  # the wrapped layer's, which is in its own configuration
+        del config["dtype"]  # that of the wrapped layer, in whose configuration it is
         return {**config, "data_init": self.data_init}
 
 
 @keras.saving.register_keras_serializable(package="course_utils")
 class WeightNormalization(CheckedWrapper, _Wrapper):
-    """Writes a layer's weights as length times direction, w = g · v / ‖v‖, and trains g and v.
+    """Writes a layer's weights as w = g · v / ‖v‖, with lengths g and directions v, and trains g and v.
 
-    There is one g, and one norm, per output channel. v is the wrapped layer's own kernel variable, so its
-    initializer, regularizer and constraint act on v. Recurrent layers (``SimpleRNN``, ``GRU``, ``LSTM``) have
-    their recurrent kernel normalised.
+    There is one g and one norm per output channel. v is the kernel variable of the wrapped layer, so its
+    initializer, regularizer and constraint act on v. In recurrent layers (``SimpleRNN``, ``GRU``, ``LSTM``)
+    the recurrent kernel is normalised.
 
-    The layer initialises itself with the first batch it sees, whether in ``fit``, ``evaluate``, ``predict``
-    or a call by hand, and never again, also not after loading. So let that be a real training batch: with
+    The first batch initialises the layer, in ``fit``, ``evaluate``, ``predict`` or a direct call. It is never
+    initialised again, not even after loading. So the first batch should be a real training batch: with
     data-dependent initialisation, a single example has no spread, and g becomes huge.
 
-    ``fit``, ``evaluate`` and ``predict`` trace the very first step twice: once with the initialisation, once
-    without. In a ``tf.function`` of your own the check stays inside: right, but 20 to 40 % slower. Call the
-    model once on a batch before tracing and it is gone. A step also makes a few passes over each kernel.
-    Beside a convolution they hardly count; beside a wide dense layer and a small batch they do
-    (``benchmarks/weight_normalization.py`` measures both).
+    ``fit``, ``evaluate`` and ``predict`` trace the first step twice: once with the initialisation, once
+    without. In your own ``tf.function`` the check for the first batch stays in every step. The results are
+    right, but a step takes 20 to 40 % longer. To avoid this, call the model once on a batch before tracing. A
+    step also makes a few passes over each kernel. For a convolution they cost little; for a wide dense layer
+    and a small batch they cost more (``benchmarks/weight_normalization.py`` measures both).
 
     Parameters
     ----------
     layer : keras.layers.Layer
         The layer to wrap: ``Dense``, ``EinsumDense``, a convolution, a transposed convolution, a recurrent
-        layer, or another one with a ``kernel`` whose last axis is its output channels. It may be built and
-        trained already.
+        layer, or another layer with a ``kernel`` whose last axis is its output channels. The layer may be
+        built and trained already.
     data_init : bool or "paper", default=True
-        How g (and the bias) begin:
+        How g and the bias are initialised:
 
-        - ``True``, as in TensorFlow Addons: with μ and σ² the mean and variance, per channel over the first
-          batch, of the layer's outputs before the activation *under the raw kernel v*, g = 1/σ and bias =
-          −μ/σ. For a recurrent layer, moments of its outputs, repeated for each gate, and no bias; the paper
-          advises against it, and a warning says so.
-        - ``"paper"``: the same with v / ‖v‖ in place of v and without the bias, as in the paper's section 3:
-          the pre-activations of the first batch have mean 0 and standard deviation 1 (a layer without bias
-          keeps its mean). Not for recurrent layers.
-        - ``False``: g = ‖v‖, so the layer begins exactly as the plain one.
+        - ``True``, as in TensorFlow Addons: g = 1/σ and bias = −μ/σ. μ and σ² are the mean and variance of
+          the layer's outputs before the activation, computed with the *raw kernel v*, per channel over the
+          first batch. For a recurrent layer, the moments of its outputs are repeated for each gate, and the
+          bias does not change. The paper advises against this, and a warning says so.
+        - ``"paper"``: the same, but with v / ‖v‖ in place of v and without the bias, as in the paper's
+          section 3. Then the pre-activations of the first batch have mean 0 and standard deviation 1. (A
+          layer without bias keeps its mean.) Not for recurrent layers.
+        - ``False``: g = ‖v‖, so the layer starts with the same weights as the plain one.
     **kwargs
-        ``name``, ``trainable`` and the other arguments of ``keras.layers.Layer``. ``dtype`` is the wrapped
-        layer's and must not be another.
+        ``name``, ``trainable`` and the other arguments of ``keras.layers.Layer``. A ``dtype`` has to be that
+        of the wrapped layer.
 
     Attributes
     ----------
@@ -106,7 +107,7 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
     v : variable
         The directions: the wrapped layer's kernel.
     initialized : variable of shape (), bool
-        Whether g is settled.
+        Whether g is initialised.
     layer : keras.layers.Layer
         The wrapped layer.
 
@@ -114,8 +115,8 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
     ------
     ValueError
         If `layer` is not a layer, has no kernel of its own, or shares it with another layer; or if
-        `data_init` is none of the three, or ``"paper"`` for a recurrent layer. Some layers show their kernel
-        only once built, so the error may come with the first call.
+        `data_init` is not one of the three, or is ``"paper"`` for a recurrent layer. Some layers have a
+        kernel only after they are built, so the error can come with the first call.
 
     Examples
     --------
@@ -159,7 +160,7 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
         )
 
     def call(self, inputs, **kwargs):
-        """Return what the wrapped layer returns with the weights g · v / ‖v‖."""
+        """Return the outputs of the wrapped layer with the weights g · v / ‖v‖."""
         self._settle(inputs, kwargs)
         if _is_plain_dense(self.layer) and kwargs.keys() <= {"training"}:
             return self._call_dense(inputs)
@@ -170,7 +171,7 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
         return self.layer.compute_output_shape(input_shape)
 
     def compute_output_spec(self, inputs, **kwargs):
-        """Return the wrapped layer's symbolic outputs; nothing is initialised by building a model."""
+        """Return the wrapped layer's symbolic outputs. Building a model initialises nothing."""
         return self.layer.compute_output_spec(inputs, **kwargs)
 
     def compute_mask(self, inputs, previous_mask=None):
@@ -178,20 +179,20 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
         return self.layer.compute_mask(inputs, previous_mask)
 
     def remove(self):
-        """Put the weights g · v / ‖v‖ into the layer and give it back, plain.
+        """Write the weights g · v / ‖v‖ into the layer, and return it without the wrapper.
 
-        The layer is the wrapped one itself, not a copy. A wrapper still in use goes on giving the same
-        outputs (v becomes the weights and g their norms), and the layer may be wrapped anew.
+        The result is the wrapped layer itself, not a copy. If the wrapper is still used, its outputs stay the
+        same (v becomes the weights, and g their norms). The layer can be wrapped again.
 
         Returns
         -------
         keras.layers.Layer
-            The wrapped layer, whose own outputs are now those of the wrapper.
+            The wrapped layer, whose outputs are now those of the wrapper.
 
         Raises
         ------
         ValueError
-            If the wrapper is not built, or waits for its first batch: there are no weights yet.
+            If the wrapper is not built, or has not seen its first batch: then there are no weights yet.
 
         Examples
         --------
@@ -201,8 +202,8 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
         """
         if not self.built:
             raise ValueError(
-                f"{self.name!r} is not built, so there are no weights to give back: call it on inputs "
-                f"first, or use the plain layer {self.layer.name!r} as it is."
+                f"{self.name!r} is not built, so it has no weights yet: call it on inputs first, or use the "
+                f"plain layer {self.layer.name!r}."
             )
         if not bool(self.initialized.value):
             if self.data_init:
@@ -213,7 +214,7 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
             self._initialize()
         weights = self._weights()
         self.v.assign(weights)
-        # Not |g|: where ‖v‖ was below the guard in _scaled, the weights are shorter than that.
+        # Not |g|: if ‖v‖ was below the bound in _scale, the weights are shorter than |g|.
         self.g.assign(self._norms(weights))
         _wrappers.discard(self)
         return self.layer
@@ -228,15 +229,17 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
         return tf.cast(tf.sqrt(tf.reduce_sum(squares, self._norm_axes())), self.layer.variable_dtype)
 
     def _scale(self, lengths):
-        """lengths / ‖v‖, in single precision at least; 1e-12 as in Addons, where a v of zero gives zero."""
+        """Return lengths / ‖v‖, at least in single precision. As in Addons, 1e-12 avoids a division by
+        zero."""
         squares = tf.reduce_sum(tf.square(_at_least_float32(self.v.value)), self._norm_axes())
         return _at_least_float32(lengths) * tf.math.rsqrt(tf.maximum(squares, 1e-12))
 
     def _scaled(self, lengths):
-        """v · lengths / ‖v‖."""
+        """Return v · lengths / ‖v‖."""
         per_channel = [1] * len(self.v.shape)
         per_channel[self._kernel_channel_axis] = -1
-        # One factor per channel first: it spares a pass over the kernel here and three in the gradient.
+        # Compute one factor per channel first. This saves a pass over the kernel here and three in the
+        # gradient.
         scaled = _at_least_float32(self.v.value) * tf.reshape(self._scale(lengths), per_channel)
         return tf.cast(scaled, self.layer.variable_dtype)
 
@@ -244,14 +247,15 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
         return self._scaled(self.g.value)
 
     def _bias(self):
-        # A recurrent layer's bias lies in its cell, and Addons leaves it alone.
+        # The bias of a recurrent layer is in its cell. Addons does not change it.
         return None if self.is_rnn else getattr(self.layer, "bias", None)
 
     def _call_dense(self, inputs):
-        """What a dense layer computes, its outputs scaled in place of its weights: x · (s v) = s (x · v).
+        """Compute a dense layer by scaling its outputs instead of its weights: x · (s v) = s (x · v).
 
-        A dense layer uses each weight once per example, so with small batches there are many more weights
-        than outputs, and every pass over them is felt. This saves half of what the other way costs.
+        A dense layer uses each weight once per example. With small batches there are many more weights than
+        outputs, and every pass over the weights takes noticeable time. Scaling the outputs halves the extra
+        cost.
         """
         ops, layer = keras.ops, self.layer
         scale = ops.cast(self._scale(self.g.value), layer.compute_dtype)
@@ -261,10 +265,10 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
         return outputs if layer.activation is None else layer.activation(outputs)
 
     def _call_layer(self, inputs, kwargs, values, keep_updates=True):
-        """Call the wrapped layer as if its variables had other values.
+        """Call the wrapped layer with other values for its variables.
 
-        So gradients flow through ``values``, and no variable changes. What the layer itself updates in the
-        call (the seed of a dropout, running statistics) is applied afterwards, unless the call is a trial.
+        So gradients flow through ``values``, and no variable changes. Updates by the layer itself (the seed
+        of a dropout, running statistics) are applied afterwards, unless `keep_updates` is False.
         """
         with keras_private.values_replaced(values) as kept_back:
             outputs = self.layer(inputs, **kwargs)
@@ -281,15 +285,15 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
     def _settle(self, inputs, kwargs):
         """Initialise g (and the bias) if this is the first batch.
 
-        A check inside every training step would cost 20 to 40 % of it. So: an eager call checks eagerly. A
-        traced one checks while it is traced, and when g is settled, nothing goes into the graph. When it is
-        not, the check goes into this graph, and the functions of the models being traced are made anew, so
-        that the next step is traced again, without it. Should the first step fail, g is still not settled
-        then, and all this repeats.
+        A check inside every training step would cost 20 to 40 % of it. So an eager call checks eagerly. A
+        traced call checks during tracing. If g is initialised by then, nothing goes into the graph. If not,
+        the check goes into this graph, and the functions of the models being traced are made again. The next
+        step is then traced again, without the check. If the first step fails, g is still not initialised, and
+        all this repeats.
         """
         eager, stateless = tf.executing_eagerly(), keras_private.in_stateless_scope()
         if eager or not stateless:
-            # init_scope leaves the graph being traced, and any gradient tape.
+            # init_scope leaves the traced graph and any gradient tape.
             with tf.init_scope():
                 if bool(self.initialized.value):
                     return
@@ -319,7 +323,7 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
         return [self.g] if bias is None or not self.data_init else [self.g, bias]
 
     def _initial_values(self, inputs, kwargs):
-        """Their values, for this batch."""
+        """The values of these variables for this batch."""
         if not self.data_init:
             return [self._norms(self.v.value)]
         bias = self._bias()
@@ -338,7 +342,7 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
         g_scale = scale
         depth, channels = self.g.shape[0], outputs.shape[channel_axis]
         if self.is_rnn and depth % channels == 0:
-            g_scale = tf.tile(scale, [depth // channels])  # the gates lie side by side in one kernel
+            g_scale = tf.tile(scale, [depth // channels])  # the gates are side by side in one kernel
         elif depth != channels:
             raise ValueError(
                 f"Data-dependent initialisation needs one output channel per column of the kernel, but "
@@ -353,7 +357,9 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
 
     def _outputs_before_activation(self, inputs, kwargs, values):
         layer = self.layer
-        plain = self.is_rnn or getattr(layer, "activation", None) is None  # Addons keeps those of a cell
+        plain = (
+            self.is_rnn or getattr(layer, "activation", None) is None
+        )  # Addons keeps the activations of a cell
         activation = None if plain else layer.activation
         try:
             if not plain:
@@ -368,7 +374,7 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
 
 
 def _is_plain_dense(layer):
-    """Whether ``_call_dense`` says all that a layer does: not a subclass, nothing rounded, nothing beside."""
+    """Whether ``_call_dense`` does all that the layer does."""
     return (
         type(layer) is keras.layers.Dense
         and layer.compute_dtype == layer.variable_dtype
@@ -378,7 +384,7 @@ def _is_plain_dense(layer):
 
 
 def _at_least_float32(tensor):
-    """Sums of squares overflow half precision, and 1e-12 vanishes in it."""
+    """Convert to at least float32: in half precision, sums of squares overflow and 1e-12 becomes 0."""
     tensor = tf.convert_to_tensor(tensor)
     return tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor
 
@@ -405,9 +411,9 @@ def _no_kernel(layer):
     elif hasattr(layer, "state_size"):
         remedy = "Wrap the recurrent layer (LSTM, GRU, SimpleRNN, RNN) rather than its cell."
     else:
-        remedy = "Leave it as it is, and wrap layers such as Dense, a convolution or an LSTM."
+        remedy = "Do not wrap it; wrap layers such as Dense, a convolution or an LSTM."
     return ValueError(
-        "`layer` should be one with a `kernel` variable of its own, with one slice per output channel; "
+        "`layer` should have its own `kernel` variable, with one slice per output channel; "
         f"received {_describe(layer)}. {remedy}"
     )
 
@@ -415,15 +421,15 @@ def _no_kernel(layer):
 def _shared(layer, with_whom):
     return ValueError(
         f"The kernel of {_describe(layer)} is shared with {with_whom}, and weight normalization would "
-        "change it for one of the two only. Give each its own layer; to use one normalised layer in "
+        "change it for only one of the two. Give each its own layer; to use one normalised layer in "
         "several places, call the same wrapper there."
     )
 
 
 def _check_layer(layer):
-    """Refuse what can be refused before the layer is built."""
+    """Raise an error if the layer cannot be wrapped, as far as this is known before it is built."""
     is_rnn = isinstance(layer, keras.layers.RNN)
-    # A wrapper, a depthwise convolution or a cell has a `kernel` that is not what is meant here.
+    # A wrapper, a depthwise convolution or a cell has a `kernel`, but not one that can be normalised here.
     if isinstance(layer, (keras.layers.Wrapper, keras.Model, *_DEPTHWISE)) or (
         hasattr(layer, "state_size") and not is_rnn
     ):
@@ -442,7 +448,7 @@ def _find_kernel(layer):
         (layer.cell, "recurrent_kernel") if isinstance(layer, keras.layers.RNN) else (layer, "kernel")
     )
     kernel = getattr(owner, name, None)
-    # A tensor computed from other variables (LoRA, quantization) is not a kernel one can train as v.
+    # A tensor computed from other variables (LoRA, quantization) is not a kernel that can be trained as v.
     return kernel if isinstance(kernel, keras.Variable) and len(kernel.shape) > 1 else None
 
 
@@ -470,7 +476,7 @@ def _checked_kernel(wrapper):
 def _other_wrapper(matches):
     """Return a wrapper in use that matches, or None."""
     if any(matches(wrapper) for wrapper in list(_wrappers)):
-        # Layers are part of reference cycles: one that nobody uses any more (a notebook cell run again) may
-        # still be waiting for the collector.
+        # Layers are part of reference cycles. An unused layer (from a notebook cell that was run again) may
+        # still wait for the garbage collector.
         gc.collect()
     return next((wrapper for wrapper in list(_wrappers) if matches(wrapper)), None)

@@ -1,4 +1,4 @@
-"""What checks are written with: call a learner's answer, compare the result, and explain a difference."""
+"""The helpers of the checks: call a learner's answer, compare the result, and explain a difference."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import inspect
 import random
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-#: All checks, each under the name of the learner's answer; `exercise` adds them.
+#: All checks, by the name of the learner's answer. The decorator `exercise` adds them.
 EXERCISES = {}
 
 _STATES = {"right": "Right.", "wrong": "Not yet.", "open": "Still open."}
@@ -21,14 +21,17 @@ _STATES = {"right": "Right.", "wrong": "Not yet.", "open": "Still open."}
 
 @dataclass(frozen=True)
 class Answer:
-    """The result of a check. Jupyter shows it as a sentence.
+    """The result of a check. Jupyter shows it as a message.
 
     Attributes
     ----------
     state : {"right", "wrong", "open"}
-        "open" while the exercise is not filled in.
+        "open" means that the exercise is not filled in.
     text : str
         The message, in Markdown.
+    given : dict
+        The arguments of the last call of your function before its answer was found wrong, by name. In the
+        cell below a check, ``_.given`` is the input to try again. Otherwise it is empty.
     passed : bool
         Whether the state is "right".
 
@@ -40,6 +43,7 @@ class Answer:
 
     state: str
     text: str
+    given: dict = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def passed(self):
@@ -55,14 +59,14 @@ class Answer:
 
 
 class WrongAnswer(Exception):
-    """Raised by a check. The message has one form: what was looked at, expected, found, likely cause.
+    """Raised by a check. The message always says what was checked, expected and found, and the likely cause.
 
     >>> str(WrongAnswer("the mean", 0.5, 1.0, "you did not divide by n"))
     'the mean: expected 0.5, found 1. Likely cause: you did not divide by n.'
     """
 
     def __init__(self, what, expected, found, cause=""):
-        """Write the message. Strings are used as they are, other values go through `format_value`."""
+        """Write the message. Strings are used unchanged, other values go through `format_value`."""
         expected, found = (v if isinstance(v, str) else format_value(v) for v in (expected, found))
         text = f"{what}: expected {expected}, found {found}."
         super().__init__(f"{text} Likely cause: {cause}." if cause else text)
@@ -79,8 +83,8 @@ def exercise(function):
     ... def half(answer):
     ...     assert_close("half of 6", call_answer(answer, 6), 3, mistakes={"you doubled": 12})
     ...     return "Half of 6 is 3."
-    >>> check("half", {"half": lambda x: 2 * x})
-    Not yet. Half of 6: expected 3, found 12. Likely cause: you doubled.
+    >>> check("half", {"half": lambda x: 2 * x})  # doctest: +ELLIPSIS
+    Not yet. Half of 6: expected 3, found 12. Likely cause: you doubled. The last call was given `x` = 6; ...
     >>> del EXERCISES["half"]
     """
     if function.__name__ in EXERCISES:
@@ -93,19 +97,19 @@ def check(name, namespace=None):
     """Check your answer to an exercise.
 
     The check calls your function with its own test inputs. It compares results, never code, so every correct
-    solution passes. Random seeds and settings of NumPy, TensorFlow, Keras and Matplotlib stay as they were.
+    solution passes. Random seeds and the settings of NumPy, TensorFlow, Keras and Matplotlib do not change.
 
     Parameters
     ----------
     name : str
         The name of your function, class or value, as the exercise gives it.
     namespace : dict, optional
-        Where to look the name up. Default: the variables of the notebook.
+        Where to look up the name. By default the variables of the notebook.
 
     Returns
     -------
     Answer
-        Whether the answer is right; if not, what was expected, what was found, and the likely cause.
+        Whether the answer is right. If not: what was expected, what was found, and the likely cause.
 
     Raises
     ------
@@ -126,6 +130,7 @@ def check(name, namespace=None):
     namespace = _notebook_variables() if namespace is None else namespace
     if name not in namespace or is_unfilled(namespace[name]):
         return open_answer(name)
+    _last_call.clear()
     try:
         with _global_state_restored():
             return Answer("right", EXERCISES[name](namespace[name]))
@@ -133,10 +138,13 @@ def check(name, namespace=None):
         return open_answer(name)
     except WrongAnswer as wrong:
         text = str(wrong)
-        return Answer("wrong", text[0].upper() + text[1:])
+        return Answer("wrong", text[0].upper() + text[1:] + _input(), dict(_last_call))
     except (Exception, SystemExit) as error:
-        # The answer returned something that no check foresees.
-        return Answer("wrong", f"Using `{name}` failed with {_format_error(error)}.")
+        # The answer returned something that the check does not handle.
+        text = f"Using `{name}` failed with {_format_error(error)}."
+        return Answer("wrong", text + _input(), dict(_last_call))
+    finally:
+        _last_call.clear()
 
 
 def open_answer(name):
@@ -185,16 +193,54 @@ def _empty_functions():
 _EMPTY_BODIES = {function.__code__.co_code for function in _empty_functions()}
 
 
+_last_call = {}  # the arguments of the answer's last call, by name, for the message
+
+
+def _input():
+    """Describe the last input of the answer in a sentence; "" if there was no call."""
+    if not _last_call:
+        return ""
+    shown = ", ".join(f"`{name}` {_format_input(value)}" for name, value in _last_call.items())
+    return f" The last call was given {shown}; `_.given` holds this input."
+
+
+def _format_input(value):
+    """Describe an input: short arrays and lists in full, long ones by their shape.
+
+    >>> _format_input(np.array([[1.0, 2.5]])), _format_input(np.zeros((3, 8))), _format_input([[1], [2]])
+    ('= [[1, 2.5]]', '(an array of shape (3, 8))', '= [[1], [2]]')
+    """
+    with contextlib.suppress(Exception):
+        array = np.asarray(value)
+        if array.dtype.kind in "biuf" and array.size <= 12:
+            text = np.array2string(array, separator=", ", formatter={"float_kind": "{:.4g}".format})
+            return "= " + " ".join(text.split())
+    if isinstance(value, list | tuple) and any(hasattr(one, "shape") for one in value):
+        return f"= [{', '.join(_format_input(one).removeprefix('= ') for one in value)}]"
+    text = format_value(value)
+    return f"= {text}" if isinstance(value, str | bool) else f"({text})"
+
+
+def _by_name(answer, args, kwargs):
+    """Give the arguments of a call, with the names that the answer uses for them."""
+    try:
+        return inspect.signature(answer).bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):
+        return {f"argument {place}": value for place, value in enumerate(args, 1)} | kwargs
+
+
 def call_answer(answer, *args, what="", **kwargs):
-    """Call the learner's function on copies of the arguments; `what` names the result in messages."""
+    """Call the learner's function with copies of the arguments. `what` names the result in messages."""
     what = what or f"`{getattr(answer, '__name__', 'the answer')}`"
     if not callable(answer):
         raise WrongAnswer(what, "a function", format_value(answer), "the name holds a value; write `def`")
+    _last_call.clear()
+    _last_call.update(_by_name(answer, args, kwargs))
     args, kwargs = [_copied(value) for value in args], {name: _copied(v) for name, v in kwargs.items()}
     try:
         result = answer(*args, **kwargs)
     except (WrongAnswer, NotFilledIn):
-        raise  # from a check's own code, which the answer has called
+        raise  # from the check's own code, called by the answer
     except (Exception, SystemExit) as error:
         raise WrongAnswer(what, "a result", _format_error(error)) from error
     if result is Ellipsis:
@@ -205,7 +251,7 @@ def call_answer(answer, *args, what="", **kwargs):
 
 
 def unpack(what, found, *names):
-    """Split a tuple, list or array into as many values as there are names."""
+    """Split a tuple, list or array into values, one for each name."""
     expected = f"{len(names)} values ({', '.join(names)})"
     cause = "return all of them, in this order, with commas between them"
     try:
@@ -227,7 +273,7 @@ def as_array(what, value):
     try:
         array = np.asarray(value)
         if array.dtype.kind in "SUMmc":
-            raise TypeError("text, dates and complex numbers are no real numbers")
+            raise TypeError("text, dates and complex numbers are not real numbers")
         return array if array.dtype.kind in "biuf" else array.astype("float64")
     except Exception:
         raise WrongAnswer(what, "numbers", format_value(value)) from None
@@ -249,8 +295,8 @@ def expect(condition, what, expected, found, cause=""):
 def assert_close(what, found, expected, *, mistakes=(), cause="", rtol=1e-4, atol=1e-6):
     """Raise `WrongAnswer` unless shape and values agree within the tolerances.
 
-    `mistakes` (a dict, or pairs) has likely causes and the values that they lead to; `cause` is for all other
-    values. The default tolerances suit single precision.
+    `mistakes` (a dict, or pairs) maps likely causes to the values that they lead to. `cause` is for all other
+    wrong values. The default tolerances suit single precision.
 
     >>> assert_close("half", 4.0, 2.0, mistakes={"you doubled": 4.0})
     Traceback (most recent call last):
@@ -281,7 +327,7 @@ def assert_close(what, found, expected, *, mistakes=(), cause="", rtol=1e-4, ato
 
 
 def is_close(found, expected, rtol=1e-4, atol=1e-6):
-    """Whether two arrays have the same shape and, within the tolerances, the same values."""
+    """Whether two arrays have the same shape, and the same values within the tolerances."""
     return np.shape(found) == np.shape(expected) and np.allclose(
         *_float64(found, expected), rtol=rtol, atol=atol, equal_nan=True
     )
@@ -292,7 +338,7 @@ def _float64(*arrays):
 
 
 def format_value(value):
-    """Describe a value in a message: numbers with four digits, large or other objects by their type.
+    """Describe a value: numbers with four digits, large arrays by their shape, other objects by their type.
 
     >>> format_value(0.123456), format_value([1.0, 2.5]), format_value({"a": 1}), format_value("abc")
     ('0.1235', '[1, 2.5]', 'a dict', '`abc`')
