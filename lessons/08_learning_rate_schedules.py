@@ -710,10 +710,12 @@ plt.show()
 # %% [markdown] tags=["exercise"]
 # ### 3 · Predict, run, explain: a late drop
 #
-# *10 minutes.* **What.** Two nets train for 25 epochs with plain gradient descent at `0.1`, from the same start, with a fifth of the images. One keeps this rate. The other has a tenth of it from
-# epoch 20 on. **Predict**, before you run the cell: by how many points does the validation accuracy differ at the end? What does the *training* loss do in the one epoch after the drop?
+# *10 minutes.* **Predict.** Two nets train for 25 epochs with plain gradient descent at `0.1`, from the same start, with a fifth of the images. One keeps this rate. The other has a tenth of it from
+# epoch 20 on. By how many points will the validation accuracy differ at the end? What will the *training* loss do in the one epoch after the drop?
 #
-# **Why.** It shows when a schedule earns what it earns: little by little, or all at once.
+# **Run** the cell.
+#
+# **Explain** what you see. Does a schedule earn its gain little by little, or all at once? Then unfold our explanation.
 
 # %% tags=["predict"] alt="Training loss and validation accuracy over 25 epochs, for a constant rate and for one that drops to a tenth after 20 epochs."
 few = len(x_train) // 5

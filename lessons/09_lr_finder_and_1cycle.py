@@ -700,10 +700,12 @@ print(f"lr_find's rule minimum: {result.suggestion('minimum'):.2g}")
 # %% [markdown] tags=["exercise"]
 # ### 3 · Predict, run, explain: the test on a trained net
 #
-# *10 minutes.* **What.** Train the net for three epochs at `0.05`, and run the finder on it again. **Predict**, before you run the cell: draw by hand the curve of the new net and that of the trained net on the same axes. At which rate
-# does each fall, and at which does each explode? Can there be a suggestion for the trained net?
+# *10 minutes.* **Predict.** The cell runs the finder on a new net, trains the net for three epochs at `0.05`, and runs the finder on it again. Draw both curves by hand on the same axes. At which rates does each fall, and at
+# which does each explode? Can there be a suggestion for the trained net?
 #
-# **Why.** It shows what the test measures, and why it says little about the rates that a training needs late.
+# **Run** the cell.
+#
+# **Explain** what the test measures, and why it says little about the rates that a training needs late. Then unfold our explanation.
 
 # %% tags=["predict"] alt="Smoothed losses of two range tests over the learning rate: one of a new net, one of the same net after three epochs."
 net = selu_net(keras.optimizers.SGD(0.05))
