@@ -732,10 +732,8 @@ plotting.learning_curves(curves, "accuracy", training=False, ax=right)
 left.set_title("Training loss")
 right.set_title("Validation accuracy")
 plt.show()
-last = {name: run["val_accuracy"][-6:] for name, run in curves.items()}
-pd.DataFrame(
-    last, index=range(len(curves["constant"]["loss"]) - 5, len(curves["constant"]["loss"]) + 1)
-).round(4)
+table = pd.DataFrame({name: run["val_accuracy"] for name, run in curves.items()})
+table.set_axis(table.index + 1).rename_axis("epoch").tail(6).round(4)
 
 # %% [markdown] tags=["exercise"]
 # <details><summary>What happens, and why</summary>
