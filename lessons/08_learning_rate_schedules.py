@@ -13,143 +13,252 @@
 # %% [markdown]
 # # 08 · Learning-rate schedules
 #
-# Of all the numbers you set, the learning rate matters most, and no single one is right: far from the goal you want long steps, near
-# it short ones. So one starts high and goes down, and there are many ways down. This lesson puts them all on one pair of
-# axes, then asks how high to start, and ends with a schedule that first goes *up*.
+# The learning rate is the number that matters most, and often no single value is good for a whole training. At the start, long steps
+# save time. Near the end, long steps keep the net away from the best weights. A *schedule* changes the rate while the net trains.
+# This lesson writes one as a function of the step, draws the common ones, trains with all of them, and then asks what the source
+# does not ask: do they beat one good constant rate?
 #
-# | | |
-# |---|---|
-# | **You will learn** | to write a schedule as a function of the step · to translate what older books do with `lr=`, `decay=` and callbacks · to find a rate in one short test · what 1cycle does and what it saves |
-# | **You need** | a dense net in Keras; lesson 07 |
-# | **Reproduces** | *Training Deep Neural Networks*, part E: learning-rate schedules (chapter 11 of A. Géron's *Hands-On Machine Learning*, notebook of the second edition) |
-# | **The ideas** | Smith 2015, [*Cyclical Learning Rates*](https://arxiv.org/abs/1506.01186) · Smith & Topin 2017, [*Super-Convergence*](https://arxiv.org/abs/1708.07120) · Senior and others 2013, [*An empirical study of learning rates*](https://research.google/pubs/an-empirical-study-of-learning-rates-in-deep-neural-networks-for-speech-recognition/) |
-# | **Time** | in full mode as it says above; in quick mode (`COURSE_MODE=quick`) under a minute |
+# - **You will learn:** to write a schedule as a function of the step; to tell steps and epochs apart, and on which side a boundary lies; what
+#   “reduce on plateau” does; how to compare schedules so that the result is about the schedule.
+# - **You need:** a dense net in Keras, and [lesson 07](07_optimizers_and_clipping.ipynb) on optimizers.
+# - **Reproduces:** *Training Deep Neural Networks*, part E (chapter 11 of A. Géron's *Hands-On Machine Learning*, second edition, 2019; notebook of
+#   25 September 2020). 1cycle and the finder for the first rate follow in [lesson 09](09_lr_finder_and_1cycle.ipynb).
+# - **Time:** about 20 minutes to read; a run takes as long as the line above says, in quick mode under a minute.
 
 # %% tags=["needed"]
 from course_utils.lesson import Lesson
 
 lesson = Lesson("08_learning_rate_schedules")
 
-# %%
-import logging
-import time
-import warnings
-
+# %% tags=["needed"]
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import MaxNLocator
+import pandas as pd
+import tensorflow as tf
 
 from course_utils import plotting
 from course_utils.data import load_fashion_mnist
-from course_utils.lr_finder import lr_find
-from course_utils.schedules import Exponential, OneCycle, PiecewiseConstant, Power
-from course_utils.training import shuffled
+from course_utils.schedules import Exponential, PiecewiseConstant, Power
+from course_utils.training import fit, progress_bar
 
 # %% [markdown]
-# ## The task and the net
+# ## One rate for the whole training?
 #
-# Fashion-MNIST, standardized pixel by pixel, the first 5,000 training images for validation; 300-100-10 units, SELU, LeCun's weights, 25 epochs
-# in batches of 32. Only the optimizer and its rate will differ.
+# Start with the smallest training there is: one weight $w$, whose best value is 0. Its gradient is $w$. But a batch is only a sample, so
+# each step sees the gradient plus some noise, here a random number with standard deviation 1. The weight starts at 10.
+#
+# We train it with a large constant rate, with a small one, and with a rate that falls. **Which weight is closest to 0 after 5 steps? After 20? After 400?**
+
 
 # %%
-fashion = lesson.data(load_fashion_mnist(validation=5_000))
+def distances(rate):
+    """How far from 0 the weight is after each step: the root mean square over 500 trainings."""
+    random = np.random.default_rng(lesson.seed)
+    weights, found = np.full(500, 10.0), []
+    for step in range(400):
+        gradients = weights + random.normal(size=500)
+        weights = weights - rate(step) * gradients
+        found.append(np.sqrt(np.mean(weights**2)))
+    return found
 
-pixel_mean = fashion.x_train.mean(axis=0)
-pixel_std = fashion.x_train.std(axis=0)
-pixel_std[pixel_std == 0] = 1
+
+walks = {
+    "large: 0.5": distances(lambda step: 0.5),
+    "small: 0.02": distances(lambda step: 0.02),
+    "falling: 0.5 / (1 + step / 5)": distances(lambda step: 0.5 / (1 + step / 5)),
+}
+pd.DataFrame(walks, index=range(1, 401)).loc[[5, 20, 400]].rename_axis("after step").round(2)
+
+# %% tags=["figure"] alt="Distance from the best weight over 400 steps, on a logarithmic axis. The large rate comes close within a few steps and then stays at one distance. The small rate comes down slowly and ends lower. The falling rate comes down as fast as the large one and goes on falling below both."
+fig, ax = plt.subplots()
+for (name, walk), colour in zip(walks.items(), plotting.OTHERS[2:]):
+    ax.plot(range(1, 401), walk, color=colour, label=f"rate {name}")
+ax.set(yscale="log", xlabel="step", ylabel="distance from the best weight")
+ax.set_title("A constant rate stops at some distance; a falling rate goes on")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# With the large rate the weight is near 0 after a few steps, and then it gets no nearer: each step follows the noise of its batch too far. With the small rate it gets
+# nearer, but only after far more steps. The falling rate has both advantages. This is the reason for schedules, and everything below is a variant of it.
+# (A net is no single weight. The last part of this lesson measures whether a net gains anything.)
+#
+# ## A schedule is a function of the step
+#
+# A *step* is one update of the weights, from one batch. Steps count from 0 through the whole training. A schedule takes the number of
+# the step and returns the rate. In Keras it is a class with a `__call__`:
+
+
+# %%
+class PowerByHand(keras.optimizers.schedules.LearningRateSchedule):
+    """Power scheduling: the first rate, divided by 1 + step / s."""
+
+    def __init__(self, first_rate, s):
+        self.first_rate, self.s = first_rate, s
+
+    def __call__(self, step):
+        return self.first_rate / (1 + tf.cast(step, tf.float32) / self.s)
+
+
+# %% [markdown]
+# Give it to an optimizer in place of a number, and the optimizer asks it before every step. To see that, take a single weight and tell the optimizer
+# that its gradient is 1. Gradient descent then moves the weight by exactly the rate:
+
+# %% tags=["nbval-check-output"]
+unit = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
+unit.build((None, 1))
+optimizer = keras.optimizers.SGD(PowerByHand(0.01, s=2))
+places = [0.0]
+for _ in range(5):
+    optimizer.apply_gradients([(tf.ones((1, 1)), unit.kernel)])
+    places.append(unit.get_weights()[0].item())
+formula = [0.01 / (1 + step / 2) for step in range(5)]
+pd.DataFrame({"rate by the formula": formula, "how far the weight moved": -np.diff(places)}).round(5)
+
+# %% [markdown]
+# The chapter has these schedules, with first rate $\eta_0$ and step $t$:
+#
+# - **Power:** $\eta_0/(1+t/s)^c$, with $c=1$. After $s$ steps the rate is a half, after $2s$ a third: fast at first, then slower and slower. The chapter's `decay=1e-4` of older Keras is $s=10{,}000$.
+# - **Exponential:** $\eta_0 \cdot 0.1^{t/s}$. Every $s$ steps divide the rate by ten. The chapter lets it change with every epoch, and then with every step.
+# - **Piecewise constant:** a rate that stays, and drops at chosen times.
+#
+# The course's `Power`, `Exponential` and `PiecewiseConstant` are classes like ours. They check their arguments, are saved with the net, and can also count in epochs.
+#
+# ### How many steps are 20 epochs?
+#
+# The data decide: Fashion-MNIST, standardized pixel by pixel, the first 5,000 images kept for validation, batches of 32.
+
+# %% tags=["needed"]
+fashion = lesson.data(load_fashion_mnist(validation=5_000))
+pixel_mean, pixel_std = fashion.x_train.mean(axis=0), fashion.x_train.std(axis=0)
+pixel_std[pixel_std == 0] = 1  # happens only with the few images of quick mode
 x_train, x_valid = (
     ((x - pixel_mean) / pixel_std).astype("float32") for x in (fashion.x_train, fashion.x_valid)
 )
 y_train, y_valid = fashion.y_train, fashion.y_valid
 
-n_epochs = lesson.epochs(25)
-steps_per_epoch = int(np.ceil(len(x_train) / 32))
-
-
 # %%
-SGD, Nadam = keras.optimizers.SGD, keras.optimizers.Nadam
-
-
-def compiled(optimizer, **options):
-    layers = keras.layers
-    net = keras.Sequential(
-        [
-            keras.Input((28, 28)),
-            layers.Flatten(),
-            layers.Dense(300, activation="selu", kernel_initializer="lecun_normal"),
-            layers.Dense(100, activation="selu", kernel_initializer="lecun_normal"),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
-    # XLA would need longer to compile a net than quick mode to train it.
-    options = lesson.fast | {"jit_compile": not lesson.quick} | options
-    net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], **options)
-    return net
-
+n_epochs = 25
+steps_per_epoch = int(np.ceil(len(x_train) / 32))
+s = 20 * len(x_train) // 32  # the chapter's line for "the steps in 20 epochs"
+print("images:", len(x_train), " steps in 20 epochs of fit:", 20 * steps_per_epoch, " the chapter's s:", s)
 
 # %% [markdown]
-# ## A schedule is a function of the step
-#
-# Give an optimizer a function in place of a number, and it asks the function before each step. In Keras such a function is a
-# `LearningRateSchedule`. It sees nothing but the number of the step, so it can be drawn before it is used.
-#
-# - **Power**: $\eta_0/(1+t/s)^c$. Halved after $s$ steps, a third after $2s$: quick at first, then ever slower.
-# - **Exponential**: $\eta_0 \cdot 0.1^{t/s}$. A tenth every $s$ steps, for ever.
-# - **Piecewise constant**: what somebody found out by watching.
-#
-# The chapter lets the exponential one change once an epoch, and then with every batch; the second form is smoother. **Can you
-# tell from the figure which optimizer step will be the longest, and when the shortest one has a tenth of it?**
+# $55{,}000/32 = 1718.75$, so an epoch has 1,718 full batches and a smaller last one: 1,719 steps. The chapter counts in two other ways. Its $s$ is $20 \cdot 55{,}000/32 = 34{,}375$, five steps
+# less than `fit` makes. For its figure of power scheduling, and for one list of boundaries, it rounds down to 1,718 steps an epoch. Such small differences do not matter for a training, but they explain why
+# two programs that “do the same” print different rates. We keep the chapter's $s$ where it uses it.
 
 # %%
 n = steps_per_epoch
 schedules = {
     "power": Power(0.01, decay_steps=10_000),
     "exponential, by epoch": Exponential(0.01, decay_steps=20, steps_per_epoch=n),
-    "exponential, by step": Exponential(0.01, decay_steps=20 * n),
+    "exponential, by step": Exponential(0.01, decay_steps=s),
     "piecewise constant": PiecewiseConstant([5, 15], [0.01, 0.005, 0.001], steps_per_epoch=n),
+    "Keras' ExponentialDecay": keras.optimizers.schedules.ExponentialDecay(0.01, s, 0.1),
 }
 
-# %% tags=["figure"]
-fig, ax = plt.subplots(figsize=(7.6, 4))
-for name, schedule in schedules.items():
-    plotting.schedule(schedule, n_epochs * n, steps_per_epoch=n, label=name, ax=ax)
-ax.set_title("Four ways down")
+# %% [markdown]
+# **Before you look:** which schedule stays highest longest? And when has each one fallen to a half, and to a tenth?
+
+# %% tags=["figure"] alt="The learning rate over 25 epochs for four schedules that start at 0.01. Piecewise constant stays at 0.01 for five epochs, at 0.005 until epoch 15, then at 0.001. The two exponential schedules fall together, one in stairs and one smoothly. Power falls fastest at first and is the highest of all at the end."
+fig, ax = plt.subplots(figsize=(8, 4.2))
+steps = np.linspace(0, n_epochs * n - 1, 2000).astype(int)
+for name in list(schedules)[:4]:
+    rates = schedules[name](tf.constant(steps))
+    ax.plot(steps / n, rates, color=plotting.colour(name, ax), label=name)
+ax.set(xlabel="epochs completed", ylabel="learning rate", ylim=(0, None))
+ax.set_title("Power falls first and ends highest; piecewise constant stays high longest")
 ax.legend()
 plt.show()
 
+
+# %%
+def epochs_until(share, schedule):
+    """After how many epochs the rate is down to a share of the first one; None if not in 100 epochs."""
+    rates = np.array(schedule(tf.range(100 * n)))
+    low = np.flatnonzero(rates <= share * rates[0] * (1 + 1e-6))
+    return round(low[0] / n, 2) if len(low) else None
+
+
+rows = {
+    name: {
+        "a half after (epochs)": epochs_until(1 / 2, schedule),
+        "a tenth after (epochs)": epochs_until(1 / 10, schedule),
+        "rate of the last step": round(float(schedule(n_epochs * n - 1)), 5),
+    }
+    for name, schedule in schedules.items()
+}
+pd.DataFrame(rows).T
+
 # %% [markdown]
-# ## What the chapter writes instead
+# Piecewise constant keeps the full rate longest, for five epochs, and has a tenth of it first, after 15. The two exponential schedules have a tenth after 20 epochs. Power has a half
+# a little before them, but no tenth within the 25 epochs. (In quick mode the epochs are shorter, so there power hardly moves.) Keras' own
+# `ExponentialDecay` is the same function as our exponential schedule by step.
+
+# %% [markdown]
+# ### On which side of the boundary?
 #
-# The chapter changes the rate from outside, by callbacks. A function of the epoch for the `LearningRateScheduler` of Keras:
+# “`0.01` up to epoch 5, then `0.005`.” Is epoch 5 the last one with the old rate, or the first one with the new? The chapter writes the rule by hand, and then as a function that makes such
+# rules. Both take the number of the epoch, and Keras counts epochs from 0:
 
 
 # %%
-def exponential_decay(lr0, s):
-    def exponential_decay_fn(epoch):
-        return lr0 * 0.1 ** (epoch / s)
-
-    return exponential_decay_fn
-
-
-def exponential_from_the_rate(epoch, lr):
-    return lr * 0.1 ** (1 / 20)
+def by_hand(epoch):
+    return 0.01 if epoch < 5 else 0.005 if epoch < 15 else 0.001
 
 
 def piecewise_constant(boundaries, values):
-    def piecewise_constant_fn(epoch):
+    def rate(epoch):
         return values[np.searchsorted(boundaries, epoch, side="right")]
 
-    return piecewise_constant_fn
+    return rate
+
+
+# %% tags=["nbval-check-output"]
+keras_own = keras.optimizers.schedules.PiecewiseConstantDecay([5 * n, 15 * n], [0.01, 0.005, 0.001])
+from_lists = piecewise_constant([5, 15], [0.01, 0.005, 0.001])
+moments = {"epoch 4, last step": 5 * n - 1, "epoch 5, first step": 5 * n, "epoch 5, second step": 5 * n + 1}
+rows = {
+    moment: {
+        "by hand": by_hand(step // n),
+        "from lists": from_lists(step // n),
+        "course": float(schedules["piecewise constant"](step)),
+        "Keras' own": float(keras_own(step)),
+    }
+    for moment, step in moments.items()
+}
+pd.DataFrame(rows).T.round(4)
+
+# %% [markdown]
+# In the chapter's rule, epochs 0 to 4 have the first rate: five epochs. Epoch 5 is the first one with the new rate, and the figure above drops at “5 epochs completed”.
+# Keras' `PiecewiseConstantDecay` counts steps, and it still has the old rate *at* the boundary. So it changes one step later. (The chapter's own list for it is $5 \cdot 1718$ and $15 \cdot 1718$, so there
+# the rate drops a few steps too early.) A few steps do no harm. An epoch can, and it is quickly lost: Keras prints epoch 5 as “Epoch 6”.
+#
+# ### From outside: callbacks
+#
+# There is a second way to change the rate: a callback, which sets it from outside, between two steps. Keras' `LearningRateScheduler` does so before each
+# epoch. It takes a function of the epoch, or one that also gets the current rate. The chapter makes the first kind with a function that returns a function:
+
+
+# %%
+def exponential_decay(first_rate, s):
+    def rate(epoch):
+        return first_rate * 0.1 ** (epoch / s)
+
+    return rate
+
+
+def from_the_current_rate(epoch, current):
+    return current * 0.1 ** (1 / 20)
 
 
 # %% [markdown]
-# The second one is handed the current rate by Keras, and multiplies. It needs no first rate, and it multiplies before the first epoch
-# already, so it runs *one epoch ahead* of the first form. The third makes a function from boundaries and values; written out by hand, the chapter's is
-# `0.01 if epoch < 5 else 0.005 if epoch < 15 else 0.001`.
+# The second function needs no first rate: it multiplies what it finds. But it multiplies before the first epoch already, so it is always *one epoch ahead* of the first function.
 #
-# And for every batch a callback of its own. (In the chapter its method reads a variable `s` of the notebook, not the one it was
-# given; it works as long as both are the same.)
+# For a rate that changes with every step, the chapter writes a callback that multiplies the rate before each batch. (Its method reads `s` from the notebook, not the `self.s` it was
+# given. That works only while the two are equal; here it is `self.s`.)
 
 
 # %%
@@ -158,327 +267,272 @@ class ExponentialDecay(keras.callbacks.Callback):
         super().__init__()
         self.s = s
 
-    def on_train_batch_end(self, batch, logs=None):
-        rate = self.model.optimizer.learning_rate
-        rate.assign(rate * 0.1 ** (1 / self.s))
+    def on_train_batch_begin(self, batch, logs=None):
+        rate = float(self.model.optimizer.learning_rate)
+        self.model.optimizer.learning_rate = rate * 0.1 ** (1 / self.s)
 
     def on_epoch_end(self, epoch, logs=None):
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)  # for the history
 
 
 # %% [markdown]
-# All of them still work, with two costs. A callback runs between two steps, so TensorFlow has to come back to Python for it: with fifty steps per
-# execution it would be called once in fifty steps, and the rates would be wrong. And what a callback does is not saved with the
-# model. Do callback and schedule give the same training? Two short epochs of each, from the same seed. (With plain gradient descent: Nadam's first
-# steps are as long for a tiny gradient as for a large one, and would blow up differences in the last digit.)
+# One thing matters here. A callback runs in Python, *between* two calls of TensorFlow. To save time, Keras can make several steps in one call
+# (`steps_per_execution`). **What does the callback do then?** Here are 16 steps with a rate that should end at a tenth:
 
 
-# %%
-def weights_after(optimizer, callbacks=(), **options):
-    lesson.set_seed()
-    net = compiled(optimizer, **options)
-    net.fit(shuffled(x_train[:640], y_train[:640], 32), epochs=2, verbose=0, callbacks=list(callbacks))
-    return np.concatenate([w.ravel() for w in net.get_weights()])
+# %% tags=["nbval-check-output"]
+def after_16_steps(optimizer, steps_per_call, callbacks=()):
+    net = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    net.compile(optimizer, loss, steps_per_execution=steps_per_call)
+    net.fit(x_train[:512], y_train[:512], batch_size=32, verbose=0, callbacks=list(callbacks))
+    return optimizer
 
 
-one_by_one = dict(steps_per_execution=1)
-by_epoch = keras.callbacks.LearningRateScheduler(exponential_decay(0.01, s=20))
-from_the_rate = keras.callbacks.LearningRateScheduler(exponential_from_the_rate)
-halved_after_one = keras.callbacks.LearningRateScheduler(piecewise_constant([1], [0.01, 0.005]))
-pairs = {
-    "by epoch": (
-        weights_after(SGD(0.01), [by_epoch], **one_by_one),
-        weights_after(SGD(Exponential(0.01, decay_steps=20, steps_per_epoch=20)), **one_by_one),
-    ),
-    "by epoch, from the rate": (
-        weights_after(SGD(0.01), [from_the_rate], **one_by_one),
-        weights_after(SGD(Exponential(0.01 * 0.1 ** (1 / 20), 20, steps_per_epoch=20)), **one_by_one),
-    ),
-    "piecewise constant": (
-        weights_after(SGD(0.01), [halved_after_one], **one_by_one),
-        weights_after(SGD(PiecewiseConstant([1], [0.01, 0.005], steps_per_epoch=20)), **one_by_one),
-    ),
-    "by step": (
-        weights_after(SGD(0.01), [ExponentialDecay(s=400)], **one_by_one),
-        weights_after(SGD(Exponential(0.01, decay_steps=400)), **one_by_one),
-    ),
+SGD, Nadam = keras.optimizers.SGD, keras.optimizers.Nadam
+falling = Exponential(0.01, decay_steps=16)
+found = {
+    "callback, 1 step a call": after_16_steps(SGD(0.01), 1, [ExponentialDecay(s=16)]).learning_rate,
+    "callback, 8 steps a call": after_16_steps(SGD(0.01), 8, [ExponentialDecay(s=16)]).learning_rate,
+    "schedule, 8 steps a call": falling(after_16_steps(SGD(falling), 8).iterations),
 }
-
-# %% tags=["nbval-check-output"]
-for name, (callback, schedule) in pairs.items():
-    print(f"{name}: the same weights:", np.allclose(callback, schedule, rtol=0, atol=1e-6))
-print(
-    "the test tells kinds apart:",
-    not np.allclose(pairs["by epoch"][0], pairs["by step"][0], rtol=0, atol=1e-6),
-)
+pd.DataFrame({"rate after 16 steps": {name: round(float(rate), 4) for name, rate in found.items()}})
 
 # %% [markdown]
-# “The same” means that no weight differs by more than a millionth. By step the rates do differ, in the last digit: the callback multiplies one rate over and over, and rounds each time; the schedule
-# computes every rate afresh. As a rule the weights then agree to as many digits. But SELU has a kink at zero, and where that last digit decides on which side of it a sum falls, the slope jumps and the
-# two nets part. With one of the seeds behind this course they did, and the fourth line said `False`; with ELU, which is smooth there, they agreed again.
+# With eight steps a call, the callback ran twice instead of 16 times, and the rate hardly fell. There was no error and no warning. A schedule is a part of the step itself, so it is right in
+# every case. It is also saved with the net. For these two reasons, the per-step schedules below are `LearningRateSchedule`s. (Callbacks that act once an epoch are safe.)
 #
-# ### Worth a second look: off by one
+# <details><summary>Aside: what older books write, and what to write today</summary>
 #
-# “`0.01` up to epoch 5, then `0.005`.” Is epoch 5 the last of the old or the first of the new? In the chapter's own function it is the first
-# of the new (`epoch < 5`). Keras' `PiecewiseConstantDecay` counts steps and keeps the old rate *at* the boundary. And Keras counts epochs from 0
-# but prints them from 1. One step does not matter; one epoch may, and a reader who compares two tables should know.
-
-# %% tags=["nbval-check-output"]
-ours = PiecewiseConstant([5], [0.01, 0.005])
-keras_own = keras.optimizers.schedules.PiecewiseConstantDecay([5], [0.01, 0.005])
-print("step       ", *[f"{step:6}" for step in (4, 5, 6)])
-for name, schedule in [("ours", ours), ("Keras' own", keras_own)]:
-    print(f"{name:11}", *[f"{float(schedule(step)):6.3f}" for step in (4, 5, 6)])
-
-# %% [markdown]
-# ### From Keras 2 to Keras 3: `lr=`, `decay=`, `K.get_value`, `history["lr"]`
+# The chapter was written for Keras 2.2. Some of its spellings fail today, and some are ignored.
 #
-# The chapter was written for Keras 2.2. Some of its spellings have changed since, and the worst of them fail *quietly*: the net trains, with another rate
-# than you asked for. (Lesson 00 has the whole table.)
-#
-# | the chapter | Keras 2.11 to 2.15 | Keras 3 | write |
+# | older code | Keras 2.11 to 2.15 | Keras 3 | write today |
 # |---|---|---|---|
-# | `SGD(lr=0.02)` | a warning, and the rate is `0.01` | an error | `SGD(learning_rate=0.02)` |
+# | `SGD(lr=0.02)` | a warning; the rate is the default | an error | `SGD(learning_rate=0.02)` |
 # | `SGD(decay=1e-4)` | an error | a warning, and no decay | `SGD(Power(0.01, decay_steps=10_000))` |
 # | `K.get_value(optimizer.lr)` | works | an error | `float(optimizer.learning_rate)` |
 # | `K.set_value(optimizer.lr, 0.1)` | works | an error | `optimizer.learning_rate = 0.1` |
 # | `history["lr"]` | works | an error | `history["learning_rate"]` |
 #
-# What happens where you are now:
-
-
-# %%
-def what_happens(**arguments):
-    """The rate an optimizer starts with, or its error; the warning stands in the table."""
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return f"a rate of {float(SGD(**arguments).learning_rate):.2f} at the start"
-    except ValueError:
-        return "an error"
-    finally:
-        logging.disable(logging.NOTSET)
-
-
-print("Keras", keras.__version__)
-print("SGD(lr=0.02):           ", what_happens(lr=0.02))
-print("SGD(decay=1e-4):        ", what_happens(decay=1e-4))
-print("SGD(learning_rate=0.02):", what_happens(learning_rate=0.02))
-
-# %% [markdown]
-# And today's forms. The rate is a plain attribute, to be read and assigned, and a schedule takes the place of `decay`:
-
-# %% tags=["nbval-check-output"]
-optimizer = SGD(learning_rate=0.02)
-optimizer.learning_rate = 0.1
-print("assigned and read:", round(float(optimizer.learning_rate), 3))
-
-decaying = Power(0.01, decay_steps=10_000)
-print("after 10,000 steps:", round(float(decaying(10_000)), 4))
-
-# %%
-constant = keras.callbacks.LearningRateScheduler(lambda epoch: 0.005)
-history = compiled(SGD(), **one_by_one).fit(x_train[:64], y_train[:64], verbose=0, callbacks=[constant])
-print("under what name the history keeps the rate:", history.history.keys() & {"lr", "learning_rate"})
-
-# %% [markdown]
-# ## All of them at work
+# The whole table is on the page [From Keras 2 to Keras 3](../docs/keras_2_to_3.md).
 #
-# Now the chapter's runs: power with plain gradient descent, exponential and piecewise with Nadam; Keras' own `ExponentialDecay`, with
-# plain gradient descent; and one that is no function of the step: **reduce on plateau** halves the rate whenever the validation loss has
-# not improved for five epochs (with momentum `0.9`). **Which one would you bet on?**
+# </details>
+#
+# ## The chapter's six schedules
+#
+# Now the chapter's trainings, with its own settings: 300-100-10 units, SELU, LeCun's weights, 25 epochs, batches of 32. It mixes three optimizers:
+#
+# - plain gradient descent (SGD): power, and Keras' `ExponentialDecay`;
+# - Nadam: exponential by epoch, exponential by step, piecewise constant;
+# - SGD with momentum `0.9`: **reduce on plateau**. This is no function of the step. A callback halves the rate (factor `0.5`) whenever the validation loss has set no new
+#   record for five epochs (patience 5). The first rate is `0.02`.
+
+
+# %% tags=["needed"]
+def selu_net(optimizer, seed=lesson.seed):
+    keras.utils.set_random_seed(seed)
+    dense, settings = keras.layers.Dense, dict(activation="selu", kernel_initializer="lecun_normal")
+    layers = [keras.layers.Flatten(), dense(300, **settings), dense(100, **settings)]
+    net = keras.Sequential([keras.Input((28, 28)), *layers, dense(10, activation="softmax")])
+    net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return net
+
 
 # %%
-keras_exponential = keras.optimizers.schedules.ExponentialDecay(0.01, 20 * n, 0.1)
-optimizers = {
-    "power": SGD(schedules["power"]),
-    "exponential, by epoch": Nadam(schedules["exponential, by epoch"]),
-    "exponential, by step": Nadam(schedules["exponential, by step"]),
-    "piecewise constant": Nadam(schedules["piecewise constant"]),
-    "on plateau": SGD(0.02, momentum=0.9),
-    "Keras' ExponentialDecay": SGD(keras_exponential),
+by_epoch = keras.callbacks.LearningRateScheduler(exponential_decay(0.01, s=20))
+in_pieces = keras.callbacks.LearningRateScheduler(piecewise_constant([5, 15], [0.01, 0.005, 0.001]))
+plateau = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=5)
+chapter = {  # optimizer, callback
+    "power": (SGD(schedules["power"]), None),
+    "exponential, by epoch": (Nadam(), by_epoch),
+    "exponential, by step": (Nadam(schedules["exponential, by step"]), None),
+    "piecewise constant": (Nadam(), in_pieces),
+    "on plateau": (SGD(0.02, momentum=0.9), plateau),
+    "Keras' ExponentialDecay": (SGD(schedules["Keras' ExponentialDecay"]), None),
 }
-
-
-# %%
-class Clock(keras.callbacks.Callback):
-    """The seconds since the training began, and the rate, after each epoch."""
-
-    def on_train_begin(self, logs=None):
-        self.begin, self.seconds, self.rates = time.perf_counter(), [], []
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.seconds.append(time.perf_counter() - self.begin)
-        self.rates.append(float(self.model.optimizer.learning_rate))
-
-
-def train(name, optimizer, batch_size=32, epochs=n_epochs, callbacks=()):
-    lesson.set_seed()
-    clock = Clock()
-    history = (
-        compiled(optimizer)
-        .fit(
-            shuffled(x_train, y_train, batch_size),
-            epochs=epochs,
-            validation_data=(x_valid, y_valid),
-            verbose=0,
-            callbacks=[lesson.progress(name), clock, *callbacks],
-        )
-        .history
-    )
-    return history | {"seconds": clock.seconds, "rate": clock.rates}
-
 
 # %%
 runs = {}
-for name, optimizer in optimizers.items():
-    plateau = [keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=5)] if name == "on plateau" else []
-    runs[name] = train(name, optimizer, callbacks=plateau)
-
-# %% [markdown]
-# The plateau is worth a look of its own, because here the rate follows from the loss:
-
-# %% tags=["figure"]
-fig, ax = plt.subplots(figsize=(7.6, 4))
-numbers = range(1, n_epochs + 1)
-ax.plot(numbers, runs["on plateau"]["rate"], "o-", color="#0072B2")
-ax.set(xlabel="epoch", ylim=(0, None))
-ax.set_ylabel("learning rate", color="#0072B2")
-right = ax.twinx()
-right.plot(numbers, runs["on plateau"]["val_loss"], "^--", color="#D55E00")
-right.set_ylabel("validation loss", color="#D55E00")
-right.grid(False)
-ax.set_title("Reduce on plateau: five epochs without progress, and the rate is halved")
-plt.show()
-
-# %% [markdown]
-# ## How high to start: the finder
-#
-# All this took a first rate for granted. Leslie Smith's test finds one in less than an epoch: raise the rate with every batch, from far too small to far too
-# large, and watch the loss. It falls where the rate is useful and rises where it is too much.
+for name, (optimizer, callback) in progress_bar(chapter.items(), "six schedules", unit="net"):
+    runs[name] = fit(
+        selu_net(optimizer),
+        x_train,
+        y_train,
+        epochs=n_epochs,
+        validation_data=(x_valid, y_valid),
+        callbacks=callback,
+        verbose=0,
+    ).history
 
 # %%
-lesson.set_seed()
-net = compiled(SGD())
-before = net.get_weights()
-result = lr_find(
-    net, x_train, y_train, batch_size=128, start_lr=1e-5, end_lr=10, num_iter=40 if lesson.quick else 430
-)
-same = [np.array_equal(u, v) for u, v in zip(net.get_weights(), before)]
-print("afterwards the net is as it was:", all(same))
+stored = dict(zip(runs, [0.8934, 0.8850, 0.8952, 0.8714, 0.8940, 0.8892]))
+rows = {
+    name: {
+        "optimizer": "momentum" if name == "on plateau" else type(chapter[name][0]).__name__,
+        "training accuracy": run["accuracy"][-1],
+        "validation accuracy": run["val_accuracy"][-1],
+        "stored output of revision e7658ef": stored[name],
+    }
+    for name, run in runs.items()
+}
+pd.DataFrame(rows).T
 
-# %% tags=["figure"]
-ax = result.plot()
-running_mean = np.cumsum(result.losses) / np.arange(1, len(result.losses) + 1)
-ax.plot(result.lrs, running_mean, "--", color="#D55E00", label="their running mean")
-ax.set_ylim(0, 1.5 * result.losses[0])
-ax.set_title("The loss of single batches, and what a callback gets to see")
-ax.legend()
-plt.show()
-
-# %% [markdown]
-# Up to a ten-thousandth nothing happens. Then the loss falls, over nearly three decades of rates; a little further on it explodes. The test says *up to where* with some
-# certainty. Where to *start* is a matter of taste: four rules of thumb, four marks, and almost two decades between them. `valley` and `steep` sit in the
-# middle of the fall, `minimum` stays a factor of ten below the lowest point, `slide` goes to the edge. The chapter takes `0.05` for the top of its 1cycle.
-#
-# The chapter writes this as a callback, in a dozen lines, and it has two faults that are easy to make. The loss that Keras hands to a
-# callback is the running mean since the epoch began. So the curve comes down late and goes up late, and the rates read from it are too
-# high: that is the dashed line. And it puts the weights back afterwards, but not what the optimizer remembers. An optimizer with a memory, as nearly all in
-# lesson 07, then starts the real training with the momentum of a test that blew up, and counts on from its steps:
-
-# %% tags=["nbval-check-output"]
-net = compiled(Nadam(), **one_by_one)
-few = x_train[:640], y_train[:640]
-lr_find(net, *few, batch_size=32, start_lr=1e-5, end_lr=1e-2, num_iter=20)
-print("steps in the optimizer's memory, after lr_find:              ", int(net.optimizer.iterations.numpy()))
-
-before = net.get_weights()
-net.fit(*few, batch_size=32, verbose=0)
-net.set_weights(before)
-print("after twenty steps of which only the weights were taken back:", int(net.optimizer.iterations.numpy()))
-
-# %% [markdown]
-# ## 1cycle
-#
-# Smith's second idea turns the schedule around. Start at a tenth of the highest rate, go *up* to it in a straight line over
-# half of the training, come down again, and spend the last tenth far below the start. A rate that could never be kept from the first
-# step on, or for long, can be passed through, and while it lasts it acts as a regularizer.
-#
-# The chapter's form is one setting of `OneCycle`, which has PyTorch's names: linear, three phases, from a tenth of the maximum, down to a thousandth of
-# that at the end. With batches of 128, since long steps want better gradients.
-
-# %%
-iterations = int(np.ceil(len(x_train) / 128)) * n_epochs
-last_iterations = iterations // 10 + 1
-half = (iterations - last_iterations) // 2
-
-one_cycle = OneCycle(
-    max_lr=0.05,
-    total_steps=iterations + 1,
-    pct_start=(half + 1) / (iterations + 1),
-    anneal_strategy="linear",
-    div_factor=10,
-    final_div_factor=1000,
-    three_phase=True,
-)
-runs["1cycle"] = train("1cycle", SGD(one_cycle), batch_size=128)
-schedules["1cycle"] = one_cycle
-
-# %% tags=["figure", "cover"]
-fig, (above, below) = plt.subplots(2, 1, figsize=(8.6, 7.4), sharex=True, height_ratios=[1, 1.2])
-palette = dict(
-    zip(runs, ["#595959", "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#D55E00"], strict=True)
-)
-for name, run in runs.items():
-    style = dict(color=palette[name], linewidth=3 if name == "1cycle" else 1.8, label=name)
-    above.plot(numbers, run["rate"], **style)
-    below.plot(numbers, run["val_loss"], **style)
-above.set(
-    yscale="log", ylabel="learning rate", title="Seven schedules: the rate above, what came of it below"
-)
-below.set(xlabel="epoch", ylabel="validation loss")
-below.xaxis.set_major_locator(MaxNLocator(integer=True))
-fig.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-lesson.save_figure(fig, "seven-schedules")
-plt.show()
-
-# %%
-there = runs["1cycle"]["val_accuracy"][-1]
-
-
-def seconds_until(accuracy, run):
-    """When a training first reached an accuracy; where it never did, when it ended."""
-    reached = [s for s, a in zip(run["seconds"], run["val_accuracy"]) if a >= accuracy]
-    return reached[0] if reached else run["seconds"][-1]
-
-
-print("                          validation   seconds   seconds until 1cycle's accuracy")
-for name, run in runs.items():
-    until = seconds_until(there, run)
-    reached = "" if max(run["val_accuracy"]) >= there else "  (never)"
-    print(f"{name:25}{run['val_accuracy'][-1]:11.4f}{run['seconds'][-1]:10.0f}{until:12.0f}{reached}")
-
-# %%
+# %% tags=["record"]
 for number, run in enumerate(runs.values(), start=1):  # in the chapter's order
     lesson.record(f"S5.cE{number}", val_accuracy=run["val_accuracy"][-1])
 
-others = [seconds_until(there, run) for name, run in runs.items() if name != "1cycle"]
-lesson.record("S5.cE8", others=others, one_cycle=[seconds_until(there, runs["1cycle"])] * len(others))
+# %% [markdown]
+# Look at the rates and at what came of them, a column for each optimizer:
+
+# %% tags=["figure", "cover"] alt="Two rows of three panels, one column for each optimizer. Above, the learning rate over 25 epochs on a logarithmic axis. Below, the validation loss. With plain SGD the loss falls and stays low. With Nadam it is restless and high. With momentum on plateaus it falls, then rises again while the rate is halved."
+columns = {
+    "SGD": ["power", "Keras' ExponentialDecay"],
+    "Nadam": ["exponential, by epoch", "exponential, by step", "piecewise constant"],
+    "momentum": ["on plateau"],
+}
+fig, panels = plt.subplots(2, 3, figsize=(11.5, 6.4), sharex=True, sharey="row")
+for (optimizer, names), (above, below) in zip(columns.items(), panels.T):
+    for name in names:
+        style = dict(color=plotting.colour(name, above), label=name)
+        trained = len(runs[name]["loss"])
+        if name == "on plateau":
+            rates = runs[name].get("learning_rate", runs[name].get("lr"))
+            above.stairs(rates, range(trained + 1), baseline=None, linewidth=2, **style)
+        else:
+            steps = np.linspace(0, trained * n - 1, 500).astype(int)
+            above.plot(steps / n, schedules[name](tf.constant(steps)), **style)
+        dash = "--" if name == "power" else "-"  # it lies on the other one
+        below.plot(range(1, trained + 1), runs[name]["val_loss"], dash, marker=".", zorder=3, **style)
+    above.set(title=optimizer, yscale="log")
+    below.set(xlabel="epochs completed")
+    below.legend(fontsize=9)
+panels[0, 0].set_ylabel("learning rate")
+panels[1, 0].set_ylabel("validation loss")
+fig.suptitle("The validation loss is calm with plain SGD, restless with Nadam and momentum", weight="bold")
+plt.show()
 
 # %% [markdown]
-# Look first at how little the accuracies differ: by a point or so, but for the piecewise constant one, whose loss was the most restless all along. (It also
-# keeps Nadam at a high rate for longest; one run does not show that this is why. With another seed it may end among the others.) Then at the losses, where the nets fall into two groups.
-# Nadam, and momentum on its plateaus, have their lowest loss somewhere half-way and climb from there: they are past learning and memorize, ever more sure of
-# their mistakes. Plain gradient descent, with power, exponential or 1cycle, does not turn up at all.
+# The accuracies differ by little; piecewise constant is often the lowest, as it is among the stored outputs. The losses tell more. With plain gradient descent the validation loss
+# falls and then stays. (The two curves lie on each other.) With Nadam at `0.01` it jumps up and down until the rate is low, and it ends far higher. With momentum, too, it jumps, is lowest after the first halving, and then rises:
+# the net grows more certain of its answers, also of the wrong ones. At the same rate, different optimizers make steps of different lengths. So what we see here is, first of all, the optimizer.
 #
-# So is 1cycle the fastest? It needs a quarter of the steps, which is a matter of its batches. In most of our runs the rest come to its last accuracy later than 1cycle itself, or never; but not
-# in all, and reduce on plateau is hard on its heels. And the seven differ in optimizer, batch size, first rate *and* schedule, so **no line in this figure shows
-# what a schedule does**. The chapter does not claim it does; readers of such figures often do. Question 4 asks for the runs that would.
+# Reduce on plateau deserves a figure of its own, because here the rate follows from the loss:
+
+# %% tags=["figure"] alt="Two axes over the epochs. On the left axis, as stairs, the learning rate, which starts at 0.02 and is halved several times. On the right axis, the validation loss as triangles and the training loss as a thin line. After each halving the training loss falls; the validation loss falls a little after the first halvings and then rises."
+run = runs["on plateau"]
+rates = np.array(run.get("learning_rate", run.get("lr")))  # Keras 3, Keras 2
+epochs = np.arange(1, len(rates) + 1)
+fig, ax = plt.subplots(figsize=(8, 4.2))
+ax.stairs(
+    rates, np.arange(len(rates) + 1), baseline=None, color=plotting.colour("on plateau", ax), linewidth=2.5
+)
+ax.set(xlabel="epochs completed", ylim=(0, None))
+ax.set_ylabel("learning rate (stairs)", color=plotting.colour("on plateau", ax))
+right = ax.twinx()
+right.plot(epochs, run["val_loss"], "^-", color=plotting.OTHERS[7], label="validation loss")
+right.plot(epochs, run["loss"], "-", color=plotting.OTHERS[7], linewidth=1, label="training loss")
+right.set(ylabel="loss", ylim=(0, None))
+right.grid(False)
+right.spines["right"].set_visible(True)
+right.legend(loc="upper right")
+ax.set_title("Each halving helps the training loss; the validation loss soon rises")
+plt.show()
+
+# %% [markdown]
+# Five epochs without a record, and the rate is halved. After the first halving both losses drop at once: the steps had been too long. Later halvings help only the training loss.
+# The validation loss rises although the rate is low, because the net now memorizes the training images. A lower rate does not protect against that
+# ([lesson 11](11_regularization.ipynb) has what does). The rule also has a price: it makes its decisions with the validation images, so their loss is no longer a fair test of the net.
+#
+# These six runs differ in optimizer, first rate *and* schedule. **No line in these figures shows what a schedule does**, and the chapter does not claim that one does.
+# It has no run with a constant rate either. For that we need another experiment.
+#
+# ## One optimizer for all
+#
+# This question is the course's own: *does a schedule beat a constant rate?* To compare schedules and nothing else, all runs have
+#
+# - one optimizer, plain gradient descent, one batch size (32) and one number of epochs (25);
+# - the same training images, a fifth of them, so that 25 epochs take seconds;
+# - their own best first rate. At one rate for all we would compare the rate ([lesson 07](07_optimizers_and_clipping.ipynb)).
+#
+# The shapes are the chapter's. Here all of them change once an epoch, so each is a factor that depends on the epoch. Power is a half after $10{,}000/1719 \approx 5.8$ epochs, as in the chapter.
+
+# %%
+shapes = {
+    "constant": lambda epoch: 1.0,
+    "power": lambda epoch: 1 / (1 + epoch / 5.8),
+    "exponential, by epoch": lambda epoch: 0.1 ** (epoch / 20),
+    "piecewise constant": piecewise_constant([5, 15], [1.0, 0.5, 0.1]),
+}
+few = len(x_train) // 5
+net = selu_net(SGD())
+
+
+def train_with(shape, first_rate, seed):
+    """Train the net from a seed with one shape and one first rate; what Keras noted."""
+    net.set_weights(selu_net("sgd", seed).get_weights())  # plain gradient descent remembers nothing else
+    net.optimizer.learning_rate = first_rate
+    if shape == "on plateau":
+        callback = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=5)
+    else:
+        factor = shapes[shape]
+        callback = keras.callbacks.LearningRateScheduler(lambda epoch: first_rate * factor(epoch))
+    check_on = dict(validation_data=(x_valid, y_valid), validation_batch_size=1000)
+    given = dict(epochs=n_epochs, callbacks=callback, verbose=0, **check_on)
+    return fit(net, x_train[:few], y_train[:few], **given).history
+
+
+# %% [markdown]
+# First the sweep: four first rates for each shape, with one seed. The best one has the highest validation accuracy. One epoch is partly luck, so we take the mean over the last five.
+
+# %%
+names = [*shapes, "on plateau"]
+first_rates = [0.03] if lesson.quick else [0.01, 0.03, 0.1, 0.2]
+sweep_seed, *seeds = lesson.seeds(4)
+sweep = pd.DataFrame(index=names, columns=first_rates, dtype=float).rename_axis(columns="first rate")
+for name in progress_bar(names, f"{len(first_rates)} first rates each", unit="shape"):
+    for rate in first_rates:
+        sweep.loc[name, rate] = np.mean(train_with(name, rate, sweep_seed)["val_accuracy"][-5:])
+best = sweep.idxmax(axis=1)
+sweep.assign(**{"best first rate": best}).round(4)
+
+# %% [markdown]
+# Then each with its best first rate, from other seeds: the sweep has chosen what was best for its own seed, so that seed would flatter every row.
+# **How large do you expect the gain to be: ten points of accuracy, one, a tenth of a point?**
+
+# %%
+finals = {name: [] for name in names}
+for seed in progress_bar(seeds, "each at its best first rate", unit="seed"):
+    for name in names:
+        finals[name].append(train_with(name, best[name], seed))
+
+accuracies = {name: [run["val_accuracy"][-1] for run in finals[name]] for name in names}
+means = pd.Series({name: np.mean(found) for name, found in accuracies.items()})
+gain = (100 * (means - means["constant"])).round(2)
+pd.DataFrame({"validation accuracy": means.round(4), "points more than constant": gain})
+
+# %% tags=["record"]
+scheduled = [means[name] for name in names if name != "constant"]
+lesson.record("S5.qE9", scheduled=scheduled, constant=[means["constant"]] * len(scheduled))
+
+# %% tags=["figure"] alt="Left: validation accuracy over 25 epochs for the constant rate and for the piecewise constant one, a thin curve for each seed. The constant rate's curves jump up and down to the end; the other's become quiet when the rate drops. Right: the validation accuracy after the last epoch, a dot for each seed and a row for each schedule."
+fig, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.2), width_ratios=[1.25, 1])
+shown = {name: finals[name] for name in ("constant", "piecewise constant")}
+plotting.learning_curves(shown, "accuracy", training=False, ax=left)
+left.set_title("A falling rate quiets the curve")
+plotting.seed_dots(accuracies, ax=right)
+right.set(xlabel="validation accuracy", title="After the last epoch, a dot for each seed")
+plt.show()
+
+# %% [markdown]
+# The gain is small, and it costs nothing: the same net, the same images, the same number of steps. The left figure shows where it comes from. With the constant rate the accuracy still jumps in the last epochs, so the
+# result depends on the epoch in which you happen to stop. When the other rate drops, after epochs 5 and 15, the curve becomes calmer and moves up.
+#
+# The sweep shows when a schedule pays. At `0.2` every training explodes in the first epochs, and no later fall of the rate repairs it. At the low rates, a schedule gains little. It gains most at the highest rate that
+# does not explode: first it has the progress of long steps, then the calm of short ones. Which schedule is best? Their dots overlap, and three seeds cannot rank them. That the rate falls matters more than how it falls.
 #
 # ## Verdicts
 #
-# What a published run of the chapter's notebook prints, measured over several seeds on two software stacks, in full mode on the real
+# What a published run of the chapter's notebook prints, and the course's own question, measured over several seeds on two software stacks, in full mode on the real
 # Fashion-MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]
@@ -487,38 +541,36 @@ lesson.verdicts("08_learning_rate_schedules")
 # %% [markdown]
 # ## What to take away
 #
+# - A constant rate stops at some distance from the best weights, because every batch is noisy. A falling rate goes on. For a net, this gains a little at no cost.
 # - A schedule is a function of the step. Draw it before you train with it.
-# - Know the unit: steps or epochs, counted from 0 or from 1, and which side a boundary belongs to.
-# - Look for the first rate with a finder, and read it from the losses of single batches.
-# - Compare schedules by what they cost as well as by where they end.
+# - Know the unit: steps or epochs, counted from 0 or from 1, and on which side of a boundary the new rate begins.
+# - A callback acts between calls of TensorFlow; a schedule acts in every step.
+# - To compare schedules, keep everything else equal, give each its own best first rate, and train from several seeds.
 #
-# **Today** most large nets are trained with a warm-up and half a cosine (`keras.optimizers.schedules.CosineDecay` has both). 1cycle is the fast choice where the
-# length of the training is known beforehand, and reduce-on-plateau where it is not.
+# **Today** most large nets are trained with a short warm-up and half a cosine (exercise 2; `keras.optimizers.schedules.CosineDecay` has both). Reduce on plateau is still a good choice where the
+# length of the training is not known beforehand.
 
 # %% [markdown]
 # ## Questions
 #
 # Answer in a sentence or two before you unfold ours.
 #
-# **1.** You planned 25 epochs, and stop after 12. What have you got with 1cycle, and what with the exponential schedule? Which of the two has to
-# know the length of the training beforehand?
+# **1.** You train for 10 epochs, look at the result, and call `fit` once more for 10 epochs. What does the rate do at the second call with `LearningRateScheduler(exponential_decay(0.01, s=20))`, with
+# `LearningRateScheduler(from_the_current_rate)`, and with the schedule `Exponential` in the optimizer?
 #
 # <details><summary>An answer</summary>
 #
-# 1cycle is then near its highest rate. All of the way down, which is to turn the progress into a low loss, is missing, so this is no shorter
-# training but a broken one. The exponential schedule has no end: it stops at a rate that is higher than it would have been, and nothing else is lost.
-# Only 1cycle has to know the length.
+# Each call of `fit` counts its epochs from 0 again. So the function of the epoch starts once more at the first rate. The function of the current rate goes on falling from where it was. The schedule also goes on: it
+# counts the optimizer's steps, and the optimizer keeps its count. (With `fit(..., initial_epoch=10, epochs=20)` the first one goes on as well.)
 #
 # </details>
 #
-# **2.** A callback multiplies the rate by $0.1^{1/s}$ after every batch. Somebody compiles the model with fifty steps per execution, to make
-# it faster. How does the rate move now, and how would you notice?
+# **2.** You planned 25 epochs, and now you can afford 50. Which of the chapter's schedules do you have to change, and what happens if you do not?
 #
 # <details><summary>An answer</summary>
 #
-# Keras calls the callback once for every fifty steps, so the rate falls fifty times more slowly and the net trains on at nearly the first rate.
-# Nothing fails and nothing warns. Only whoever draws the rate beside the loss sees it. A schedule is computed inside the program,
-# and knows the step whatever the number of steps per execution.
+# Exponential and piecewise constant: after epoch 25 their rates are so low that 25 more epochs change little. Their $s$ and boundaries should grow with the length of the training. Power falls so
+# slowly that it can stay. Reduce on plateau needs no change, because it does not know the length.
 #
 # </details>
 #
@@ -526,19 +578,18 @@ lesson.verdicts("08_learning_rate_schedules")
 #
 # <details><summary>An answer</summary>
 #
-# A lucky epoch sets a record that the following ones miss, although the net is still learning. Five misses, and the rate is halved too early, perhaps
-# several times over. More patience, a larger validation set, or a smoothed loss to watch make the rule less nervous. All of them also
-# make it slower.
+# A lucky epoch sets a record, and the next ones miss it, although the net is still learning. After five misses the rate is halved too early, perhaps
+# several times. More patience, a larger validation set, or the training loss in its place (`monitor="loss"`) make the rule less nervous. More patience also makes it slower.
 #
 # </details>
 #
-# **4.** No line in the last figure shows what a schedule does. Which runs would?
+# **4.** Somebody compares a constant rate with an exponential schedule, both with the first rate `0.01`, and finds that the constant one learns better. Then both with `0.2`, and finds the opposite. How can
+# both be true?
 #
 # <details><summary>An answer</summary>
 #
-# Runs that differ in nothing else: one optimizer, one batch size, one number of epochs. Each schedule gets the first or highest rate
-# that suits it, chosen on validation images, because at a shared rate you compare the rate (lesson 07). Then several seeds for each, the same ones for all, and test
-# images that had no say.
+# With the same first rate, the falling schedule has the smaller rate in every later step. If the first rate is too low, it is even slower than the constant one. If the first rate is too high for a whole
+# training, only the falling schedule gets away from it. So the result is about the rate. Each has to get its own best first rate.
 #
 # </details>
 
@@ -562,8 +613,8 @@ from course_utils.checks import check
 # epochs into boundaries for Keras' own `PiecewiseConstantDecay`. That one counts steps from 0 and still has the old rate at the boundary. The examples need not fill
 # the last batch of an epoch.
 #
-# **Why.** Three conventions meet here, and a mistake in any of them shows in no error message: what is counted, where counting
-# begins, and whose side the boundary is on.
+# **Why.** Three conventions meet here, and a mistake in any of them gives no error message: what is counted, where counting
+# begins, and on which side the boundary is.
 
 
 # %% tags=["exercise"]
@@ -583,25 +634,25 @@ def keras_boundaries(epochs, examples, batch_size):
 check("keras_boundaries")
 
 # %% tags=["solution"]
-steps_per_epoch = int(np.ceil(55_000 / 32))
 boundaries = keras_boundaries([5, 15], 55_000, 32)
 keras_own = keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, [0.01, 0.005, 0.001])
-print("step     epoch   Keras' rate   the chapter's")
+rows = {}
 for step in (boundaries[0], boundaries[0] + 1, boundaries[1], boundaries[1] + 1):
-    epoch = step // steps_per_epoch
+    epoch = step // 1719
     chapter = 0.01 if epoch < 5 else 0.005 if epoch < 15 else 0.001
-    print(f"{step:<9}{epoch:5}{float(keras_own(step)):14.3f}{chapter:16.3f}")
+    rows[step] = {"epoch": epoch, "Keras' rate": float(keras_own(step)), "the chapter's": chapter}
+pd.DataFrame(rows).T.rename_axis("step").astype({"epoch": int}).round(3)
 
 # %% [markdown] tags=["solution"]
-# The boundary is the last step of the epoch before, and the rate changes with the first step of the next. The course's `PiecewiseConstant` does that
-# reckoning itself: it takes epochs, and the number of steps in one.
+# The boundary is the last step of the epoch before, and the rate changes with the first step of the next. The course's `PiecewiseConstant` does this
+# calculation itself: it takes epochs, and the number of steps in one.
 
 # %% [markdown] tags=["exercise"]
 # ### 2 · Warm-up and half a cosine
 #
 # *20 minutes.* **What.** Write the schedule of many of today's large nets. From 0 in step 0 the rate rises in a straight line to `peak` in step `warmup`. From there it
-# falls along half a cosine to 0 in step `total`, and stays there. Keras hands `__call__` the step as a tensor, of which, in a
-# training, only TensorFlow knows the value.
+# falls along half a cosine to 0 in step `total`, and stays there. Keras hands `__call__` the step as a tensor. During a
+# training, only TensorFlow knows its value.
 #
 # **Why.** Whatever schedule you find in a paper, you can train with it once it is a function of the step. It has to be a function of tensors, though: a schedule
 # with an `if` can be drawn, and fails in `fit`.
@@ -638,114 +689,66 @@ class WarmCosine(keras.optimizers.schedules.LearningRateSchedule):
 # %% tags=["check"]
 check("WarmCosine")
 
-# %% tags=["solution"]
-import matplotlib.pyplot as plt
-
-from course_utils import plotting
-from course_utils.data import load_fashion_mnist
-from course_utils.schedules import OneCycle
-from course_utils.training import shuffled
-
-# %% tags=["solution"]
-total = 25 * 430
-ours = WarmCosine(0.05, warmup=430, total=total)
-keras_own = keras.optimizers.schedules.CosineDecay(0.0, total - 430, warmup_target=0.05, warmup_steps=430)
+# %% tags=["solution"] alt="Two schedules over 25 epochs. Warm-up and half a cosine rises in a straight line during the first epoch, then falls slowly, quickly in the middle, and slowly again to zero. The exponential schedule starts at the same peak and falls fastest at once."
+n, total = 1719, 25 * 1719
+ours = WarmCosine(0.05, warmup=n, total=total)
+keras_own = keras.optimizers.schedules.CosineDecay(0.0, total - n, warmup_target=0.05, warmup_steps=n)
 apart = max(abs(float(ours(step)) - float(keras_own(step))) for step in range(0, total + 100, 215))
 print(f"largest difference from Keras' own CosineDecay: {apart:.0e}")
 
 fig, ax = plt.subplots(figsize=(7.6, 4))
-plotting.schedule(ours, total, steps_per_epoch=430, label="warm-up and half a cosine", ax=ax)
-plotting.schedule(OneCycle(0.05, total), total, steps_per_epoch=430, label="1cycle, PyTorch's form", ax=ax)
-ax.lines[-1].set_linestyle("--")
-ax.set_title("One has its peak after an epoch, the other after 30 % of all steps")
+plotting.schedule(ours, total, steps_per_epoch=n, label="warm-up and half a cosine", ax=ax)
+exponential = Exponential(0.05, decay_steps=20 * n)
+plotting.schedule(exponential, total, steps_per_epoch=n, label="exponential, by step", ax=ax)
+ax.set_title("The cosine stays high for longer, and ends at zero")
 ax.legend()
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# They differ most in where the peak is. Both end along a cosine, at zero or close to it; 1cycle also goes up along one, and from a little above zero.
-# Keras has the first one built in. Mind its arguments: there the number of steps is that of the cosine alone, without the warm-up.
+# Keras has this schedule built in. Mind its arguments: there the number of steps is that of the cosine alone, without the warm-up.
 
 # %% [markdown] tags=["exercise"]
-# ### 3 · The losses behind the running mean
+# ### 3 · Predict, run, explain: a late drop
 #
-# *20 minutes.* **What.** In a callback `logs["loss"]` is the mean over all examples *since the epoch began*. Write `batch_losses`, which gives every
-# batch's own mean loss from those values and the sizes of the batches. The last batch of an epoch is usually smaller.
+# *10 minutes.* **Predict.** Two nets train for 25 epochs with plain gradient descent at `0.1`, from the same start, with a fifth of the images. One keeps this rate. The other has a tenth of it from
+# epoch 20 on. By how many points will the validation accuracy differ at the end? What will the *training* loss do in the one epoch after the drop?
 #
-# **Why.** A range test read from the running mean comes down late and goes up late. What a callback collects is not wrong, however; it only
-# has to be undone.
+# **Run** the cell.
+#
+# **Explain** what you see. Does a schedule earn its gain little by little, or all at once? Then unfold our explanation.
 
+# %% tags=["predict"] alt="Training loss and validation accuracy over 25 epochs, for a constant rate and for one that drops to a tenth after 20 epochs."
+few = len(x_train) // 5
+curves = {}
+for name, late_rate in [("constant", 0.1), ("a tenth after 20 epochs", 0.01)]:
+    steps = int(np.ceil(few / 32))
+    net = selu_net(keras.optimizers.SGD(PiecewiseConstant([20], [0.1, late_rate], steps_per_epoch=steps)))
+    given = dict(epochs=25, validation_data=(x_valid, y_valid), label=name)
+    curves[name] = fit(net, x_train[:few], y_train[:few], **given).history
 
-# %% tags=["exercise"]
-def batch_losses(means, sizes):
-    """The mean loss of each batch of one epoch; means: logs["loss"] after each, sizes: examples in each."""
-    ...
-
-
-# %% tags=["solution"]
-def batch_losses(means, sizes):
-    """The mean loss of each batch of one epoch; means: logs["loss"] after each, sizes: examples in each."""
-    sums = means * np.cumsum(sizes)  # over all examples so far
-    return np.diff(sums, prepend=0) / sizes
-
-
-# %% tags=["check"]
-check("batch_losses")
-
-
-# %% tags=["solution"]
-class RangeTest(keras.callbacks.Callback):
-    def __init__(self, rates):
-        super().__init__()
-        self.rates, self.logged = rates, []
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self.model.optimizer.learning_rate = float(self.rates[batch])
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.logged.append(logs["loss"])
-
-
-fashion = lesson.data(load_fashion_mnist(validation=5_000))
-x, y = fashion.x_train[:20_000] / np.float32(255), fashion.y_train[:20_000]
-sizes = np.array([len(x[begin : begin + 64]) for begin in range(0, len(x), 64)])
-rates = np.geomspace(1e-4, 10, len(sizes))
-
-# %% tags=["solution"]
-layers = keras.layers
-net = keras.Sequential(
-    [
-        keras.Input((28, 28)),
-        layers.Flatten(),
-        layers.Dense(100, activation="relu", kernel_initializer="he_normal"),
-        layers.Dense(10, activation="softmax"),
-    ]
-)
-one_by_one = lesson.fast | {"steps_per_execution": 1}
-net.compile(keras.optimizers.SGD(), "sparse_categorical_crossentropy", **one_by_one)
-test = RangeTest(rates)
-net.fit(shuffled(x, y, 64), verbose=0, callbacks=[test])
-losses = batch_losses(np.array(test.logged), sizes)
-
-# %% tags=["solution"]
-fig, ax = plt.subplots(figsize=(7.6, 4))
-ax.plot(rates, losses, ".", color="#595959", label="each batch, worked out from them")
-ax.plot(rates, test.logged, "--", color="#D55E00", label='logs["loss"]')
-ax.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(0, 1.5 * losses[0]))
-ax.set_title("The running mean comes down late and goes up late")
-ax.legend(loc="upper left")
+fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+plotting.learning_curves(curves, "loss", validation=False, ax=left)
+plotting.learning_curves(curves, "accuracy", training=False, ax=right)
+left.set_title("Training loss")
+right.set_title("Validation accuracy")
 plt.show()
-for name, values in [('logs["loss"]', test.logged), ("each batch", losses)]:
-    print(f"lowest {name:13} {np.min(values):.2f} at a rate of {rates[np.argmin(values)]:.2f}")
+table = pd.DataFrame({name: run["val_accuracy"] for name, run in curves.items()})
+table.set_axis(table.index + 1).rename_axis("epoch").tail(6).round(4)
 
-# %% [markdown] tags=["solution"]
-# Both come from the same training; only what is read from it differs. The running mean is lowest at a higher rate, where single batches jump up and down and are
-# well above their lowest already. And it hides how low the loss has been. (Which single batch is the lowest is partly luck; read the band of points.)
+# %% [markdown] tags=["exercise"]
+# <details><summary>What happens, and why</summary>
+#
+# At the drop, the training loss falls by a large part within one epoch. The net has not learned that much in one epoch: the long steps had kept it at a distance, as in the example with one weight, and this distance goes
+# away at once. The validation accuracy rises too, by a point or so, and then it stays where it is. The constant rate's accuracy goes on jumping, so the difference at the end depends on where its last jump ended: with another
+# seed it may be larger or smaller. A schedule earns most of its gain when the rate comes down, not little by little.
+#
+# </details>
 
 # %% [markdown]
 # ## References
 #
-# - L. N. Smith, *Cyclical Learning Rates for Training Neural Networks*, 2015, [arXiv:1506.01186](https://arxiv.org/abs/1506.01186): the range test, in
-#   section 3.3.
-# - L. N. Smith, N. Topin, *Super-Convergence*, 2017, [arXiv:1708.07120](https://arxiv.org/abs/1708.07120): 1cycle.
-# - A. Senior, G. Heigold, M. Ranzato, K. Yang, *An empirical study of learning rates in deep neural networks for speech recognition*, 2013: power,
+# - A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras, and TensorFlow*, 2nd edition, 2019, chapter 11, and [its notebook](https://github.com/ageron/handson-ml2): the six schedules and their settings.
+# - H. Robbins, S. Monro, [*A Stochastic Approximation Method*](https://doi.org/10.1214/aoms/1177729586), 1951: why a rate has to fall where gradients are noisy, and how fast it may.
+# - A. Senior, G. Heigold, M. Ranzato, K. Yang, [*An empirical study of learning rates in deep neural networks for speech recognition*](https://research.google/pubs/an-empirical-study-of-learning-rates-in-deep-neural-networks-for-speech-recognition/), 2013: power,
 #   exponential, piecewise and performance scheduling side by side.
+# - I. Loshchilov, F. Hutter, [*SGDR: Stochastic Gradient Descent with Warm Restarts*](https://arxiv.org/abs/1608.03983), 2016: the cosine.

@@ -196,10 +196,12 @@ GONE = r"lesson\.(fast|fast_conv|epochs|progress)\b|\bshuffled\(|\brestart\(|jit
 
 @by_lesson
 def test_a_training_is_keras_with_one_word_of_ours(path):
+    # Lesson 08 shows what becomes of a callback when Keras makes several steps a call.
+    gone = GONE.removesuffix("|steps_per_execution") if path.stem.startswith("08") else GONE
     found = [
         match.group()
         for cell in read_lesson(path).text
-        for match in re.finditer(GONE, cell.source)
+        for match in re.finditer(gone, cell.source)
         if cell.kind == "code"
     ]
     assert found == []

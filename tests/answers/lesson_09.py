@@ -1,5 +1,6 @@
 """Answers to lesson 09's exercises."""
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -72,3 +73,71 @@ def one_too_many(means, sizes):
 @wrong("batch_losses", says="you returned the running means unchanged")
 def as_logged(means, sizes):
     return means
+
+
+# --- suggested_rate ---------------------------------------------------------------------------------------
+
+
+@right("suggested_rate")
+def by_weights(rates, losses):
+    losses = np.asarray(losses, "float64")
+    bad = np.flatnonzero(~np.isfinite(losses))
+    losses = losses[: bad[0]] if len(bad) else losses
+    numbers = np.arange(len(losses))
+    weights = np.tril(0.95 ** np.maximum(numbers[:, None] - numbers, 0))
+    return rates[(weights @ losses / weights.sum(axis=1)).argmin()] / 10
+
+
+@right("suggested_rate")
+def in_one_pass(rates, losses):
+    total, seen, best = 0.0, 0.0, (math.inf, None)
+    for rate, loss in zip(rates, losses, strict=True):
+        if not math.isfinite(loss):
+            return best[1]
+        total, seen = 0.95 * total + loss, 0.95 * seen + 1
+        best = min(best, (total / seen, 0.1 * float(rate)))
+    return best[1]
+
+
+def ended(losses):
+    bad = np.flatnonzero(~np.isfinite(losses))
+    return losses[: bad[0]] if len(bad) else losses
+
+
+def averages(losses, corrected=True):
+    average, found = 0.0, []
+    for i, loss in enumerate(losses, start=1):
+        average = 0.95 * average + 0.05 * loss
+        found.append(average / (1 - 0.95**i) if corrected else average)
+    return np.array(found)
+
+
+@wrong("suggested_rate", says="the average begins at 0")
+def not_corrected(rates, losses):
+    return rates[averages(ended(losses), corrected=False).argmin()] / 10
+
+
+@wrong("suggested_rate", says="you took the lowest single loss")
+def not_smoothed(rates, losses):
+    return rates[ended(losses).argmin()] / 10
+
+
+@wrong("suggested_rate", says="take a tenth of it")
+def not_a_tenth(rates, losses):
+    return rates[averages(ended(losses)).argmin()]
+
+
+@wrong("suggested_rate", says="you returned the place of the lowest loss")
+def its_place(rates, losses):
+    return averages(ended(losses)).argmin()
+
+
+@wrong("suggested_rate", says="leave out what comes after it")
+def only_left_out(rates, losses):
+    finite = np.isfinite(losses)
+    return rates[finite][averages(losses[finite]).argmin()] / 10
+
+
+@wrong("suggested_rate", says="`argmin` takes a nan for the lowest")
+def with_nan(rates, losses):
+    return rates[averages(losses).argmin()] / 10
