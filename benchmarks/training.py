@@ -23,7 +23,7 @@ from side_by_side import cpu_seconds_in_turns, print_machine
 from course_utils.addons import ConditionalGradient, InstanceNormalization, WeightNormalization
 from course_utils.schedules import OneCycle
 from course_utils.stack import STACK
-from course_utils.training import fit, shuffled
+from course_utils.training import fit
 
 import keras  # isort: skip
 import numpy as np  # isort: skip
@@ -94,6 +94,13 @@ ROWS = {
     "in": ("S2 ConvNet, instance norm, 32", instance_net, keras.optimizers.Adam, 32, False),
     "wn": ("WN ConvNet, 32", weight_net, keras.optimizers.Adam, 32, False),
 }
+
+
+def shuffled(x, y, size):
+    """Batches from a tf.data pipeline that shuffles indices: the first edition's way."""
+    indices = tf.data.Dataset.range(len(x)).shuffle(len(x), reshuffle_each_iteration=True).batch(size)
+    x, y = tf.constant(x), tf.constant(y)
+    return indices.map(lambda i: (tf.gather(x, i), tf.gather(y, i))).prefetch(tf.data.AUTOTUNE)
 
 
 def ways(row, steps):

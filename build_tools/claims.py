@@ -118,8 +118,9 @@ class Claims:
     claims: dict
 
     def of(self, source_or_lesson):
-        """Give the claims of one source (``"S1"``) or one lesson (``"05_weight_normalization"``)."""
-        return [c for c in self.claims.values() if source_or_lesson in (c.source, c.lesson)]
+        """Give the claims of a source (``"S1"``) or a lesson, and after them the course's own questions."""
+        found = [c for c in self.claims.values() if source_or_lesson in (c.source, c.lesson)]
+        return sorted(found, key=lambda claim: claim.is_question)
 
 
 def ledger_folder():

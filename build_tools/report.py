@@ -27,18 +27,24 @@ _WORDS = (REPRODUCED, HOLDS, WITHIN_NOISE, NOT_REPRODUCED, REVERSED, FAILS, NOT_
 # Words that contradict the source, the most surprising first: a winner that loses, a rule that is broken, a
 # number that does not come out.
 _AGAINST = (REVERSED, FAILS, NOT_REPRODUCED)
-_HOW_TO_READ = (
-    "Ours is the mean ± standard deviation over seeds, with their number in parentheses. A printed number is "
-    "*reproduced* where it lies in the 95 % prediction interval of our runs (Student's t), or within the "
-    "stated tolerance. An ordering *holds* or is *reversed* by the 95 % interval of the differences, seed by "
-    "seed; where it is to hold at every epoch, by that of the least clear one. Who looks at so many "
-    "statements finds some out of place by chance alone. So *holds*, *reversed* and *not reproduced* have to "
-    "pass Holm's correction as well, over all printed numbers of a stack, or all its comparisons; what does "
-    "not is *within noise*, and the table says which word it would have had alone. For comparisons within "
-    "noise it also says which difference as many seeds would have found four times in five. Fewer than "
-    f"{judging.FEWEST_SEEDS} seeds give no verdict. A {STALE} marks a verdict whose measurements are older "
-    "than the last change of the code behind them."
-)
+_HOW_TO_READ = f"""\
+- **Ours** is the mean ± standard deviation over seeds. The number of seeds stands in parentheses.
+- **A printed number** is *reproduced* if it lies in the 95 % prediction interval of our runs (Student's t):
+  the range in which one more run of ours would lie with a probability of 95 %. Where a tolerance is stated,
+  a number that is no farther from our mean is reproduced too. Otherwise it is *not reproduced*. A printed
+  curve is reproduced if all of its points are.
+- **An ordering** (“A is greater than B”) is judged by the differences between A and B, seed by seed. It
+  *holds* if the 95 % interval of their mean lies above zero, and is *reversed* if that lies below.
+  Otherwise it is *within noise*, and the table says how large a difference this number of seeds would have
+  found four times in five. An ordering at every epoch is judged by its least clear epoch.
+- **A property** *holds* if it held in every run, and *fails* otherwise. The table shows the worst case.
+- **Many statements at once.** Of a hundred statements, each judged with 95 % confidence, about five come
+  out wrong by chance. So *holds*, *reversed* and *not reproduced* must also pass Holm's correction, over
+  all printed numbers of a stack or all of its comparisons. A statement that does not pass is *within
+  noise*; the table says which word it would have had alone.
+- With fewer than {judging.FEWEST_SEEDS} seeds there is no verdict. The table then says how many seeds there
+  are so far.
+- {STALE} marks a verdict whose measurements are older than the last change of their code."""
 
 
 # --- verdicts -----------------------------------------------------------------------------------------------
@@ -219,14 +225,13 @@ def tables(records, stale, judged, claims):
     """Give the content of verdicts.json: the lessons' tables by source and by lesson, and the times."""
     old = {key[:2] for key in stale}
     by_name = {}
-    for claim in claims.claims.values():
-        for name in (claim.source, claim.lesson):
-            table = by_name.setdefault(
-                name, {"head": ["Claim", "What the source says", "Its number", *_head()], "rows": []}
-            )
-            stacks = [stack for stack in STACKS if (stack, claim.lesson) in old]
-            table["rows"] += claim_rows(claim, judged, stacks)
-    for name, table in by_name.items():
+    for name in dict.fromkeys(name for c in claims.claims.values() for name in (c.source, c.lesson)):
+        of_name, rows = claims.of(name), []
+        for claim in of_name:
+            rows += claim_rows(claim, judged, [stack for stack in STACKS if (stack, claim.lesson) in old])
+        asks = any(claim.is_question for claim in of_name)
+        says = "What the source says" + " (q: what the course asks)" * asks
+        table = by_name[name] = {"head": ["Claim", says, "Its number", *_head()], "rows": rows}
         notes = stale_notes(records, stale, list(dict.fromkeys(claim.lesson for claim in claims.of(name))))
         if notes:
             table["note"] = "\n".join(notes)
@@ -256,12 +261,13 @@ def surprising(judged, claims, most=3):
     The most surprising comes first, with the number of the measure that says so most clearly: what both
     stacks contradict before what one does; reversed before failed before not reproduced; then by the p value.
     Last come the orderings within noise whose mean difference lies on the other side on every stack: the
-    loser was ahead, if not clearly. Times are left out, for they tell of the machine.
+    loser was ahead, if not clearly. Times are left out, for they tell of the machine, and so are the course's
+    own questions, which no source answers.
     """
     found = []
     for position, claim in enumerate(claims.claims.values()):
         by_stack = judged.get(claim.id, {})
-        if claim.timing or not by_stack:
+        if claim.timing or claim.is_question or not by_stack:
             continue
         for place, rows in enumerate(zip(*(one["rows"] for one in by_stack.values()), strict=True)):
             against = [row for row in rows if row.word in _AGAINST]
@@ -281,11 +287,14 @@ def surprising(judged, claims, most=3):
 
 def findings(judged, claims, records=(), stale=()):
     """Say in a paragraph how many claims stand, and which three are the most surprising."""
+    said = [claim.id for claim in claims.claims.values() if not claim.is_question]
+    asked = len(claims.claims) - len(said)
     sentences = [
-        f"**{len(claims.claims)} claims of {len(claims.sources)} sources, measured on two software stacks.**"
+        f"**{len(said)} claims of {len(claims.sources)} sources, measured on two software stacks.**",
+        *([f"Beside them stand {asked} questions of the course's own."] if asked else []),
     ]
     for stack in STACKS:
-        found = [judged.get(claim, {}).get(stack, {}) for claim in claims.claims]
+        found = [judged.get(claim, {}).get(stack, {}) for claim in said]
         words = Counter(one.get("word", NOT_ENOUGH) for one in found)
         listed = [f"{words[word]} {marked(word)}" for word in _WORDS if words[word]]
         numbers = sorted({len(one["seeds"]) for one in found if one}) or ["no"]
@@ -377,12 +386,14 @@ def results_page(records, repeats, stale, judged, claims):
             command = evidence.command("reproduce", lesson, sorted(seeds) or (42, 43, 44))
             lines += ["", f"Lesson [{lesson}](notebooks/{lesson}.ipynb) · `{command}`", ""]
             stacks = [stack for stack in STACKS if (stack, lesson) in old]
-            rows = []
-            for claim in mine:
-                for row in claim_rows(claim, judged, stacks):
-                    text = f"{escape(row[1])} *({escape(claim.section)})*" if row[1] else ""
-                    rows.append([f"**{row[0]}** {text}".strip(), *map(escape, row[2:])])
-            lines += markdown(["Claim (section)", "Source", *_head()], rows)
+            for asked, head in ((False, "Claim (section)"), (True, "The course's own question (section)")):
+                rows = []
+                for claim in (claim for claim in mine if claim.is_question == asked):
+                    for row in claim_rows(claim, judged, stacks):
+                        text = f"{escape(row[1])} *({escape(claim.section)})*" if row[1] else ""
+                        rows.append([f"**{row[0]}** {text}".strip(), *map(escape, row[2:])])
+                lines += [*markdown([head, "Source", *_head()], rows), ""] if rows else []
+            lines.pop()
             lines += [line for note in stale_notes(records, stale, [lesson]) for line in ("", escape(note))]
     lines += ["", "## The same seed twice", "", *_repeats(records, repeats)]
     lines += ["", "## Where the numbers were measured", "", course_time(seconds(records)), ""]
@@ -563,7 +574,7 @@ def stale_records(root=None):
 
 
 def release_problems(root=None):
-    """Say why no release can be made: results that are stale, missing, never repeated, or not reported."""
+    """Say why no release can be made: results or outputs that are stale, missing, or not reported."""
     root = Path(root) if root else repository()
     found = stale_records(root) + evidence.claim_problems(root)
     records, repeats, problems = evidence.read_records(root)
@@ -582,4 +593,17 @@ def release_problems(root=None):
                 found.append(f"{lesson}, {stack} stack: no seed was run twice. {again}")
     if not problems:
         found += [f"{shown(path)} is out of date: {COMMAND}" for path in pending(root)]
+    return found + _stale_outputs(root)
+
+
+def _stale_outputs(root):
+    """List the notebooks whose outputs are not of the code that they show."""
+    from build_tools import notebooks  # which imports this module
+
+    found = []
+    for due in notebooks.plan(root=root):
+        if due.stale:
+            path = notebooks.notebook_path(root / "notebooks", due.lesson.name, due.edition)
+            command = f"python -m build_tools build --run {due.lesson.name[:2]}"
+            found.append(f"{shown(path)} shows outputs from before a change: {command}")
     return found

@@ -122,19 +122,6 @@ class Lesson:
         """Whether this is a quick run: few examples, few epochs, no verdicts of its own."""
         return self.mode == "quick"
 
-    @property
-    def fast(self) -> dict:
-        """``compile(**lesson.fast)`` for dense nets: fifty steps per Python call, compiled by XLA.
-
-        A quick run takes longer to build such a program than to run it, so there it is one step without XLA.
-        """
-        return {"steps_per_execution": 1 if self.quick else 50, "jit_compile": not self.quick}
-
-    @property
-    def fast_conv(self) -> dict:
-        """The same without XLA, whose convolutions on a CPU are slower than TensorFlow's own."""
-        return self.fast | {"jit_compile": False}
-
     def _greet(self):
         versions = f"TensorFlow {tf.__version__}, Keras {keras.__version__}"
         lines = [f"**{self.mode.capitalize()} mode** · {self.stack} stack ({versions}) · seed {self.seed}."]
@@ -179,10 +166,6 @@ class Lesson:
         """
         n = arguments.whole_number("n", n, at_least=1)
         return [(self.seed + 1000 * i) % 2**32 for i in range(min(n, 2) if self.quick else n)]
-
-    def epochs(self, full: int, quick: int = 2) -> int:
-        """How many epochs to train: `full` of them, or `quick` in quick mode."""
-        return quick if self.quick else full
 
     def data(self, images):
         """Take a data set into the lesson: note where it comes from, and say so if it is a stand-in.
@@ -266,18 +249,6 @@ class Lesson:
     def times(self):
         """Return a table of how long a full run of each lesson took, on each stack."""
         return verdicts.times()
-
-    def progress(self, label: str):
-        """Return a Keras callback that shows one progress bar over the epochs, and one line at the end.
-
-        Parameters
-        ----------
-        label : str
-            What is being trained, in a few words.
-        """
-        from course_utils.training import training_bar
-
-        return training_bar(label)
 
     def save_figure(self, figure, name: str):
         """Write a figure as ``LESSON-NAME.png`` into the folder ``COURSE_FIGURES``; without one, do nothing.

@@ -1,9 +1,9 @@
-"""Training: Keras' ``fit`` made fast and shown with a bar; the same net from another seed; kept runs.
+"""Training: Keras' ``fit`` made fast and shown with a bar; kept runs.
 
 Batches. Keras 3 on TensorFlow shuffles the arrays given to ``fit`` inside a ``tf.data`` function that every
 epoch starts afresh. Once a seed is set (``keras.utils.set_random_seed``), each epoch then brings the same
-batches in the same order; seen with Keras 3.15.1 and TensorFlow 2.21.0. Keras 2 shuffles anew. So the lessons
-that compare nets shuffle here, alike on both stacks. Lesson 00 shows it.
+batches in the same order; seen with Keras 3.15.1 and TensorFlow 2.21.0. Keras 2 shuffles anew. `fit` shuffles
+by itself, alike on both stacks. Lesson 00 shows it.
 """
 
 from __future__ import annotations
@@ -39,55 +39,10 @@ from course_utils.notebook import say
 from course_utils.stack import STACK
 
 # Keras 3 warns that it will not shuffle a tf.data.Dataset because `shuffle=True` was passed; nobody did,
-# it is fit's default. (Why the lessons shuffle themselves: `shuffled`.)
+# it is fit's default.
 warnings.filterwarnings(
     "ignore", message="`shuffle=True` was passed, but will be ignored", category=UserWarning
 )
-
-
-# --- batches ------------------------------------------------------------------------------------------------
-
-
-def shuffled(x, y, batch_size: int = 32) -> tf.data.Dataset:
-    """Give examples and labels in batches, in a new order every epoch.
-
-    The order follows from the global seed, so ``keras.utils.set_random_seed`` before it makes a training
-    repeatable. The last batch is smaller where the number of examples asks for it.
-
-    Parameters
-    ----------
-    x : array of shape (n, ...)
-        The examples.
-    y : array of shape (n, ...)
-        Their labels.
-    batch_size : int, default=32
-        Examples per batch.
-
-    Returns
-    -------
-    tf.data.Dataset
-        For ``model.fit(shuffled(x, y), epochs=...)``; its length is the number of batches.
-
-    Raises
-    ------
-    ValueError
-        If `x` and `y` differ in length or are empty, or `batch_size` is not a positive integer.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> batches = shuffled(np.arange(10), np.arange(10), batch_size=4)
-    >>> [len(labels) for _, labels in batches]
-    [4, 4, 2]
-    """
-    if len(x) != len(y) or not len(x):
-        raise ValueError(f"x and y should hold the same number of examples; received {len(x)} and {len(y)}.")
-    batch_size = arguments.whole_number("batch_size", batch_size, at_least=1)
-    x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
-    # Shuffling indices rather than images: the whole set can be shuffled without holding it twice.
-    indices = tf.data.Dataset.range(len(x)).shuffle(len(x), reshuffle_each_iteration=True)
-    picked = indices.batch(batch_size).map(lambda i: (tf.gather(x, i), tf.gather(y, i)))
-    return picked.prefetch(tf.data.AUTOTUNE)
 
 
 # --- the bar ----------------------------------------------------------------------------------------------
@@ -265,9 +220,9 @@ def fit(
             run([x, y], order, 0, len(order))
 
     The order follows from NumPy's global generator, so a training after ``keras.utils.set_random_seed`` can
-    be repeated, and every epoch has another order (with Keras 3's own shuffling it would not, see
-    `shuffled`). With ``shuffle=False``, or given the same order, the weights are those of ``net.fit`` with
-    the same ``jit_compile``, to the last bit.
+    be repeated, and every epoch has another order (with Keras 3's own shuffling it would not). With
+    ``shuffle=False``, or given the same order, the weights are those of ``net.fit`` with the same
+    ``jit_compile``, to the last bit.
 
     Dense nets that train long enough are compiled by XLA, where that pays; ``compile(jit_compile=True)``
     asks for it in any case, and with Keras 2 ``jit_compile=False`` forbids it. What has no such way (a
@@ -619,91 +574,6 @@ def _tensor(part):
     return tf.convert_to_tensor(part.astype(keras.backend.floatx(), copy=False) if floats else part)
 
 
-# --- the same net from another seed ------------------------------------------------------------------------
-
-
-def restart(model: keras.Model, seed: int) -> keras.Model:
-    """Put a compiled model back to a start: new weights, an optimizer without memory, both from the seed.
-
-    Afterwards the model is as if it had been built and compiled right after
-    ``keras.utils.set_random_seed(seed)``: initializers have drawn anew, running statistics are those of an
-    untrained net, dropout starts over, and the optimizer has made no step. Its learning rate, what else it
-    was compiled with, and what layers have learnt by ``adapt`` (``Normalization``, ``TextVectorization``)
-    stay as they are. The global seed is set too, so that what is shuffled afterwards can be repeated.
-
-    One thing falls short with Keras 2: its dropout takes the seed of its masks when the net is first trained,
-    and keeps it. A restarted training still repeats to the last bit, but restarts from different seeds see
-    the same masks (on other weights and other batches). Compiled with XLA, those masks come from a stream
-    that lasts as long as the process, and cannot be repeated in it at all.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Sequential or functional, compiled.
-    seed : int
-        Any whole number from 0 to 2**32 - 1.
-
-    Returns
-    -------
-    keras.Model
-        The same model.
-
-    Raises
-    ------
-    ValueError
-        If the model is not compiled or not built yet, or the seed is not such a number.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    >>> net.compile("adam", "mse")
-    >>> x, y = np.ones((8, 2)), np.ones((8, 1))
-    >>> first = restart(net, seed=1).fit(x, y, epochs=2, verbose=0).history["loss"]
-    >>> first == restart(net, seed=1).fit(x, y, epochs=2, verbose=0).history["loss"]
-    True
-    """
-    seed = arguments.seed("seed", seed)
-    _check_compiled(model)
-    optimizer = model.optimizer
-    keras.utils.set_random_seed(seed)
-    fresh = keras.models.clone_model(model)
-    fresh_optimizer = type(optimizer).from_config(optimizer.get_config())
-    memory = _memory(optimizer, model), _memory(fresh_optimizer, model)
-
-    adapted = {
-        id(v)
-        for layer in keras_private.flat_layers(model)
-        if hasattr(layer, "adapt")
-        for v in layer.variables
-    }
-    for old, new in zip(model.variables, fresh.variables, strict=True):
-        if id(old) not in adapted:
-            old.assign(new)
-    for old, new in zip(*memory, strict=True):
-        old.assign(new)
-    return model
-
-
-def _check_compiled(model):
-    if not isinstance(model, keras.Model):
-        arguments.refuse("model", "a keras.Model", model)
-    if not model.built or getattr(model, "optimizer", None) is None:
-        remedy = "give it a keras.Input, and call compile()."
-        raise ValueError(f"The model {model.name!r} should be built and compiled: {remedy}")
-
-
-def _memory(optimizer, model):
-    """An optimizer's variables, made if need be; and Nadam's product, which Keras 2 leaves out of them."""
-    if hasattr(optimizer, "build"):
-        optimizer.build(model.trainable_variables)
-    else:  # TensorFlow Addons' optimizers are of the kind that Keras 2 calls legacy
-        keras_private.make_legacy_slots(optimizer, model.trainable_variables)
-    variables = optimizer.variables
-    variables = variables() if callable(variables) else variables
-    return [*variables, *(v for v in vars(optimizer).values() if isinstance(v, tf.Variable))]
-
-
 # --- kept runs ----------------------------------------------------------------------------------------------
 
 _NOTE = "run.json"
@@ -755,9 +625,20 @@ class Run:
 
 
 def fit_once(
-    model, x, y, *, folder, validation_data, epochs, batch_size=32, callbacks=None, best="best.keras"
+    model,
+    x,
+    y,
+    *,
+    folder,
+    validation_data,
+    epochs,
+    batch_size=32,
+    callbacks=None,
+    best="best.keras",
+    verbose="auto",
+    label=None,
 ) -> Run:
-    """Train a compiled model, or load what the same training found before.
+    """Train a compiled model with `fit`, or load what the same training found before.
 
     Afterwards the model holds the weights of its best epoch, where one of the callbacks has saved them.
 
@@ -785,6 +666,8 @@ def fit_once(
     best : str, default="best.keras"
         The file in that folder to which a ``ModelCheckpoint`` among them writes the best model or its
         weights.
+    verbose, label
+        As for `fit`. They do not tell two trainings apart.
 
     Returns
     -------
@@ -793,25 +676,32 @@ def fit_once(
     Raises
     ------
     ValueError
-        If the model is not built or not compiled, or `callbacks` gives no list of callbacks. The model is as
-        before, and no folder has been made.
+        If the model is not built or not compiled, `x` and `y` differ in length or are empty, or `callbacks`
+        gives no list of callbacks. The model is as before, and no folder has been made.
 
     Examples
     --------
     >>> import tempfile
-    >>> net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    >>> net.compile("sgd", "mse")
+    >>> def net():
+    ...     keras.utils.set_random_seed(1)
+    ...     net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    ...     net.compile("sgd", "mse")
+    ...     return net
     >>> x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     first = fit_once(restart(net, 1), x, y, folder=folder, validation_data=(x, y), epochs=2)
-    ...     again = fit_once(restart(net, 1), x, y, folder=folder, validation_data=(x, y), epochs=2)
+    ...     settings = dict(folder=folder, validation_data=(x, y), epochs=2, verbose=0)
+    ...     first = fit_once(net(), x, y, **settings)
+    ...     again = fit_once(net(), x, y, **settings)
     >>> first.loaded, again.loaded, again.history == first.history
     (False, True, True)
     """
     _check_compiled(model)
     epochs = arguments.whole_number("epochs", epochs, at_least=1)
+    if quick:
+        epochs = min(epochs, 2)  # as `fit` will, so that a full run does not load it
     batch_size = arguments.whole_number("batch_size", batch_size, at_least=1)
-    batches = _untuned(shuffled(x, y, batch_size))
+    if len(x) != len(y) or not len(x):
+        raise ValueError(f"x and y should hold the same number of examples; received {len(x)} and {len(y)}.")
     folder = arguments.path("folder", folder)
     numbered = sorted(
         (earlier for earlier in folder.glob("run-*") if earlier.name[4:].isdecimal()),
@@ -835,12 +725,16 @@ def fit_once(
 
     new.mkdir(parents=True)
     clock = _Clock()
-    fitted = model.fit(
-        batches,
+    fitted = fit(
+        model,
+        x,
+        y,
+        batch_size=batch_size,
         epochs=epochs,
         validation_data=validation_data,
         validation_batch_size=1000,  # nothing is learned there, so larger batches only save time
-        verbose=0,
+        verbose=verbose,
+        label=label,
         callbacks=[*chosen, clock],
     )
     weights = new / best
@@ -862,17 +756,6 @@ def fit_once(
     return Run(new, history, loaded=False)
 
 
-def _untuned(batches):
-    """The same batches without tf.data's tuner, which has nothing to tune here and takes its time to stop.
-
-    Its thread sleeps for 10 ms, then 20, 40 and so on. On TensorFlow 2.21 the end of an epoch waits until
-    it wakes up, which can take as long as the epoch did.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return batches.with_options(options)
-
-
 class _Clock(keras.callbacks.Callback):
     """The seconds of each epoch, from the end of the one before."""
 
@@ -883,6 +766,25 @@ class _Clock(keras.callbacks.Callback):
         now = time.perf_counter()
         self.seconds.append(now - self.last)
         self.last = now
+
+
+def _check_compiled(model):
+    if not isinstance(model, keras.Model):
+        arguments.refuse("model", "a keras.Model", model)
+    if not model.built or getattr(model, "optimizer", None) is None:
+        remedy = "give it a keras.Input, and call compile()."
+        raise ValueError(f"The model {model.name!r} should be built and compiled: {remedy}")
+
+
+def _memory(optimizer, model):
+    """An optimizer's variables, made if need be; and Nadam's product, which Keras 2 leaves out of them."""
+    if hasattr(optimizer, "build"):
+        optimizer.build(model.trainable_variables)
+    else:  # TensorFlow Addons' optimizers are of the kind that Keras 2 calls legacy
+        keras_private.make_legacy_slots(optimizer, model.trainable_variables)
+    variables = optimizer.variables
+    variables = variables() if callable(variables) else variables
+    return [*variables, *(v for v in vars(optimizer).values() if isinstance(v, tf.Variable))]
 
 
 def _finished(folder, key):
@@ -935,8 +837,6 @@ def _described(value, folder, names):
             return list(map(described, value))
         if isinstance(value, Mapping):
             return [[described(k), described(v)] for k, v in value.items()]
-        if isinstance(value, _TrainingBar):
-            return "a bar"
         if isinstance(value, np.ufunc):
             return value.__name__
         if isinstance(value, enum.Enum):

@@ -12,7 +12,7 @@ import pytest
 
 from build_tools import notebooks as building
 from build_tools.execute import select
-from course_utils.checks import EXERCISES, check, open_answer
+from course_utils.checks import EXERCISES, check, exercise, open_answer
 from course_utils.checks.exercise import (
     WrongAnswer,
     as_array,
@@ -90,12 +90,12 @@ def test_a_lesson_has_questions_and_exercises(lesson):
     text = "\n".join(cell.source for cell in lesson.text if cell.kind == "markdown")
     assert len(re.findall(r"<details><summary>An answer</summary>\n\n.+?\n\n</details>", text, re.S)) >= 3
     assert text.count("<details>") == text.count("</details>")
-    cards = [c.source for c in lesson.text if c.kind == "markdown" and "exercise" in c.tags]
+    cards = [c.source for c in lesson.text if c.source.startswith("### ") and "exercise" in c.tags]
     assert len(cards) >= 2
     for card in cards:
         assert re.match(r"### \d · .+\n\n\*\d+ minutes\.\*", card), card
-        assert "**What.**" in card, card
-        assert "**Why.**" in card, card
+        parts = ("Predict", "Run", "Explain") if "**Predict" in card else ("What.", "Why.")
+        assert all(f"**{part}" in card for part in parts), card
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
@@ -117,6 +117,30 @@ def test_the_scale_of_the_output_layer_does_not_matter_and_a_shared_net_is_resto
         assert answer.passed != after, answer
         assert ("the normalization comes after the ELU" in answer.text) == after
         assert all(np.array_equal(a, b) for a, b in zip(before, net.get_weights(), strict=True))
+
+
+def test_a_wrong_answer_shows_the_input_and_keeps_it():
+    answer = check("dead_share", {"dead_share": lambda activations: 2.0})
+    assert answer.state == "wrong"
+    assert " The last call was given `activations` " in answer.text
+    assert answer.text.endswith("`_.given` holds this input.")
+    (activations,) = answer.given.values()
+    assert np.asarray(activations).ndim == 2
+    right = next(given.value for given in answers.RIGHT if given.exercise == "dead_share")
+    for other in (check("dead_share", {}), check("dead_share", {"dead_share": right})):
+        assert (other.given, "given" in other.text) == ({}, False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "args", "expected"),
+    [
+        (lambda x, axis: None, ([[1.0, 2.0]], 0), {"x": [[1.0, 2.0]], "axis": 0}),
+        (lambda *many: None, (1, 2), {"many": (1, 2)}),
+        (lambda x: None, (1, 2), {"argument 1": 1, "argument 2": 2}),  # the call will fail
+    ],
+)
+def test_the_input_is_named_as_the_answer_names_it(answer, args, expected):
+    assert exercise._by_name(answer, args, {}) == expected
 
 
 # --- what they are written with -----------------------------------------------------------------------------
@@ -272,7 +296,9 @@ def test_an_error_in_an_answer_becomes_a_sentence():
         raise KeyError("a\nb")
 
     text = check("dead_share", {"dead_share": fails}).text
-    assert text == r"`fails`: expected a result, found KeyError: 'a\nb'."
+    assert text.startswith(
+        r"`fails`: expected a result, found KeyError: 'a\nb'. The last call was given `activations`"
+    )
     assert "failed with" not in text
 
 

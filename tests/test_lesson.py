@@ -1,4 +1,4 @@
-"""What a lesson starts with: mode, seed, data, progress, figures."""
+"""What a lesson starts with: mode, seed, data, figures."""
 
 import json
 import os
@@ -77,14 +77,6 @@ def test_mode_and_seed_come_from_the_environment(monkeypatch, said):
     assert (lesson.mode, lesson.seed) == ("full", 42)
 
 
-def test_a_quick_run_builds_no_large_programs(monkeypatch, quick, said):
-    assert quick.fast == quick.fast_conv == {"steps_per_execution": 1, "jit_compile": False}
-    monkeypatch.setenv("COURSE_MODE", "full")
-    full = Lesson(NAME)
-    assert full.fast == {"steps_per_execution": 50, "jit_compile": True}
-    assert full.fast_conv == {"steps_per_execution": 50, "jit_compile": False}
-
-
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -120,10 +112,15 @@ def test_set_seed_repeats_numpy_keras_and_the_lessons_own_seed(quick):
     assert draw() == first
 
 
-def test_epochs(monkeypatch, quick, said):
-    assert (quick.epochs(10), quick.epochs(10, quick=3)) == (2, 3)
+def test_seeds_of_neighbouring_runs_are_their_own(monkeypatch, quick, said):
+    assert quick.seeds(5) == [42, 1042]
+    assert quick.seeds(1) == [42]
     monkeypatch.setenv("COURSE_MODE", "full")
-    assert Lesson(NAME).epochs(10, quick=3) == 10
+    assert Lesson(NAME).seeds(3) == [42, 1042, 2042]
+    monkeypatch.setenv("COURSE_SEED", str(2**32 - 1))
+    assert Lesson(NAME).seeds(2) == [2**32 - 1, 999]
+    with pytest.raises(ValueError, match="`n` should be a whole number ≥ 1; received 0"):
+        quick.seeds(0)
 
 
 def test_data_is_cut_in_quick_mode_only(monkeypatch, quick, said):

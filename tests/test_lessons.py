@@ -83,7 +83,7 @@ def test_a_lesson_is_its_cells_and_tags_without_the_files_header(course):
     lesson = lesson_of(
         course, "# ---\n# jupyter: {}\n# ---\n\n# %% tags=['figure']\nx = 1\n\n# %% [markdown]\n# Hm."
     )
-    assert lesson.cells == (("code", "x = 1", ("figure",)), ("markdown", "Hm.", ()))
+    assert lesson.cells == (Cell("code", "x = 1", ("figure",)), Cell("markdown", "Hm."))
     assert [cell.metadata for cell in lesson.notebook().cells] == [{"tags": ["figure"]}, {}]
 
 
@@ -126,6 +126,8 @@ def test_a_lesson_that_cannot_be_read_is_a_clear_error(course):
         ("code", "check", {"learner", "solutions"}),
         ("code", "given", {"learner", "solutions"}),
         ("code", "uses-answer", {"learner", "solutions"}),
+        ("code", "predict", {"learner", "solutions"}),
+        ("code", "record", {"measured", "learner"}),
         ("code", "needed", {"measured", "learner", "solutions"}),
     ],
 )
@@ -162,6 +164,8 @@ def test_where_solutions_measure_they_hold_the_whole_lesson(kind, tag, where):
         ("exercise", "learner", ("exercise", "nbval-skip")),
         ("uses-answer", "learner", ("uses-answer", "nbval-skip")),
         ("uses-answer", "solutions", ("uses-answer",)),
+        ("predict", "learner", ("predict", "nbval-skip")),
+        ("predict", "solutions", ("predict",)),
         ("check", "learner", ("check", "nbval-check-output")),
         ("check", "solutions", ("check", "nbval-check-output")),
     ],

@@ -19,6 +19,9 @@ from course_utils.stack import STACK
 OTHER = {"addons": "keras3", "keras3": "addons"}[STACK]
 
 
+FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """The small course, built once: its lesson and its solutions executed, its results reported."""
@@ -108,13 +111,39 @@ def test_a_built_notebook_holds_nothing_of_the_machine_or_the_moment(course, edi
     notebook = nbformat.reads(text, as_version=4)
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert set(notebook.metadata.language_info) == {"name", "pygments_lexer"}
-    assert all(set(cell.metadata) <= {"tags"} for cell in notebook.cells)
+    assert all(set(cell.metadata) <= {"tags", *FOLDED} for cell in notebook.cells)
     assert "course-" not in text
     assert str(course.parent) not in text
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
     counts = [cell.execution_count for cell in notebook.cells if cell.get("execution_count")]
     assert counts == list(range(1, len(counts) + 1))
+
+
+def test_the_code_of_verdicts_is_folded_away_in_jupyterlab_and_in_colab(course):
+    folded = [cell for cell in notebook_of(course).cells if FOLDED.items() <= cell.metadata.items()]
+    assert [cell.metadata.tags for cell in folded] == [["verdicts"]]
+
+
+def test_a_figures_description_stands_in_the_cell_and_beside_the_picture(built, course):
+    drawing = "import matplotlib.pyplot as plt\n\nplt.plot([1, 2])\nplt.show()"
+    edit(course, '# %% tags=["figure"]\nprint("a drawing")', f'# %% tags=["figure"] alt="A line."\n{drawing}')
+    lesson = read_lesson(course / "lessons" / "01_tiny.py")
+    picture = nbformat.v4.new_output("display_data", data={"image/png": "aGk="})
+    ran = lesson.notebook("learner")
+    for cell in ran.cells:
+        if cell.source == drawing:
+            cell.outputs = [picture]
+    tables = {"seconds": {}, "stale": [], "times": {}, "verdicts": {"S9": {"head": [], "rows": []}}}
+    notebook = notebooks.assemble(lesson, ran, "learner", course, tables)
+    (cell,) = [cell for cell in notebook.cells if cell.source == drawing]
+    assert cell.metadata.mystnb == {"image": {"alt": "A line."}}
+    assert cell.outputs[0].metadata == {"image/png": {"alt": "A line."}}
+    assert not in_sync(course)
+    notebooks.build()
+    assert in_sync(course)
+    edit(course, 'alt="A line."', 'alt="Another line."')
+    assert not in_sync(course)
 
 
 def test_cell_ids_follow_from_content_and_may_repeat_none(course):
@@ -371,7 +400,7 @@ def test_a_run_replaces_the_outputs_and_clears_the_marks(course, monkeypatch):
     notebook = notebook_of(course)
     assert cell_of(course, "another drawing").outputs[0].text == "new\n"
     assert "course" not in notebook.metadata
-    assert all(set(cell.metadata) <= {"tags"} for cell in notebook.cells)
+    assert not any("course" in cell.metadata for cell in notebook.cells)
     assert "Outputs from before" not in notebook.cells[0].source
     assert "S9.c1" in str(tagged(notebook.cells, "verdicts")[0].outputs)
     assert notebooks.build(run=True, stack=STACK) == ([], [])

@@ -38,6 +38,43 @@ def test_learning_curves_draw_on_the_axes_given_and_only_what_is_asked():
     assert [line.get_label() for line in axes[1].get_lines()] == ["a", "b"]
 
 
+def test_several_seeds_are_thin_lines_under_their_mean():
+    other = {"accuracy": [0.4, 0.7, 0.8, 0.9]}  # stopped later
+    ax = plotting.learning_curves({"plain": [HISTORY, other]}, validation=False)
+    one, two, mean = ax.get_lines()
+    np.testing.assert_array_equal(two.get_ydata(), other["accuracy"])
+    np.testing.assert_allclose(mean.get_ydata(), [0.3, 0.6, 0.7])
+    assert one.get_linewidth() == two.get_linewidth() < mean.get_linewidth()
+    assert {line.get_color() for line in ax.get_lines()} == {plotting.colour("plain")}
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["plain"]
+
+
+def test_seed_dots_show_every_seed_its_mean_and_the_sources_number():
+    ax = plotting.seed_dots({"plain": [0.6, 0.62], "mine": [0.7]}, printed={"plain": 0.6045})
+    dots, mean, mine, _, printed = ax.get_lines()
+    np.testing.assert_array_equal(dots.get_xdata(), [0.6, 0.62])
+    assert (set(dots.get_ydata()), set(mine.get_ydata())) == ({0}, {1})
+    np.testing.assert_allclose(mean.get_xdata(), 0.61)
+    assert list(printed.get_xdata()) == [0.6045] * 2
+    assert dots.get_color() == plotting.colour("plain", ax) != mine.get_color()
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["plain", "mine"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["the source's number"]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first name on top
+
+
+@pytest.mark.parametrize(
+    ("values", "printed", "message"),
+    [
+        ({"plain": []}, None, "`values` should be at least one number for 'plain'"),
+        ({"plain": [1.0]}, {"plane": 1.0}, r"`printed` should be a number for some of \['plain'\]"),
+    ],
+)
+def test_seed_dots_refuse_what_they_cannot_draw(values, printed, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.seed_dots(values, printed=printed)
+    assert not plt.get_fignums()
+
+
 def test_a_history_without_the_metric_says_what_it_has_and_draws_nothing():
     with pytest.raises(
         ValueError, match=r"`metric` should be one that 'plain' has, of .*'val_acc.*'val_loss'"
@@ -115,13 +152,45 @@ def test_the_style_cycles_through_the_same_colours():
     assert len(set(colours)) == len(colours) == 7
 
 
-NORMALIZATIONS = [method for method in plotting.COLOURS if "normalization" in method or method == "plain"]
-OPTIMIZERS = [method for method in plotting.COLOURS if method not in NORMALIZATIONS]
+FAMILIES = {  # what one figure may compare
+    "normalizations": [name for name in plotting.COLOURS if "normalization" in name or name == "plain"],
+    "activations": ["sigmoid", "tanh", "ReLU", "leaky ReLU", "PReLU", "ELU", "SELU"],
+    "optimizers": ["SGD", "momentum", "Nesterov", "Adagrad", "RMSprop", "Adam", "Adamax", "Nadam"],
+    "conditional gradient": [
+        name for name in plotting.COLOURS if name.startswith(("SGD", "conditional gradient"))
+    ],
+    "schedules": [
+        *("constant", "power", "exponential, by epoch", "exponential, by step", "piecewise constant"),
+        *("on plateau", "Keras' ExponentialDecay", "1cycle"),
+    ],
+    "regularization": [
+        "plain",
+        "ℓ1",
+        "ℓ2",
+        "max-norm",
+        "dropout",
+        "early stopping",
+        "alpha dropout",
+        "MC dropout",
+    ],
+    "the nets of lesson 13": [
+        "plain",
+        "batch normalization",
+        "SELU",
+        "alpha dropout",
+        "MC dropout",
+        "1cycle",
+    ],
+    "transfer": ["B alone", "B on A"],
+}
 
 
-@pytest.mark.parametrize("family", [NORMALIZATIONS, OPTIMIZERS])
+def test_every_fixed_colour_belongs_to_a_family():
+    assert {name for family in FAMILIES.values() for name in family} == set(plotting.COLOURS)
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 def test_methods_of_the_course_differ_in_colour_and_marker(family):
-    assert len(family) >= 6
     for look in (plotting.COLOURS, plotting.MARKERS):
         assert len({look[method] for method in family}) == len(family)
     ax = plotting.learning_curves(dict.fromkeys(family, HISTORY), validation=False)
@@ -130,7 +199,7 @@ def test_methods_of_the_course_differ_in_colour_and_marker(family):
 
 
 def test_other_names_of_a_figure_get_colours_of_their_own_in_the_order_of_their_use():
-    names = ["momentum", "Nesterov", "RMSProp", "Adam"]
+    names = ["north", "south", "east", "west"]
     _, axes = plt.subplots(1, 2)
     plotting.learning_curves(dict.fromkeys(names, HISTORY), validation=False, ax=axes[0])
     assert [line.get_color() for line in axes[0].lines] == list(plotting.OTHERS[:4])
@@ -141,8 +210,8 @@ def test_other_names_of_a_figure_get_colours_of_their_own_in_the_order_of_their_
     assert [plotting.colour(name) for name in names] == list(plotting.OTHERS[:4])
     # A new figure begins anew.
     plt.subplots()
-    assert plotting.colour("Adam") == plotting.OTHERS[0]
-    assert plotting.colour("Adam", axes[0]) == plotting.OTHERS[3]
+    assert plotting.colour("west") == plotting.OTHERS[0]
+    assert plotting.colour("west", axes[0]) == plotting.OTHERS[3]
 
 
 def test_fixed_colours_are_given_before_those_of_other_names():

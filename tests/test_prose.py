@@ -1,9 +1,9 @@
-"""No measured number is typed into a lesson's prose.
+"""A lesson's prose and form: no measured number typed by hand, and nothing too long to read.
 
-Results come from the cell beside the prose, or from the ledger's tables. What prose may hold says by its type
-what it is: a setting stands in `code` and in the lesson's code, a number that follows from others in $math$,
-what a source has printed in “quotes”, as claims.toml has it. Anything else with a decimal point or a percent
-sign is refused.
+Numbers come from the cell beside the prose, or from the tables of verdicts. What prose may hold says by its
+type what it is: a setting stands in `code` and in the lesson's code, a number that follows from others in
+$math$, what a source has printed in “quotes”, as claims.toml has it. Anything else with a decimal point or a
+percent sign is refused.
 """
 
 import io
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from build_tools.claims import load_claims
-from build_tools.lessons import read_lesson
+from build_tools.lessons import Cell, read_lesson
 
 LESSONS = sorted((Path(__file__).resolve().parents[1] / "lessons").glob("[0-9][0-9]_*.py"))
 
@@ -65,7 +65,10 @@ def typed_by_hand(prose, settings, printed):
     return found + [match[0] for match in SUSPECT.finditer(rest)]
 
 
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+by_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+
+@by_lesson
 def test_no_measured_number_is_typed_into_prose(path):
     lesson = read_lesson(path)
     settings = settings_of(lesson.text)
@@ -107,3 +110,104 @@ def test_no_measured_number_is_typed_into_prose(path):
 )
 def test_the_guard_of_prose(prose, found):
     assert typed_by_hand(prose, settings={0.001}, printed={"0.7040"}) == found
+
+
+# --- form ---------------------------------------------------------------------------------------------------
+
+MOST_WORDS, MOST_LINES = 2300, 25
+
+
+def words_to_read(cells):
+    """Count the words of a lesson's text: without folds, and up to the questions and exercises."""
+    prose = []
+    for cell in cells:
+        if cell.kind == "markdown":
+            if re.match(r"## (Questions|Exercises)", cell.source):
+                break
+            prose.append(re.sub(r"<details>.*?</details>", " ", cell.source, flags=re.DOTALL))
+    return len(" ".join(prose).split())
+
+
+@by_lesson
+def test_a_lesson_is_short_enough_to_read(path):
+    lesson = read_lesson(path)
+    if not lesson.measured_in_solutions:  # that one is all exercises
+        assert words_to_read(lesson.text) <= MOST_WORDS
+
+
+def test_what_counts_as_a_word_to_read():
+    cells = [
+        small("one two <details>three\n\nfour</details> five"),
+        small("x = 1", "code"),
+        small("six"),
+        small("## Questions\n\nseven"),
+        small("eight"),
+    ]
+    assert words_to_read(cells) == 4
+
+
+def small(source, kind="markdown"):
+    return Cell(kind, source)
+
+
+@by_lesson
+def test_no_cell_is_too_long_to_take_in(path):
+    long = [
+        cell.source.splitlines()[0]
+        for cell in read_lesson(path).text
+        if cell.kind == "code" and "check" not in cell.tags and len(cell.source.splitlines()) > MOST_LINES
+    ]
+    assert long == [], f"at most {MOST_LINES} lines a cell: split it, or leave something out"
+
+
+@by_lesson
+def test_every_figure_is_described_in_words(path):
+    silent = [
+        cell.source.splitlines()[0]
+        for cell in read_lesson(path).text
+        if cell.kind == "code" and "plt.show()" in cell.source and len(cell.alt.split()) < 8
+    ]
+    assert silent == [], 'a figure needs alt="…" beside its tags, a sentence or two'
+
+
+@by_lesson
+def test_a_lesson_has_one_title_and_says_what_it_takes(path):
+    lesson = read_lesson(path)
+    titles = [
+        cell.source
+        for cell in lesson.text
+        if re.search(r"^# ", cell.source, re.M) and cell.kind == "markdown"
+    ]
+    assert len(titles) == 1
+    assert re.match(rf"# {lesson.name[:2]} · \S", titles[0])
+    for word in ("You will learn", "You need", "Time"):
+        assert f"- **{word}:**" in titles[0], word
+
+
+@by_lesson
+def test_every_lesson_asks_for_a_prediction(path):
+    cells = read_lesson(path).text
+    assert any("predict" in cell.tags for cell in cells)
+    assert any("**Predict" in cell.source for cell in cells if "exercise" in cell.tags)
+
+
+GONE = r"lesson\.(fast|fast_conv|epochs|progress)\b|\bshuffled\(|\brestart\(|jit_compile|steps_per_execution"
+
+
+@by_lesson
+def test_a_training_is_keras_with_one_word_of_ours(path):
+    found = [
+        match.group()
+        for cell in read_lesson(path).text
+        for match in re.finditer(GONE, cell.source)
+        if cell.kind == "code"
+    ]
+    assert found == []
+
+
+@by_lesson
+def test_links_to_other_lessons_lead_somewhere(path):
+    for cell in read_lesson(path).text:
+        if cell.kind == "markdown":
+            for link in re.findall(r"\]\(((?:\.\./)*[\w./]+\.(?:ipynb|md))(?:#[\w-]+)?\)", cell.source):
+                assert (path.parents[1] / "notebooks" / link).is_file(), link

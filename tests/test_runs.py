@@ -15,7 +15,7 @@ import pytest
 
 from course_utils import training
 from course_utils.schedules import OneCycle
-from course_utils.training import Run, fit_once, restart, tensorboard
+from course_utils.training import Run, fit, fit_once, tensorboard
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(16, 3)).astype("float32")
@@ -70,13 +70,11 @@ def test_a_finished_training_is_loaded_and_gives_the_same(tmp_path):
 
 
 def test_it_trains_as_fit_does(tmp_path):
-    from course_utils.training import shuffled
-
     kept, plain = net(), net()
     keras.utils.set_random_seed(5)
     run = train(tmp_path, kept, epochs=2, batch_size=4)
     keras.utils.set_random_seed(5)
-    history = plain.fit(shuffled(X, Y, 4), epochs=2, validation_data=VALID, verbose=0).history
+    history = fit(plain, X, Y, 4, 2, validation_data=VALID, validation_batch_size=1000, verbose=0).history
     np.testing.assert_allclose(run.history["val_loss"], history["val_loss"], rtol=1e-6)
     for one, other in zip(kept.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -231,14 +229,23 @@ def test_where_code_of_ones_own_is_among_it_the_net_is_trained_again(tmp_path, w
         assert (run.loaded, run.folder.name) == (False, folder)
 
 
-def test_the_optimizers_memory_counts_until_a_restart(tmp_path):
-    model = restart(compiled("adam", metrics=["mae"]), 1)
+def test_the_optimizers_memory_counts(tmp_path):
+    model = compiled("adam", metrics=["mae"])
+    start = model.get_weights()
     train(tmp_path, model)
-    start = restart(model, 1).get_weights()
-    assert train(tmp_path, model).loaded
-    model.fit(X, Y, verbose=0)
+    assert train(tmp_path, compiled("adam", metrics=["mae"])).loaded
     model.set_weights(start)
     assert not train(tmp_path, model).loaded
+
+
+def test_a_quick_training_is_not_taken_for_a_full_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "quick", True)
+    assert len(train(tmp_path, epochs=3).history["loss"]) == 2
+    assert train(tmp_path, epochs=3).loaded
+    monkeypatch.setattr(training, "quick", False)
+    full = train(tmp_path, epochs=3)
+    assert not full.loaded
+    assert len(full.history["loss"]) == 3
 
 
 FRESH = """

@@ -1,6 +1,5 @@
 """`fit` is Keras' fit to the last bit; batches: all once an epoch, in a new order that the seed repeats."""
 
-import functools
 import gc
 import itertools
 import weakref
@@ -14,7 +13,7 @@ import tensorflow as tf
 from course_utils import training
 from course_utils.addons import ConditionalGradient, WeightNormalization
 from course_utils.stack import STACK
-from course_utils.training import fit, progress_bar, shuffled
+from course_utils.training import fit, progress_bar
 
 X = np.arange(24, dtype="float32")[:, None]
 
@@ -36,71 +35,21 @@ class Watch(keras.layers.Layer):
         return inputs
 
 
-@functools.cache
-def watched(steps_per_execution):
-    """A net, and the list in which it notes the examples. One for all trainings: tracing costs the most."""
+def orders_of(train, epochs=3):
+    """The order of the examples in each epoch of a training, after seed 3."""
     seen = []
     net = keras.Sequential([keras.Input((1,)), Watch(seen.append), keras.layers.Dense(1)])
-    net.compile("sgd", "mse", steps_per_execution=steps_per_execution, jit_compile=False)
-    return net, seen
-
-
-def epochs_seen(data, epochs=3, seed=42, steps_per_execution=1):
-    """The examples of each epoch of a training, in order."""
-    net, seen = watched(steps_per_execution)
-    seen.clear()
-    keras.utils.set_random_seed(seed)
-    if callable(data):
-        net.fit(data(), epochs=epochs, verbose=0)
-    else:
-        net.fit(data, data, batch_size=4, epochs=epochs, verbose=0)
+    net.compile("sgd", "mse")
+    keras.utils.set_random_seed(3)
+    train(net, X, X, batch_size=4, epochs=epochs, verbose=0)
     return np.concatenate(seen).reshape(epochs, -1).tolist()
 
 
-@pytest.mark.parametrize("steps_per_execution", [1, 4])
-def test_every_epoch_brings_everything_in_a_new_order(steps_per_execution):
-    epochs = epochs_seen(lambda: shuffled(X, X, 4), steps_per_execution=steps_per_execution)
-    assert all(sorted(epoch) == list(range(24)) for epoch in epochs)
-    assert len({tuple(epoch) for epoch in epochs}) == 3
-    again = epochs_seen(lambda: shuffled(X, X, 4), steps_per_execution=steps_per_execution)
-    assert again == epochs
-    assert epochs_seen(lambda: shuffled(X, X, 4), seed=43) != epochs
-
-
 def test_keras_3_repeats_the_order_of_arrays_and_keras_2_does_not():
-    # Why `shuffled` exists. Should this fail on the keras3 stack, Keras has changed: then lesson 00 and
-    # `shuffled` tell a story that is over.
-    orders = {tuple(epoch) for epoch in epochs_seen(X)}
+    # Should this fail on the keras3 stack, Keras has changed: then lesson 00 and `fit` tell a story that is
+    # over.
+    orders = {tuple(epoch) for epoch in orders_of(keras.Model.fit)}
     assert len(orders) == (1 if STACK == "keras3" else 3)
-
-
-@pytest.mark.parametrize(
-    ("n", "batch_size"),
-    [(1, 1), (1, 50), (2, 1), (7, 2), (8, 4), (9, 4), (23, 7), (40, 39), (40, 40), (40, 41)],
-)
-def test_examples_keep_their_labels_and_batches_their_size(n, batch_size):
-    x = np.arange(n, dtype="int64")
-    data = shuffled(x, 10 * x, batch_size)
-    batches = list(data)
-    assert len(data) == len(batches) == -(-n // batch_size)
-    assert all(len(images) == batch_size for images, _ in batches[:-1])
-    assert all((10 * images == labels).numpy().all() for images, labels in batches)
-    assert sorted(np.concatenate([images for images, _ in batches])) == list(range(n))
-
-
-@pytest.mark.parametrize(
-    ("n_x", "n_y", "batch_size", "message"),
-    [
-        (3, 2, 1, "received 3 and 2"),
-        (0, 0, 1, "received 0 and 0"),
-        (2, 2, 0, "`batch_size` should be a whole number ≥ 1; received 0"),
-        (2, 2, 1.5, "received 1.5"),
-        (2, 2, True, "received True"),
-    ],
-)
-def test_bad_input_is_named(n_x, n_y, batch_size, message):
-    with pytest.raises(ValueError, match=message):
-        shuffled(np.zeros(n_x), np.zeros(n_y), batch_size)
 
 
 # --- fit ----------------------------------------------------------------------------------------------------
@@ -284,21 +233,16 @@ def test_ctrl_c_leaves_a_net_that_can_be_used(net):
 
 
 def test_every_epoch_has_a_new_order_that_the_seed_repeats():
-    seen = []
-    net = keras.Sequential([keras.Input((1,)), Watch(seen.append), layers.Dense(1)])
-    net.compile("sgd", "mse")
-    for _ in range(2):
-        keras.utils.set_random_seed(3)
-        fit(net, X, X, batch_size=4, epochs=3, verbose=0)
-    orders = np.concatenate(seen).reshape(2, 3, 24).tolist()
-    assert orders[0] == orders[1]
-    assert all(sorted(order) == list(range(24)) for order in orders[0])
-    assert len(set(map(tuple, orders[0]))) == 3
+    orders = orders_of(fit)
+    assert orders_of(fit) == orders
+    assert all(sorted(order) == list(range(24)) for order in orders)
+    assert len(set(map(tuple, orders))) == 3
 
 
 def test_a_data_set_goes_to_keras_and_quick_mode_takes_two_epochs(net, monkeypatch):
     monkeypatch.setattr(training, "quick", True)
-    assert fit(net, shuffled(IMAGES, LABELS), epochs=5, verbose=0).epoch == [0, 1]
+    batches = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(32)
+    assert fit(net, batches, epochs=5, verbose=0).epoch == [0, 1]
     assert fit(net, IMAGES, LABELS, epochs=5, verbose=0).epoch == [0, 1]
 
 

@@ -9,7 +9,7 @@ import inspect
 import random
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,6 +29,9 @@ class Answer:
         "open" while the exercise is not filled in.
     text : str
         The message, in Markdown.
+    given : dict
+        What your function was given in the last call before its answer was found wrong, by the names of its
+        arguments: in the cell below a check, ``_.given`` is the input to try again. Else it is empty.
     passed : bool
         Whether the state is "right".
 
@@ -40,6 +43,7 @@ class Answer:
 
     state: str
     text: str
+    given: dict = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def passed(self):
@@ -79,8 +83,8 @@ def exercise(function):
     ... def half(answer):
     ...     assert_close("half of 6", call_answer(answer, 6), 3, mistakes={"you doubled": 12})
     ...     return "Half of 6 is 3."
-    >>> check("half", {"half": lambda x: 2 * x})
-    Not yet. Half of 6: expected 3, found 12. Likely cause: you doubled.
+    >>> check("half", {"half": lambda x: 2 * x})  # doctest: +ELLIPSIS
+    Not yet. Half of 6: expected 3, found 12. Likely cause: you doubled. The last call was given `x` = 6; ...
     >>> del EXERCISES["half"]
     """
     if function.__name__ in EXERCISES:
@@ -126,6 +130,7 @@ def check(name, namespace=None):
     namespace = _notebook_variables() if namespace is None else namespace
     if name not in namespace or is_unfilled(namespace[name]):
         return open_answer(name)
+    _last_call.clear()
     try:
         with _global_state_restored():
             return Answer("right", EXERCISES[name](namespace[name]))
@@ -133,10 +138,13 @@ def check(name, namespace=None):
         return open_answer(name)
     except WrongAnswer as wrong:
         text = str(wrong)
-        return Answer("wrong", text[0].upper() + text[1:])
+        return Answer("wrong", text[0].upper() + text[1:] + _input(), dict(_last_call))
     except (Exception, SystemExit) as error:
         # The answer returned something that no check foresees.
-        return Answer("wrong", f"Using `{name}` failed with {_format_error(error)}.")
+        text = f"Using `{name}` failed with {_format_error(error)}."
+        return Answer("wrong", text + _input(), dict(_last_call))
+    finally:
+        _last_call.clear()
 
 
 def open_answer(name):
@@ -185,11 +193,49 @@ def _empty_functions():
 _EMPTY_BODIES = {function.__code__.co_code for function in _empty_functions()}
 
 
+_last_call = {}  # what the answer was given last, by name: a message shows it
+
+
+def _input():
+    """Say what the answer was given, in a sentence; "" if it was given nothing."""
+    if not _last_call:
+        return ""
+    shown = ", ".join(f"`{name}` {_format_input(value)}" for name, value in _last_call.items())
+    return f" The last call was given {shown}; `_.given` holds this input."
+
+
+def _format_input(value):
+    """Describe an input: short arrays and lists in full, long ones by their shape.
+
+    >>> _format_input(np.array([[1.0, 2.5]])), _format_input(np.zeros((3, 8))), _format_input([[1], [2]])
+    ('= [[1, 2.5]]', '(an array of shape (3, 8))', '= [[1], [2]]')
+    """
+    with contextlib.suppress(Exception):
+        array = np.asarray(value)
+        if array.dtype.kind in "biuf" and array.size <= 12:
+            text = np.array2string(array, separator=", ", formatter={"float_kind": "{:.4g}".format})
+            return "= " + " ".join(text.split())
+    if isinstance(value, list | tuple) and any(hasattr(one, "shape") for one in value):
+        return f"= [{', '.join(_format_input(one).removeprefix('= ') for one in value)}]"
+    text = format_value(value)
+    return f"= {text}" if isinstance(value, str | bool) else f"({text})"
+
+
+def _by_name(answer, args, kwargs):
+    """Give the arguments of a call by the names that the answer has for them."""
+    try:
+        return inspect.signature(answer).bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):
+        return {f"argument {place}": value for place, value in enumerate(args, 1)} | kwargs
+
+
 def call_answer(answer, *args, what="", **kwargs):
     """Call the learner's function on copies of the arguments; `what` names the result in messages."""
     what = what or f"`{getattr(answer, '__name__', 'the answer')}`"
     if not callable(answer):
         raise WrongAnswer(what, "a function", format_value(answer), "the name holds a value; write `def`")
+    _last_call.clear()
+    _last_call.update(_by_name(answer, args, kwargs))
     args, kwargs = [_copied(value) for value in args], {name: _copied(v) for name, v in kwargs.items()}
     try:
         result = answer(*args, **kwargs)
