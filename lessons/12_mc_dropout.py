@@ -194,12 +194,12 @@ lesson.record("S5.qF5", mc=mc_accuracy, without=np.mean(usual.argmax(axis=1) == 
 # %%
 normalization = keras.layers.BatchNormalization()
 images = x_test[:100].reshape(100, 784)
-normalization(images)
-before = np.array(normalization.moving_mean)
-normalization(images, training=False)
-print("changed without training=True:", not np.array_equal(before, normalization.moving_mean))
-normalization(images, training=True)
-print("changed with training=True:   ", not np.array_equal(before, normalization.moving_mean))
+for training in (False, True):
+    normalization(images)
+    before = normalization.moving_mean.numpy()
+    normalization(images, training=training)
+    changed = not np.array_equal(before, normalization.moving_mean.numpy())
+    print(f"training={training}: running average changed: {changed}")
 
 # %% [markdown]
 # So only the dropout layers are to be in training mode. Three lines make such a layer. The chapter makes two of them, rebuilds the net with them, and gives it the trained weights:
@@ -591,7 +591,7 @@ for name, answers in samples.items():
     rows[name] = dict(zip(("entropy of the mean", "mutual information"), map(np.median, doubts)))
 pd.DataFrame.from_dict(rows, orient="index").rename_axis("median, in nats").round(3)
 
-# %% tags=["solution"]
+# %% tags=["solution"] alt="A scatter plot of mutual information against entropy. Images of noise lie near the dashed diagonal, clothes and digits of the same entropy lie lower."
 fig, ax = plt.subplots(figsize=(7.2, 4.6))
 for name, answers in samples.items():
     doubts = entropy(answers.mean(axis=0), axis=1), mutual_information(answers)
@@ -651,9 +651,14 @@ pd.DataFrame.from_dict(rows, orient="index").rename_axis("test accuracy").round(
 # %% [markdown] tags=["exercise"]
 # ### 3 · Predict, run, explain: another rate
 #
-# *10 minutes.* The net was trained with a dropout rate of `0.2`. The cell below asks it with five other rates, fifty times each, and prints how sure the mean answer is (mean confidence) and how
-# often it is right. **Predict, before you run it:** what does a higher rate do to the confidence, and what to the accuracy? At which rate do the two
-# agree best?
+# *10 minutes.* The net was trained with a dropout rate of `0.2`. The cell below asks it with five rates, fifty times each, and shows how sure the mean answer is (mean confidence) and how
+# often it is right.
+#
+# **Predict:** what does a higher rate do to the confidence, and what to the accuracy? At which of the rates do the two agree best?
+#
+# **Run** the cell.
+#
+# **Explain** why confidence and accuracy change so differently.
 
 # %% tags=["predict"]
 def with_rate(rate):
