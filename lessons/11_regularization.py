@@ -14,7 +14,7 @@
 # # 11 · Regularization
 #
 # A net with a quarter of a million weights can learn fifty thousand images by heart. That does not help it with images it
-# has not seen. A *regularizer* limits what a net can learn by heart: a price on large weights, a limit to their size, units that are
+# has not seen. A *regularizer* makes that harder. It can be a price on large weights, a limit on their size, inputs that are
 # switched off at random, or an earlier end of the training. This lesson first shows the problem. Then it shows what each regularizer does to the
 # weights, and asks when it helps.
 #
@@ -24,7 +24,7 @@
 #   [lesson 07](07_optimizers_and_clipping.ipynb)
 # - **Reproduces:** *Training Deep Neural Networks*, the part on overfitting (chapter 11 of A. Géron's *Hands-On Machine Learning*, second
 #   edition, notebook of 2020). Its last topic, Monte Carlo dropout, is [lesson 12](12_mc_dropout.ipynb)
-# - **Time:** about 25 minutes to read; a run takes as long as the line above says, in quick mode under a minute
+# - **Time:** about 20 minutes to read; a run takes as long as the line above says, in quick mode under a minute
 
 # %% tags=["needed"]
 from course_utils.lesson import Lesson
@@ -86,6 +86,7 @@ def train(layers, label, epochs, images=None, callbacks=None):
         nets.append(net)
     return nets, histories
 
+
 # %% [markdown]
 # ## Overfitting
 #
@@ -102,7 +103,6 @@ def plain():
     ]
 
 
-# %%
 few = {"epochs": 20, "images": 10_000}
 long_nets, long_histories = {}, {}
 long_nets["plain"], long_histories["plain"] = train(plain, "the plain net, 20 epochs", **few)
@@ -142,7 +142,7 @@ plt.show()
 #
 # A price on weights is a term that is added to the loss. **ℓ2** adds $\lambda \sum w^2$, **ℓ1** adds $\lambda \sum |w|$, and ℓ1ℓ2 adds both. The training then looks
 # for weights that fit the images *and* are small. In Keras, a price is an argument of the layer. Below are the three that the
-# chapter names, for one layer with fresh weights.
+# chapter names, with its factors, for one layer with fresh weights.
 
 # %%
 ways = {
@@ -210,19 +210,27 @@ def with_price(regularizer):
 by_partial = with_price(keras.regularizers.L2(0.01))
 _, short_histories["ℓ2, partial"] = train(by_partial, "ℓ2 of 0.01 by partial, two epochs", epochs=2)
 
+
+# %%
+def after_two(name):
+    """Give the validation accuracy of each seed's net after two epochs."""
+    return [history["val_accuracy"][-1] for history in short_histories[name]]
+
+
+by_seed = pd.Index(seeds, name="validation accuracy, seed")
+pd.DataFrame({name: after_two(name) for name in ("ℓ2", "ℓ2, partial")}, index=by_seed).round(4)
+
 # %% tags=["record"]
-after_two = {name: [h["val_accuracy"][-1] for h in found] for name, found in short_histories.items()}
 lesson.record(
     "S5.cF1",
-    val_accuracy=after_two["ℓ2"][0],
-    val_accuracy_with_partial=after_two["ℓ2, partial"][0],
+    val_accuracy=after_two("ℓ2")[0],
+    val_accuracy_with_partial=after_two("ℓ2, partial")[0],
 )
-pd.DataFrame({name: after_two[name] for name in ("ℓ2", "ℓ2, partial")}, index=seeds).round(4)
 
 # %% [markdown]
 # The chapter's run gave “0.8338” for the first net and “0.8356” for the second (stored outputs of revision e7658ef). It is the same net, apart from where the output
-# layer's weights start: He's, because `partial` has filled that in for all three layers. Does the difference mean anything? In the table above the two ways differ too, and by
-# about as much as one seed differs from the next. It is the luck of the draw.
+# layer's weights start: He's, because `partial` has filled that in for all three layers. Does the difference mean anything? In the table above the two ways differ too, by
+# about as much as one seed differs from the next. Such a difference is chance.
 #
 # **How much of the loss is the price?** It is the sum of `net.losses`. We ask at the start and after two epochs.
 
@@ -242,8 +250,7 @@ rows = {"at the start": parts_of_the_loss(fresh), "after two epochs": parts_of_t
 pd.DataFrame.from_dict(rows, orient="index").round(3)
 
 # %% [markdown]
-# At the start the price is most of the loss, and so the first thing that this net does is to shrink its weights. After two epochs the price is the smaller part. It has
-# done its work by then: what is left of the weights is small.
+# At the start the price is most of the loss. After two epochs it is a small fraction of what it was, and the smaller part of the loss: the training has shrunk the weights, as the price asks.
 #
 # The two prices pull differently. The gradient of $\lambda w^2$ is $2 \lambda w$: it pulls large weights hard and small ones hardly, so they become small, but not
 # zero. The gradient of $\lambda |w|$ is $\lambda$ or $-\lambda$: it pulls every weight with the same force, down to zero.
@@ -251,7 +258,7 @@ pd.DataFrame.from_dict(rows, orient="index").round(3)
 # ## Dropout
 #
 # *Dropout* touches no weight. In training, it sets each input of a layer to zero with probability `rate`, so that no unit can rely on a single
-# other one. Those that are left are divided by $1 - \text{rate}$ (*inverted scaling*), so that the mean stays the same and nothing has to be changed when the net is used. Then dropout
+# other one. Those that are left are divided by $1 - \text{rate}$, so that the mean stays the same (*inverted scaling*). When the net is used, dropout
 # does nothing at all. By hand it is two lines:
 
 # %%
@@ -271,8 +278,8 @@ print("Keras, in use: unchanged", np.array_equal(dropout(ones, training=False), 
 print("mean of a million ones afterwards", dropped(np.ones(1_000_000), 0.2).mean().round(3))
 
 # %% [markdown]
-# Each row is one example of a batch, and each has a mask of its own. Not “a fifth of the units in each batch” is off, but a fifth of the inputs on
-# average, drawn anew for each example and each step.
+# Each row is one example of a batch, and each has a mask of its own. A fifth of the inputs is off *on average*; which ones, is drawn anew for each example and
+# each step.
 #
 # The chapter's net has dropout of `0.2` before each of its three layers, the inputs included.
 
@@ -284,16 +291,13 @@ def with_dropout():
 
 short_nets["dropout"], short_histories["dropout"] = train(with_dropout, "dropout, two epochs", epochs=2)
 
+# %%
+in_training = [history["accuracy"][-1] for history in short_histories["dropout"]]
+columns = {"accuracy in training": in_training, "validation accuracy": after_two("dropout")}
+pd.DataFrame(columns, index=pd.Index(seeds, name="seed")).round(4)
+
 # %% tags=["record"]
-after_two["dropout"] = [history["val_accuracy"][-1] for history in short_histories["dropout"]]
-lesson.record("S5.cF2", val_accuracy=after_two["dropout"][0])
-pd.DataFrame(
-    {
-        "accuracy in training": [h["accuracy"][-1] for h in short_histories["dropout"]],
-        "validation accuracy": after_two["dropout"],
-    },
-    index=seeds,
-).round(4)
+lesson.record("S5.cF2", val_accuracy=after_two("dropout")[0])
 
 # %% [markdown]
 # The validation accuracy is *above* the training accuracy. That is no mistake: `fit` reports the training accuracy with dropout on, and as a mean over the
@@ -367,13 +371,14 @@ def selu_net(limit=None):
 for name, layers in {"plain, SELU": selu_net(), "max-norm": selu_net(1.0)}.items():
     short_nets[name], short_histories[name] = train(layers, f"{name}, two epochs", epochs=2)
 
+pd.DataFrame({name: after_two(name) for name in ("plain, SELU", "max-norm")}, index=by_seed).round(4)
+
 # %% tags=["record"]
-for name in ("plain, SELU", "max-norm"):
-    after_two[name] = [history["val_accuracy"][-1] for history in short_histories[name]]
-lesson.record("S5.cF6", val_accuracy=after_two["max-norm"][0])
-pd.DataFrame({name: after_two[name] for name in ("plain, SELU", "max-norm")}, index=seeds).round(4)
+lesson.record("S5.cF6", val_accuracy=after_two("max-norm")[0])
 
 # %% [markdown]
+# The two columns differ by little, about as much as two seeds do. With two hidden layers there is not much to lose: self-normalization matters in deep nets.
+#
 # ## What they leave behind
 #
 # We train one more net, with an ℓ1 of `0.001`, and then look at the weights of the first layer. Each of its 300 units has 784 of them, one for each pixel, so they can be
@@ -382,7 +387,6 @@ pd.DataFrame({name: after_two[name] for name in ("plain, SELU", "max-norm")}, in
 # %%
 by_l1 = with_price(keras.regularizers.L1(0.001))
 short_nets["ℓ1"], short_histories["ℓ1"] = train(by_l1, "ℓ1 of 0.001, two epochs", epochs=2)
-after_two["ℓ1"] = [history["val_accuracy"][-1] for history in short_histories["ℓ1"]]
 
 kernels, rows = {}, {}
 for name in ("plain", "ℓ1", "ℓ2", "dropout", "plain, SELU", "max-norm"):
@@ -398,7 +402,7 @@ for name in ("plain", "ℓ1", "ℓ2", "dropout", "plain, SELU", "max-norm"):
     }
 pd.DataFrame.from_dict(rows, orient="index").round(4)
 
-# %% tags=["figure", "cover"] alt="Four rows of ten small square images, blue for positive and red for negative weights. Plain: noise all over the square. ℓ1: one or two units with a few sharp spots, the others blank. ℓ2: smooth shapes like clothes in the first images, the others blank. Max-norm: noise, paler than the plain net's."
+# %% tags=["figure", "cover"] alt="Four rows of ten small square images, blue for positive and red for negative weights, the longest unit first. Plain: noise with a few darker patches in all ten. ℓ1: a few sharp spots in the first six images, the other four blank. ℓ2: smooth pale shapes like shirts in the first seven, the others nearly blank. Max-norm: paler noise in all ten."
 shown = {name: kernels[name] for name in ("plain", "ℓ1", "ℓ2", "max-norm")}
 fig, panels = plt.subplots(4, 10, figsize=(10.5, 5.0))
 for row, (name, kernel) in zip(panels, shown.items()):
@@ -410,15 +414,15 @@ for row, (name, kernel) in zip(panels, shown.items()):
         if name == "plain":
             ax.set_title(f"no. {rank + 1}", loc="center", fontsize=9, weight="normal")
     row[0].set_ylabel(name)
-fig.suptitle("Units of the first layer, from the longest to the shortest; weights from −0.15 to 0.15")
+fig.suptitle("ℓ1 and ℓ2 empty most units (longest first; weights from −0.15, red, to 0.15, blue)")
 lesson.save_figure(fig, "weights")
 plt.show()
 
 # %% [markdown]
-# - **Plain**: two epochs have changed the starting weights only a little, and those are noise.
+# - **Plain**: two epochs have changed the starting weights only a little, and those are noise. All units are there.
 # - **ℓ2** has shrunk everything. A few units keep smooth shapes, in which one can see clothes. Most units have almost nothing left.
 # - **ℓ1** leaves a few units with sharp spots and nearly nothing elsewhere. Yet the table says that no weight is exactly zero (question 1).
-# - **Max-norm** limits the length, and nothing else: every unit is still there, and still noise.
+# - **Max-norm** limits the length, and nothing else. All units are there; most look like noise.
 # - **Dropout** leaves weights like the plain net's. What it changes is not their size.
 #
 # ## After two epochs
@@ -428,7 +432,7 @@ plt.show()
 # %% tags=["figure"] alt="Rows of dots, one a seed, for validation accuracy after two epochs. The plain nets lie at the right, about level with or ahead of dropout and max-norm. The nets with ℓ1 and ℓ2 lie several points to the left. Dashed lines show the source's numbers near the dots."
 rows = ("plain", "ℓ1", "ℓ2", "ℓ2, partial", "dropout", "plain, SELU", "max-norm")
 ax = plotting.seed_dots(
-    {name: after_two[name] for name in rows},
+    {name: after_two(name) for name in rows},
     printed={"ℓ2": 0.8338, "ℓ2, partial": 0.8356, "dropout": 0.8730, "max-norm": 0.8746},
 )
 ax.set_title("After two epochs no regularizer is ahead of the plain net")
@@ -474,7 +478,9 @@ long_nets["early stopping"], long_histories["early stopping"] = train(
 )
 for seed, history in zip(seeds, long_histories["early stopping"]):
     losses = history["val_loss"]
-    print(f"seed {seed}: stopped after {len(losses)} epochs, kept the weights of epoch {np.argmin(losses) + 1}")
+    print(
+        f"seed {seed}: stopped after {len(losses)} epochs, kept the weights of epoch {np.argmin(losses) + 1}"
+    )
 
 # %% [markdown]
 # Validation images choose where to stop, so their loss there is too good to be true: it is the lowest of many. What counts is the test set, which has chosen

@@ -106,7 +106,10 @@ def by_a_limit(probabilities, y, share):
 
 @right("accuracy_of_the_surest")
 def with_a_sorted_list(probabilities, y, share):
-    pairs = sorted(((max(p), int(np.argmax(p)) == int(label)) for p, label in zip(probabilities, y)), reverse=True)
+    pairs = sorted(
+        ((max(p), int(np.argmax(p)) == int(label)) for p, label in zip(probabilities, y, strict=True)),
+        reverse=True,
+    )
     taken = pairs[: int(share * len(y) + 0.5)]
     return sum(hit for _, hit in taken) / len(taken)
 
