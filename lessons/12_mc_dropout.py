@@ -14,8 +14,8 @@
 # # 12 · Monte Carlo dropout
 #
 # A classifier names a class for every image, also for an image that it cannot know. How sure is it, and can we believe that? *Monte Carlo
-# dropout* (MC dropout) promises an answer without new training: leave dropout on, ask the net a hundred times, and see how far its answers differ. The chapter hopes for a better accuracy.
-# This lesson measures that. Then it asks the more important question: is the net's doubt any good?
+# dropout* (MC dropout) promises an answer without new training: leave dropout on, ask the net a hundred times, and see how far its answers differ. The chapter takes
+# their mean as a prediction. This lesson measures whether that helps. Then it asks the more important question: is the net's doubt any good?
 #
 # - **You will learn:** to turn a net with dropout into a hundred nets · to read their mean, entropy and mutual information · to test whether
 #   a net is as often right as it says, and whether it notices its mistakes and images of another kind
