@@ -57,3 +57,48 @@ def _same_information(what, found, p):
         rtol=1e-3,
         atol=1e-3,
     )
+
+
+@exercise
+def accuracy_of_the_surest(answer):
+    """Try nets whose confidence says much, little, or the contrary, for several shares."""
+    rng = np.random.default_rng(1212)
+    for images, classes, share in [(40, 10, 0.5), (60, 5, 0.25), (50, 3, 0.9), (30, 10, 0.1), (20, 4, 1.0)]:
+        p = rng.dirichlet(np.full(classes, 0.6), size=images)
+        # The surer, the more often right; so that any other choice of images gives another accuracy.
+        confidence, y = p.max(axis=1), p.argmax(axis=1)
+        rank = confidence.argsort().argsort()
+        lied = rng.random(images) < 0.75 * (1 - rank / images)
+        y = np.where(lied, (y + rng.integers(1, classes, images)) % classes, y)
+        what = f"the accuracy on the surest {share:.0%} of {images} images"
+        found = as_array(what, call_answer(answer, p, y, share))
+        _is_accuracy_of_the_surest(what, found, p, y, share)
+    return "Shares from a tenth to all, three to ten classes: all right."
+
+
+def _is_accuracy_of_the_surest(what, found, p, y, share):
+    right, confidence = p.argmax(axis=1) == y, p.max(axis=1)
+    order, n = np.argsort(-confidence), round(share * len(y))
+    surest = order[:n]
+    above, true_class = confidence >= share, p[np.arange(len(y)), y]
+    mistakes = {
+        "you divided by all images; divide by those that are answered": right[surest].sum() / len(y),
+        "you returned the number of right answers; return their share": right[surest].sum(),
+        "you returned the share of mistakes; return the accuracy": 1 - right[surest].mean(),
+        "you returned the mean confidence; return how often the class is right": confidence[surest].mean(),
+    }
+    if share < 1:
+        mistakes |= {
+            "you took the images with the lowest confidence; take the highest": right[order[-n:]].mean(),
+            "you took the first images as they come; sort them by confidence": right[:n].mean(),
+            "you refused the share that is to be answered": right[order[: len(y) - n]].mean(),
+            "you sorted by the probability of the true class, which the net does not know": right[
+                np.argsort(-true_class)[:n]
+            ].mean(),
+            "you returned the accuracy on all images": right.mean(),
+        }
+        if above.any():
+            mistakes["you used `share` as a limit of the confidence; it is a share of the images"] = right[
+                above
+            ].mean()
+    assert_close(what, found, right[surest].mean(), mistakes=mistakes, rtol=1e-3, atol=1e-4)

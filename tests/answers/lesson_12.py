@@ -90,3 +90,88 @@ def with_log_of_zero(samples):
         return -np.sum(p * np.log(p), axis=-1)
 
     return entropy(samples.mean(axis=0)) - entropy(samples).mean(axis=0)
+
+
+# --- accuracy_of_the_surest -------------------------------------------------------------------------------
+
+
+@right("accuracy_of_the_surest")
+def by_a_limit(probabilities, y, share):
+    confidence = probabilities.max(axis=1)
+    n = round(share * len(y))
+    limit = np.sort(confidence)[len(y) - n]
+    answered = confidence >= limit
+    return (probabilities.argmax(axis=1) == y)[answered].mean()
+
+
+@right("accuracy_of_the_surest")
+def with_a_sorted_list(probabilities, y, share):
+    pairs = sorted(
+        ((max(p), int(np.argmax(p)) == int(label)) for p, label in zip(probabilities, y, strict=True)),
+        reverse=True,
+    )
+    taken = pairs[: int(share * len(y) + 0.5)]
+    return sum(hit for _, hit in taken) / len(taken)
+
+
+@right("accuracy_of_the_surest")
+def with_pandas_in_float32(probabilities, y, share):
+    import pandas as pd
+
+    table = pd.DataFrame({"sure": probabilities.max(1), "right": probabilities.argmax(1) == y})
+    return np.float32(table.nlargest(round(share * len(table)), "sure").right.mean())
+
+
+def hits(probabilities, y):
+    return probabilities.argmax(axis=1) == y
+
+
+def surest(probabilities, y, share):
+    return np.argsort(-probabilities.max(axis=1))[: round(share * len(y))]
+
+
+@wrong("accuracy_of_the_surest", says="you took the images with the lowest confidence")
+def the_other_end(probabilities, y, share):
+    order = np.argsort(probabilities.max(axis=1))[: round(share * len(y))]
+    return hits(probabilities, y)[order].mean()
+
+
+@wrong("accuracy_of_the_surest", says="you divided by all images")
+def of_all_images(probabilities, y, share):
+    return hits(probabilities, y)[surest(probabilities, y, share)].sum() / len(y)
+
+
+@wrong("accuracy_of_the_surest", says="you returned the number of right answers")
+def counted(probabilities, y, share):
+    return hits(probabilities, y)[surest(probabilities, y, share)].sum()
+
+
+@wrong("accuracy_of_the_surest", says="you returned the share of mistakes")
+def mistakes(probabilities, y, share):
+    return 1 - hits(probabilities, y)[surest(probabilities, y, share)].mean()
+
+
+@wrong("accuracy_of_the_surest", says="you used `share` as a limit of the confidence")
+def share_as_a_limit(probabilities, y, share):
+    return hits(probabilities, y)[probabilities.max(axis=1) >= share].mean()
+
+
+@wrong("accuracy_of_the_surest", says="you took the first images as they come")
+def unsorted(probabilities, y, share):
+    return hits(probabilities, y)[: round(share * len(y))].mean()
+
+
+@wrong("accuracy_of_the_surest", says="you returned the mean confidence")
+def confidence_of_the_surest(probabilities, y, share):
+    return probabilities.max(axis=1)[surest(probabilities, y, share)].mean()
+
+
+@wrong("accuracy_of_the_surest", says="you sorted by the probability of the true class")
+def by_the_true_class(probabilities, y, share):
+    order = np.argsort(-probabilities[np.arange(len(y)), y])[: round(share * len(y))]
+    return hits(probabilities, y)[order].mean()
+
+
+@wrong("accuracy_of_the_surest", says="you returned the accuracy on all images")
+def of_all(probabilities, y, share):
+    return hits(probabilities, y).mean()
