@@ -488,7 +488,7 @@ panels[0].set(
     xlabel="step",
     ylabel="loss of the batch",
     ylim=(0, 5),
-    title="Clipped, the net trains at a rate that destroys it",
+    title="Clipped, it learns where the other is destroyed",
 )
 panels[1].set(
     xlabel="step",
