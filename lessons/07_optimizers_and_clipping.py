@@ -361,11 +361,11 @@ plan = [(name, seed) for name in racing for seed in lesson.seeds(5)]
 for name, seed in progress_bar(plan, "the race, every seed", unit="training"):
     accuracy[name].append(trained(name, chosen[name], seed, x_test, y_test)[1])
 
-# %% tags=["figure"] alt="A row of five dots for each optimizer, the test accuracy from five seeds at its own best rate. The rows overlap widely."
+# %% tags=["figure"] alt="A row of five dots for each optimizer, the test accuracy from five seeds at its own best rate. Most rows overlap."
 ax = plotting.seed_dots(accuracy)
 ax.set_yticks(range(len(racing)), [f"{name}, η = {chosen[name]:.2g}" for name in racing])
 ax.set(xlabel="test accuracy after four epochs; a dot for each seed, the line their mean")
-ax.set_title("At their own best rates the optimizers overlap")
+ax.set_title("At their own best rates most optimizers overlap")
 lesson.save_figure(ax.figure, "race")
 plt.show()
 
@@ -383,7 +383,7 @@ pd.DataFrame(
 
 # %% [markdown]
 # Look at the last two columns, the lead over SGD at its worst and at its best seed. Where one is below zero and the other above, five seeds do not even say which of the two is better. Where both lie on one side, they agree, for this net and four epochs.
-# Among themselves the rows of dots overlap, so we print no ranking. A ranking from one seed would be mostly luck.
+# Among themselves most rows of dots overlap, so we print no ranking. Where one row lies clear of another, the seeds agree; another net or a longer training may not. A ranking from one seed would be mostly luck.
 #
 # The search says more. SGD's best rate is far above Adam's. A race at one shared rate would have been decided by the rate.
 #
@@ -488,7 +488,7 @@ panels[0].set(
     xlabel="step",
     ylabel="loss of the batch",
     ylim=(0, 5),
-    title="Clipped, the net trains at a rate that destroys it",
+    title="Clipped, it learns where the other is destroyed",
 )
 panels[1].set(
     xlabel="step",
