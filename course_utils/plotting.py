@@ -211,7 +211,7 @@ def learning_curves(histories, metric="accuracy", *, validation=True, training=T
     return ax
 
 
-def seed_dots(values, *, printed=None, ax=None):
+def seed_dots(values, *, printed=None, printed_label="the source's number", ax=None):
     """Draw a row for each name with one dot for each seed, to show how much results vary by chance.
 
     Parameters
@@ -220,6 +220,8 @@ def seed_dots(values, *, printed=None, ax=None):
         Maps each name to its measurements, one number for each seed. A short line marks the mean.
     printed : float or dict of str to float, optional
         The source's number, for all rows or for some names. It is drawn as a dashed line.
+    printed_label : str, default="the source's number"
+        What the legend calls that line.
     ax : matplotlib.axes.Axes, optional
         By default new axes.
 
@@ -251,7 +253,7 @@ def seed_dots(values, *, printed=None, ax=None):
         shade = colour(name, ax)
         ax.plot(found, [row] * len(found), marker(name, ax), color=shade, alpha=0.7, clip_on=False)
         ax.plot([np.mean(found)] * 2, [row - 0.3, row + 0.3], "-", color=shade)
-    label = "the source's number"
+    label = printed_label
     for name, number in lines.items():
         if number is not None:
             row = list(values).index(name)

@@ -293,13 +293,11 @@ pd.DataFrame(
 #
 # Each lesson ends with a table: what the source says, what our runs gave, and a verdict. Our runs start from several seeds, in full mode. A statement is one of three kinds:
 #
-# - **A number** is *reproduced* if it lies where one more run of ours would lie with $95\,\%$ probability, *off* if it lies outside, and *too wide to tell* if our runs scatter too much for an
-#   answer.
-# - **An ordering** (“A beats B”) *holds* or is *reversed* if the differences, seed by seed, are clearly on one side, is *smaller than the margin* if they are too small to matter, and
-#   *undecided* otherwise.
+# - **A number** is *reproduced* if it lies where one more run of ours would lie with $95\,\%$ probability, and *not reproduced* if it lies outside.
+# - **An ordering** (“A beats B”) *holds* or is *reversed* if the differences between A and B, seed by seed, are clearly on one side. Otherwise it is *within noise*.
 # - **A property** (“always stays below 1”) *holds* or *fails*, and the table names the worst case.
 #
-# The *margin* is the difference that matters. It was written down before anything was measured: the source's own difference where it prints one, else half a percentage point of accuracy.
+# With fewer than three seeds there is no verdict, and the table says how many seeds there are so far. [RESULTS](../RESULTS.md) shows all tables, and explains how the verdicts come about.
 #
 # ## Where to go from here
 #
@@ -313,10 +311,10 @@ pd.DataFrame(
 # - [06 · Transfer learning](06_transfer_learning.ipynb): how often does it help to start from another net's weights?
 # - [07 · Optimizers and clipping](07_optimizers_and_clipping.ipynb): what does each optimizer remember, and when must a gradient be shortened?
 # - [08 · Learning-rate schedules](08_learning_rate_schedules.ipynb): how high should the rate start, and how should it come down?
-# - [09 · The LR finder and 1cycle](09_lr_finder_and_1cycle.ipynb): can one short run find a good rate, and is a large one enough?
+# - [09 · The learning-rate finder and 1cycle](09_lr_finder_and_1cycle.ipynb): can one short run find a good rate, and is a large one enough?
 # - [10 · Conditional gradient](10_conditional_gradient.ipynb): what happens to weights that may not leave a ball?
 # - [11 · Regularization](11_regularization.ipynb): how does one keep a net from learning its training images by heart?
-# - [12 · MC dropout](12_mc_dropout.ipynb): does a net know when it is unsure?
+# - [12 · Monte Carlo dropout](12_mc_dropout.ipynb): does a net know when it is unsure?
 # - [13 · A deep net on CIFAR-10](13_deep_net_on_cifar10.ipynb): which of six nets is best, and which is trained first?
 #
 # How long a full run of each takes, on the two stacks:

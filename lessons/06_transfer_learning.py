@@ -277,7 +277,8 @@ chapter.assign(factor=chapter["B alone"] / chapter["B on A"].clip(lower=one_erro
 # %% tags=["figure"] alt="Two rows of dots, a dot a seed, with the test error on the axis and the source's two numbers as dashed lines. The dots of B on A lie further left than those of B alone."
 fig, ax = plt.subplots(figsize=(7.2, 2.4))
 dots = {name: list(chapter[name]) for name in ("B alone", "B on A")}
-plotting.seed_dots(dots, printed={"B alone": 1 - 0.9695, "B on A": 1 - 0.9925}, ax=ax)
+stored = {"B alone": 1 - 0.9695, "B on A": 1 - 0.9925}
+plotting.seed_dots(dots, printed=stored, printed_label="stored output of e7658ef", ax=ax)
 ax.set(xlim=(0, None), xlabel="test error of task B")
 ax.xaxis.set_major_formatter(PercentFormatter(1))
 ax.legend(loc="lower right")
