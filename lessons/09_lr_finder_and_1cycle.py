@@ -590,8 +590,6 @@ lesson.verdicts("09_lr_finder_and_1cycle")
 # [a notebook of their own](solutions/09_lr_finder_and_1cycle.ipynb); any code that does what the card asks passes.
 
 # %% tags=["given"]
-import numpy as np
-
 from course_utils.checks import check
 
 # %% [markdown] tags=["exercise"]
