@@ -600,10 +600,6 @@ lesson.verdicts("08_learning_rate_schedules")
 # [a notebook of their own](solutions/08_learning_rate_schedules.ipynb); any code that does what the card asks passes.
 
 # %% tags=["given"]
-import keras
-import numpy as np
-import tensorflow as tf
-
 from course_utils.checks import check
 
 # %% [markdown] tags=["exercise"]

@@ -437,7 +437,7 @@ plt.show()
 # Go through the columns one by one.
 #
 # - *Seconds per epoch.* Nadam computes more in each step, so its epochs take longest. An epoch of 1cycle has a quarter of the steps, but each step has four times as many images. On one processor core, most of the time is spent on
-#   the images, so this saves little. On a GPU, a large batch takes hardly longer than a small one, and there it saves much.
+#   the images, so an epoch is somewhat shorter, but far from four times. On a GPU, a large batch takes hardly longer than a small one, and there it saves much.
 # - *Epochs.* 1cycle comes close to its final accuracy only near its end, when the rate is low.
 # - *Reached* is partly luck: the accuracies jump, and one lucky epoch is enough.
 #
@@ -506,6 +506,7 @@ for form, found in long.items():
     ax.axhline(np.mean(found), color=plotting.colour(form, ax), linestyle="--", label=label)
 ax.set(xscale="log", xlabel="top rate", ylabel="validation accuracy")
 ax.set_xticks(tops, [f"{top:g}" for top in tops])
+ax.minorticks_off()
 ax.set_title("Five epochs: a high top rate helps what comes down again")
 ax.legend(fontsize=9)
 plt.show()
@@ -589,8 +590,6 @@ lesson.verdicts("09_lr_finder_and_1cycle")
 # [a notebook of their own](solutions/09_lr_finder_and_1cycle.ipynb); any code that does what the card asks passes.
 
 # %% tags=["given"]
-import numpy as np
-
 from course_utils.checks import check
 
 # %% [markdown] tags=["exercise"]
@@ -654,7 +653,7 @@ ax.plot(rates, losses, ".", color=plotting.OTHERS[6], label="each batch, worked 
 ax.plot(rates, logged, "--", color=plotting.OTHERS[2], label='logs["loss"]')
 ax.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(0, 1.2 * losses[0]))
 ax.set_title("The running mean falls late and turns late")
-ax.legend(loc="upper left")
+ax.legend(loc="lower left")
 plt.show()
 
 # %% [markdown] tags=["solution"]
