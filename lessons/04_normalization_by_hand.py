@@ -563,7 +563,7 @@ plt.show()
 mean_at(compared, "loss").round(4)
 
 # %% [markdown]
-# How does weight normalization get longer steps? The gradient with respect to $v$ is that with respect to $w$, times $g/\lVert v\rVert$, without the
+# How can weight normalization get longer steps? The gradient with respect to $v$ is that with respect to $w$, times $g/\lVert v\rVert$, without the
 # part along $\hat v$. When $v$ moves, $w = g\,\hat v$ moves by this factor times as much. So the part of a step that turns $w$ is
 # $(g/\lVert v\rVert)^2$ times as long as in a plain net:
 
@@ -1010,7 +1010,7 @@ for name, dx in gradients.items():
 # %% [markdown] tags=["exercise"]
 # ### 3 · Statistics for inference
 #
-# *20 minutes.* **What.** Of each batch you know three things: the mean of every unit, its variance, and the number of images. Write
+# *20 minutes.* **What.** You know three things about each batch: the mean of every unit, its variance, and the number of images. Write
 # `pooled_statistics`, which gives the mean and the variance over *all* images. The result has to be exact, for batches of different sizes, and however
 # the images are divided into batches.
 #

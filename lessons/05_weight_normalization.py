@@ -753,8 +753,8 @@ for size in (0.3, 1, 3):
 # *25 minutes.* **What.** You are given the gradient of the loss with respect to a layer's weights $w = g\,v/\lVert v\rVert$. Write `split_gradient`,
 # which computes the gradients with respect to $v$ and to $g$ from it, for dense layers and convolutions alike. The last axis is that of the units.
 #
-# **Why.** In training, weight normalization changes only the gradients, by the two formulas near the top of this lesson. Before you look at the
-# solution, predict: what happens to a unit whose $v$ starts ten times too long?
+# **Why.** The two formulas near the top of this lesson are all that weight normalization changes in training. Before you look at the solution, predict:
+# what happens to a unit whose $v$ starts ten times too long?
 
 
 # %% tags=["exercise"]

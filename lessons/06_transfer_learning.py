@@ -270,8 +270,8 @@ lesson.record("S5.cC3", factor=factor)
 # build B on the clone, and A does not change.
 #
 # In the source B alone reaches “0.9695” and B on A “0.9925”; it names a factor of almost 4, “3.93” (stored outputs of revision e7658ef). The two
-# accuracies give $0.0305/0.0075 \approx 4.07$, so the factor comes from another run of B alone. Each of these numbers comes from one run. Here are five
-# runs, each with a model A of its own.
+# accuracies give $0.0305/0.0075 \approx 4.07$, so the factor was computed from another accuracy of B alone. Each of these numbers comes from one run.
+# Here are five runs, each with a model A of its own.
 
 # %%
 chapter = [{"seed": lesson.seed, "B alone": 1 - alone, "B on A": 1 - reused, "A loses": before - after}]
@@ -430,14 +430,14 @@ def draw_ratios(rows, errors_of, title):
 draw_ratios(
     list(pairs),
     {"B on A": dense},
-    "Whether reuse helps depends on the pair, and on the draw (a dot for each draw, a line at the median)",
+    "Whether reuse helps depends on pair and draw (a dot for each draw, a line at the median)",
 )
 plt.show()
 
 # %% [markdown]
-# Look at one row at a time. Where all its dots lie on the same side of 1, the pair of classes decides whether reuse helps: have the eight other classes
-# taught A what tells these two apart? Where the dots of a row lie on both sides, the draw decides: its two hundred images, and the first weights of its
-# new layer. The table counts how often the errors are cut fourfold, as in the source.
+# Look at one row at a time. Where all its dots lie on the same side of 1, the pair of classes seems to decide whether reuse helps: have the eight other
+# classes taught A what tells these two apart? Where the dots of a row lie on both sides, the draw decides: its two hundred images, and the first
+# weights of its new layer. The table counts how often the errors are cut fourfold, as in the source.
 #
 # Is the gain only a faster start? Then it would vanish after sixty epochs, and all dots of the right panel would lie close to 1. They do not. B alone
 # and B on A both make fewer errors after sixty epochs than after twenty (see the mean errors in the table), but the ratios stay away from 1.
