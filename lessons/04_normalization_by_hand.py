@@ -13,15 +13,15 @@
 # %% [markdown]
 # # 04 · Normalization by hand
 #
-# A normalization layer is easy to get almost right. That is the trouble: a net with a wrong normalization still
-# learns, so nobody notices. In this lesson we write weight, batch and layer normalization ourselves, forward and backward, and check our
-# derivations. Then we reproduce a memo whose author did the same, and look at its mistakes.
+# A mistake in a normalization layer is easy to make and hard to see, because a net with a wrong normalization usually still learns. In this lesson we
+# write weight, batch and layer normalization ourselves, forward and backward, and check the gradients that we derive. Then we reproduce a memo whose
+# author wrote the same layers, and look at its mistakes.
 #
-# - **You will learn:** to derive the gradient of a normalization layer; to check a derivation by automatic differentiation; to tell a
-#   better method from a longer step; to write tests that find what no learning curve shows.
+# - **You will learn:** to derive the gradient of a normalization layer; to check a derivation by automatic differentiation; to tell a better method
+#   from a longer step; to write tests that find mistakes which no learning curve shows.
 # - **You need:** the chain rule and matrix products; [lesson 02](02_batch_normalization.ipynb).
-# - **Reproduces:** *Normalization (Batch, Weight, Layer) の実装に関するメモ* (a memo on implementing normalization), Qiita, 2018-05-27. It shows
-#   curves and prints no numbers.
+# - **Reproduces:** *Normalization (Batch, Weight, Layer) の実装に関するメモ* (a memo on implementing normalization), Qiita, 2018-05-27. It shows curves and
+#   prints no numbers.
 # - **Time:** about 30 minutes to read; a run takes as long as the line below says, in quick mode under a minute.
 
 # %% tags=["needed"]
@@ -43,9 +43,9 @@ from course_utils.training import fit, progress_bar
 # %% [markdown]
 # ## The memo's set-up
 #
-# The net reads MNIST: 784 pixels, 128 ReLU units, 10 outputs with a softmax. Its labels are *one-hot*: ten numbers, a 1 at the
-# digit's place and nine zeros. It trains by plain gradient descent with rate `0.1`, on batches of 128 that are drawn at random *with
-# replacement*. The memo's data loader gives 55,000 training images, so we keep 5,000 of MNIST's 60,000 aside.
+# The net reads MNIST. It has 784 input pixels, 128 ReLU units, and 10 outputs with a softmax. The labels are *one-hot*: ten numbers, a 1 at the digit's
+# place and nine zeros. The net is trained by plain gradient descent with rate `0.1`, on batches of 128 that are drawn at random *with replacement*. The
+# memo's data loader gives 55,000 training images, so we do not use 5,000 of MNIST's 60,000.
 
 # %%
 mnist = lesson.data(load_mnist(validation=5_000))
@@ -65,13 +65,13 @@ def beginning(seed):
 
 
 # %% [markdown]
-# For one seed, all nets of this lesson start from the same weights and see the same batches. So whatever differs between two curves comes from the layers. (The memo's own
-# starting weights are not known to us. We take Glorot's, as Keras does.)
+# For one seed, all nets with these two layers begin from the same drawn weights and see the same batches. So a difference between two curves comes from
+# what we changed. (We do not know the memo's own starting weights. We draw Glorot's, as Keras does.)
 #
 # ## A layer without normalization
 #
-# A layer has a forward and a backward pass. Forward: $y = xw + b$, one row for each example. Backward, it gets
-# $\bar y = \partial L/\partial y$, the gradient of the loss $L$, and computes the gradients of everything that went in:
+# The forward pass of a layer computes $y = xw + b$, with one row for each example. The backward pass gets $\bar y = \partial L/\partial y$, the
+# gradient of the loss $L$ with respect to $y$. It computes the gradients with respect to the input and to every weight:
 #
 # $$\bar w = x^\top \bar y, \qquad \bar b = \sum_i \bar y_i, \qquad \bar x = \bar y\, w^\top .$$
 #
@@ -93,8 +93,8 @@ class Dense:
 
 
 # %% [markdown]
-# Two layers make a net. Softmax and cross-entropy together have a simple gradient: predicted probabilities minus the one-hot
-# label. ReLU lets the gradient pass where the unit was above zero.
+# Two layers make a net. For softmax and cross-entropy together the gradient is simple: predicted probabilities minus the one-hot label, divided by the
+# number of examples. ReLU passes the gradient on where the unit was above zero, and elsewhere it passes zero.
 
 
 # %%
@@ -128,16 +128,16 @@ class Net:
 # %% [markdown]
 # ## Weight normalization
 #
-# Weight normalization writes the weights $w$ of each unit as a length $g$ times a direction: $w = g\,\hat v$ with
-# $\hat v = v/\lVert v\rVert$. It trains $g$ and $v$ ([lesson 05](05_weight_normalization.ipynb) is about it). With $t = x\hat v$ the
-# layer is $y = g\,t + b$. Backward:
+# Weight normalization ([lesson 05](05_weight_normalization.ipynb)) writes the weights $w$ of each unit as a length $g$ times a direction:
+# $w = g\,\hat v$ with $\hat v = v/\lVert v\rVert$. It trains $g$ and $v$. With $t = x\hat v$, the forward pass is $y = g\,t + b$. The backward pass is:
 #
 # $$\bar g = \sum_i \bar y_i t_i, \qquad \bar b = \sum_i \bar y_i, \qquad \bar t = g\,\bar y, \qquad
 #   \bar{\hat v} = x^\top \bar t, \qquad \bar v = \frac{\bar{\hat v} - (\bar{\hat v}\cdot\hat v)\,\hat v}{\lVert v\rVert} .$$
 #
-# The last one removes the part of the gradient along $\hat v$, because the length of $v$ does not matter. An *initialisation from data* belongs to the method: the
-# first batch sets $g = 1/\sigma_t$ and $b = -\mu_t/\sigma_t$, so that each output starts with mean 0 and variance 1. Without it, we start
-# with $g = 1$ and $b = 0$.
+# The last formula removes the part of the gradient along $\hat v$, because the length of $v$ does not change the output.
+#
+# The method also has an *initialisation from data*. With the mean $\mu_t$ and the standard deviation $\sigma_t$ of $t$ over the first batch, it sets
+# $g = 1/\sigma_t$ and $b = -\mu_t/\sigma_t$. Then each output starts with mean 0 and variance 1. Without it, $g$ starts at 1 and $b$ at 0.
 
 
 # %%
@@ -169,15 +169,16 @@ class WeightNorm:
 # %% [markdown]
 # ## Batch and layer normalization
 #
-# Both take $t = xw$, subtract a mean and divide by a standard deviation. Then the net chooses a scale $\gamma$
-# and a shift $\beta$ for each unit:
+# Both compute $t = xw$, subtract a mean and divide by a standard deviation. Then they apply a scale $\gamma$ and a shift $\beta$, which are trained,
+# one of each for every unit:
 #
 # $$\hat t = \frac{t - \mu}{\sigma}, \quad \sigma = \sqrt{\operatorname{Var}[t] + 10^{-5}}, \qquad y = \gamma\,\hat t + \beta .$$
 #
-# They differ in one index. Batch normalization takes $\mu$ and $\sigma$ over the examples, for each unit (axis 0).
-# Layer normalization takes them over the units, for each example (axis 1).
+# They differ in one index. Batch normalization takes $\mu$ and $\sigma$ over the examples, for each unit (axis 0). Layer normalization takes them over
+# the units, for each example (axis 1).
 #
-# One might take $\bar t = \bar{\hat t}/\sigma$ for the gradient, with $\bar{\hat t} = \gamma\,\bar y$. **What does this forget?** Follow the arrows from $t_1$ to the loss.
+# Now the gradient of $t$. We know $\bar{\hat t} = \gamma\,\bar y$. One might then write $\bar t = \bar{\hat t}/\sigma$. **What does this forget?**
+# Follow the arrows from $t_1$ to the loss.
 
 # %% tags=["figure", "cover"] alt="A graph of the forward pass. From t₁ one arrow goes straight to t̂₁. A second goes to the mean μ, and from there to t̂₁, t̂₂ and t̂₃. A third goes to the deviation σ, and from there to t̂₁, t̂₂ and t̂₃. All three t̂ lead to the loss L."
 fig, ax = plt.subplots(figsize=(8.4, 3.6))
@@ -204,15 +205,16 @@ ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# A change of $t_1$ changes $\mu$ and $\sigma$ too, and with them every $\hat t$ that shares them. With $\langle\cdot\rangle$ for the mean over the $n$
-# values that share $\mu$ and $\sigma$, the three paths give
+# A change of $t_1$ also changes $\mu$ and $\sigma$, and so every $\hat t$ that is computed with them. Let $n$ be the number of values that share $\mu$
+# and $\sigma$, and $\langle\cdot\rangle$ the mean over them. Then the three paths give
 #
 # $$\frac{\partial \hat t_j}{\partial t_i} = \frac1\sigma\Big(\underbrace{\delta_{ij}}_{1} - \underbrace{\frac1n}_{2} - \underbrace{\frac{\hat t_i\,\hat t_j}{n}}_{3}\Big)
 #   \quad\Longrightarrow\quad
 #   \bar t = \frac1\sigma\Big(\bar{\hat t} - \langle\bar{\hat t}\rangle - \hat t\,\langle\bar{\hat t}\,\hat t\rangle\Big).$$
 #
-# So two directions are removed from the gradient: adding a constant to all $t$, and rescaling all $t$. The layer undoes both, so neither can
-# change the loss. Batch normalization also keeps running averages of $\mu$ and $\operatorname{Var}[t]$, for use after training.
+# Here $\delta_{ij}$ is 1 for $i = j$, and 0 otherwise. Paths 2 and 3 remove two directions from the gradient: adding a constant to all $t$, and
+# rescaling all $t$. The layer undoes both changes, so neither can change the loss. Batch normalization also keeps running averages of $\mu$ and
+# $\operatorname{Var}[t]$, for use after training.
 
 
 # %% tags=["needed"]
@@ -246,9 +248,10 @@ class Normalized:
 
 
 # %% [markdown]
-# The backward pass is the formula, path by path. (`paths` can leave some out, for an experiment below.) Each step moves the running averages a
-# tenth of the way to the values of the batch. Now the memo's five nets. Batch and layer normalization stand in the first layer only; weight
-# normalization is in both.
+# The backward pass is the formula, path by path. (With `paths` we can leave some out, for an experiment below.) Each training step moves the running
+# averages a tenth of the way to the values of the batch.
+#
+# Here are the memo's five nets. Batch and layer normalization are in the first layer only; weight normalization is in both.
 
 # %%
 INITIALISED = "weight normalization, paper's initialisation"
@@ -263,8 +266,8 @@ five_nets = {
 # %% [markdown]
 # ## Are the derivations right?
 #
-# A wrong gradient seldom stops a training. So we write the same layers in Keras, forward only, and let automatic differentiation find
-# the gradients.
+# A wrong gradient seldom stops a training. So we write the same layers in Keras, forward only. Automatic differentiation computes the gradients, and we
+# compare.
 
 
 # %%
@@ -301,7 +304,7 @@ class KerasNormalized(keras.layers.Layer):
 
 
 # %% [markdown]
-# Each of our nets gets a Keras twin with the same weights. We compute in double precision, so that rounding cannot hide an error.
+# Each of our nets gets a copy in Keras with the same weights. We compute in double precision, so that rounding cannot hide an error.
 
 
 # %%
@@ -333,8 +336,8 @@ def worst_difference(net, x, y):
 
 
 # %% [markdown]
-# At their first values, $\gamma = 1$ and $\beta = 0$ could hide a forgotten factor. So every parameter is first moved
-# a little, at random. And a check is worth nothing if it cannot fail. So we add batch normalization with a path left out.
+# At their first values, $\gamma = 1$ and $\beta = 0$, a forgotten factor would not show. So we first move every parameter a little, at random. And we
+# must see that the check can fail. So we add batch normalization without one or two of the paths.
 
 # %%
 wrong_paths = {"without path 2": (1, 3), "without path 3": (1, 2), "with path 1 only": (1,)}
@@ -361,15 +364,15 @@ pd.DataFrame({"gradient right to 1e-6": {name: found < 1e-6 for name, found in d
 pd.DataFrame({"worst relative difference": {name: f"{d:.0e}" for name, d in difference.items()}})
 
 # %% [markdown]
-# Five are right and three are wrong, so the check can fail. Would a learning curve have shown it? We come back to that.
+# Five are right and three are wrong, as they should be. Would a learning curve have shown the mistakes? The end of the next section answers this.
 #
 # ## The memo's five learning curves
 #
-# The memo trains these five nets, and says that the initialisation makes a difference. **Which net do you expect in front after 100 steps? And after
-# 2,000?** Write down your order.
+# The memo trains these five nets. It says that the initialisation makes a difference. **Which net do you expect to have the lowest loss after 100
+# steps? And after 2,000?** Write down your order.
 #
-# At every step the memo notes loss and accuracy of the batch, *after* the step. So do we. At some steps we also measure what the
-# memo does not: the loss over many training images (every fifth one), and the accuracy on the test images.
+# At every step the memo records loss and accuracy of the batch, *after* the step. So do we. At some steps we also measure what the memo does not: the
+# loss over 11,000 training images (every fifth one), and the accuracy on the test images.
 
 
 # %%
@@ -399,7 +402,7 @@ def train(make_net, seed, rate=0.1):
 
 
 # %% [markdown]
-# One function trains several nets, each from several seeds; another one draws them.
+# One function trains several nets, each from several seeds. Another draws them.
 
 
 # %%
@@ -426,7 +429,7 @@ def draw(panel, runs, what, start=1):
 
 runs = train_all(five_nets, 5, "the memo's five nets")
 
-# %% tags=["figure"] alt="Four panels over the steps, on a logarithmic axis, with a line for each of the five nets. Above, loss and accuracy of the batch after the step; below, the loss over many training images and the test accuracy. Weight normalization without the initialisation lies beside or behind the plain net; the initialised one and batch and layer normalization lie ahead of both."
+# %% tags=["figure"] alt="Four panels over the steps, on a logarithmic axis, with a line for each of the five nets. Above, loss and accuracy of the batch after the step; below, the loss over many training images and the test accuracy. Weight normalization without the initialisation learns as slowly as the plain net or more slowly. Weight normalization with it, batch and layer normalization learn faster than both."
 fig, panels = plt.subplots(2, 2, figsize=(10.5, 8), sharex=True)
 window = max(1, n_steps // 40)
 for ax, what in zip(panels[0], ("loss after", "accuracy after")):
@@ -435,7 +438,7 @@ for ax, what in zip(panels[0], ("loss after", "accuracy after")):
         smooth = mean.rolling(window, min_periods=1).mean()
         ax.plot(mean.index + 1, smooth, color=plotting.colour(name, ax), linewidth=1.5)
     ax.set(xscale="log", ylabel=f"{what} the step, mean of {window} batches")
-    ax.set_title(f"As the memo looks: {what.split()[0]} of the batch")
+    ax.set_title(f"As in the memo: {what.split()[0]} of the batch")
 draw(panels[1, 0], runs, "loss")
 draw(panels[1, 1], runs, "test accuracy")
 panels[1, 0].set(ylabel="loss, 11,000 training images", title="Training loss")
@@ -446,7 +449,7 @@ fig.legend(*panels[1, 0].get_legend_handles_labels(), loc="outside lower center"
 plt.show()
 
 # %% [markdown]
-# Step and loss have logarithmic axes; thin lines are single seeds. Here are the means over the seeds at three of the steps.
+# Step and loss have logarithmic axes. In the lower panels, thin lines are single seeds. Here are the means over the seeds at three of the steps.
 
 
 # %%
@@ -476,11 +479,11 @@ tests = {f"{short[name]}_test_accuracy": values for name, values in test.items()
 lesson.record("S3.q2", **losses, **tests)
 
 # %% [markdown]
-# Compare the lower panels with your order. Look at weight normalization *without* the initialisation (squares) and at the plain net (circles). Does every
-# normalization learn faster than none? The memo never says so; it is a question of this course.
+# Compare the lower panels with your order. Look at weight normalization *without* the initialisation (squares) and at the plain net (circles). Does
+# every normalization learn faster than none? The memo never says so; it is a question of this course.
 #
-# The upper panels have two faults. A batch is a small random sample, so its accuracy varies from step to step; we had to average. And it
-# is taken after the step, when the net has just learned from these images. How much does that add?
+# The memo's own curves, in the upper panels, have two faults. First, a batch is a small random sample, so its accuracy varies from step to step. We had
+# to average. Second, the memo measures after the step, when the net has just learned from these images. How much does this add to the accuracy?
 
 # %%
 first_steps = {
@@ -491,7 +494,7 @@ table = pd.DataFrame(first_steps).T[["accuracy before", "accuracy after"]]
 table.assign(difference=table["accuracy after"] - table["accuracy before"]).round(3)
 
 # %% [markdown]
-# These are means over the steps up to the first column of the table above. “After” is what the memo notes.
+# Each number is a mean over the seeds and over all steps up to the first one in the table above. “After” is what the memo records.
 #
 # ### What a wrong gradient does
 #
@@ -501,7 +504,7 @@ table.assign(difference=table["accuracy after"] - table["accuracy before"]).roun
 wrong = train_all(wrong_nets, 3, "wrong gradients")
 with_right = {"plain": runs["plain"][:3], "batch normalization": runs["batch normalization"][:3], **wrong}
 
-# %% tags=["figure"] alt="Training loss over the steps for the plain net, batch normalization with the right gradient, and three versions with a path left out. All fall."
+# %% tags=["figure"] alt="Training loss over the steps for the plain net, for batch normalization with the right gradient, and for three versions without one or two of the paths. All fall."
 fig, ax = plt.subplots()
 draw(ax, with_right, "loss")
 ax.set(yscale="log", ylabel="loss, 11,000 training images")
@@ -513,15 +516,18 @@ plt.show()
 mean_at(with_right, "loss").round(4)
 
 # %% [markdown]
-# All three losses fall, and from its own curve alone none of them looks wrong. It takes the right curve beside it, or the check above. Then compare the last
-# column with the plain net: does normalization still pay when its gradient is wrong?
+# All three losses fall. Each curve looks normal on its own; only the right curve beside it, or the check above, shows a mistake. Compare the last
+# column with the plain net: does batch normalization still help when its gradient is wrong?
 #
 # ## A better method, or a longer step?
 #
-# Why is the initialised net ahead of the plain one? There are three candidates. *The parametrisation:* we start weight
-# normalization with $g = \lVert v\rVert$, so that it begins as exactly the function of the plain net. *The start:* we copy the initialised net's
-# weights $w = g\,\hat v$ and $b$ into a plain net. *The length of the steps:* all runs use the rate `0.1`, because the memo does; we give the
-# plain net `0.5`. **Which of the three catches up?**
+# Why does the net with the initialisation have a lower loss than the plain net? There are three candidates.
+#
+# - *The parametrisation.* We start weight normalization with $g = \lVert v\rVert$, so that it begins as exactly the same function as the plain net.
+# - *The start.* We copy the weights $w = g\,\hat v$ and $b$ that the initialisation gives into a plain net.
+# - *The length of the steps.* All runs use the memo's rate, `0.1`. We give the plain net `0.5`.
+#
+# **Which of the three comes closest to the net with the initialisation?**
 
 
 # %%
@@ -545,7 +551,7 @@ found = train_all(candidates, 3, "parametrisation and start")
 found |= train_all({"plain, rate 0.5": five_nets["plain"]}, 3, "a longer step", rate=0.5)
 compared = {name: runs[name][:3] for name in ("plain", INITIALISED)} | found
 
-# %% tags=["figure"] alt="Training loss over the steps for five nets. Weight normalization with g = ‖v‖ stays with the plain net. The plain net with rate 0.5 ends near the initialised weight normalization."
+# %% tags=["figure"] alt="Training loss over the steps for five nets. The curve of weight normalization with g = ‖v‖ stays close to that of the plain net. The plain net with rate 0.5 ends close to weight normalization with the initialisation."
 fig, ax = plt.subplots()
 draw(ax, compared, "loss", start=10)
 ax.set(yscale="log", ylabel="loss, 11,000 training images")
@@ -557,8 +563,9 @@ plt.show()
 mean_at(compared, "loss").round(4)
 
 # %% [markdown]
-# Where does weight normalization get longer steps? The gradient reaches $v$ multiplied by $g/\lVert v\rVert$, and a move of $v$ moves
-# $w = g\,\hat v$ by that factor again. So a step of $w$ is $(g/\lVert v\rVert)^2$ times as long.
+# How can weight normalization get longer steps? The gradient with respect to $v$ is that with respect to $w$, times $g/\lVert v\rVert$, without the
+# part along $\hat v$. When $v$ moves, $w = g\,\hat v$ moves by this factor times as much. So the part of a step that turns $w$ is
+# $(g/\lVert v\rVert)^2$ times as long as in a plain net:
 
 # %%
 rows = {}
@@ -571,14 +578,8 @@ for name in ("weight normalization", INITIALISED):
 pd.DataFrame(rows, index=["first layer", "second layer"]).T.round(2)
 
 # %% [markdown]
-# (Median over the units, at the start.) So normalization also sets the length of the
-# steps, unit by unit. A fair comparison tunes the rate of every net (question 2).
-#
-# ## The memo's slips
-#
-# Six more details deserve a look. Each is a mistake that anybody can make.
-#
-# **A stray backslash** stands before `mean, var` in one function. So the code as printed does not run:
+# (Median over the units, at the start. Below 1 the steps are shorter than in the plain net.) So weight normalization also sets the length of the steps,
+# unit by unit. A fair comparison tunes the rate of every net (question 2).
 
 # %% tags=["nbval-check-output"]
 try:
@@ -587,7 +588,8 @@ except SyntaxError as error:
     print(error.msg)
 
 # %% [markdown]
-# **Times, not divided by.** For outputs of mean 0, $y = g\,t + b$ needs $b = -\mu/\sigma$. In the second layer the memo has $b = -\mu\cdot\sigma$.
+# **Times in place of divided by.** An output $y = g\,t + b$ with $g = 1/\sigma$ has mean 0 if $b = -\mu/\sigma$. In the second layer the memo has
+# $b = -\mu\cdot\sigma$.
 
 
 # %%
@@ -597,8 +599,8 @@ class Times(WeightNorm):
 
 
 # %% [markdown]
-# **The first step is special.** In it, $g$ and $b$ are assigned from the batch, and assigned again each time that loss or accuracy is computed. No
-# gradient passes through an assignment, so step 1 trains $v$ alone.
+# **The first step is special.** In this step, $g$ and $b$ are computed from the batch and assigned. They are assigned again each time that loss or
+# accuracy is computed. No gradient passes through an assignment, so step 1 trains $v$ alone.
 
 
 # %%
@@ -614,8 +616,8 @@ class FirstStepAlone(WeightNorm):
 
 
 # %% [markdown]
-# **One scale for each place.** The memo's layer normalization gives $\gamma$ and $\beta$ the shape (batch size): the first image of a batch
-# gets the first scale, whichever image it is. To test such a net at all, we give it 128 images at a time.
+# **One scale for each place in the batch.** The memo's layer normalization gives $\gamma$ and $\beta$ the shape (batch size). So the first image of a
+# batch gets the first scale, whichever image it is. Such a net can only be tested on 128 images at a time.
 
 
 # %%
@@ -641,7 +643,7 @@ class InBlocks(Net):
 
 
 # %% [markdown]
-# **What do these three slips cost?** We train each beside the layer as its paper defines it.
+# **What do these three slips cost?** We compare each with the layer as its paper defines it.
 
 # %%
 slips = {
@@ -654,8 +656,9 @@ right = {name: runs[name][:3] for name in (INITIALISED, "layer normalization")}
 mean_at({**right, **slipped}, "loss").round(4)
 
 # %% [markdown]
-# All of them learn. $b$ is trained like every other weight, so a wrong first value is soon corrected; so is a step that trains $v$ alone. And since the batches are
-# random, each place sees the same kind of images, so the 128 scales stay close to each other. But a test of what the layer promises fails at once:
+# All of them learn. $b$ is trained like every other weight, so a wrong first value is soon corrected. The same is true of one step that trains $v$
+# alone. And the batches are random, so each place sees the same kind of images, and the 128 scales stay close to each other. But a test of what the
+# layer promises fails at once:
 
 # %% tags=["nbval-check-output"]
 w1, w2, batches = beginning(lesson.seed)
@@ -676,9 +679,9 @@ ranges = [np.ptp(probabilities.max(axis=1)) for probabilities in answers]
 print(f"the same image in 128 places: the net's largest probability varies by {max(ranges):.4f} at most")
 
 # %% [markdown]
-# **No running statistics.** The memo's batch normalization standardizes each image by the batch that it comes in, after training too. We put the test images
-# into random batches of different sizes, and then into batches that hold one digit only. **How many are read correctly? And what happens to an image that comes
-# alone?**
+# **No running statistics.** The memo's batch normalization standardizes each image by the batch that it comes in, after training too. We put the test
+# images into random batches of different sizes, and then into batches that hold one digit only. **How many images does the net read correctly? And what
+# happens to a batch of one image?**
 
 # %%
 labels = y_test.argmax(axis=1)
@@ -699,7 +702,7 @@ for size in sizes:
 one_digit = [share_right(net, [np.flatnonzero(labels == digit) for digit in range(10)]) for net in nets]
 running = [score(net.forward(x_test, training=False), y_test)[1] for net in nets]
 
-# %% tags=["figure"] alt="Test accuracy of the nets with batch normalization against the number of images that are read together. One image alone is read as well as by guessing; from a few dozen on the accuracy is close to that with running statistics. Batches that hold one digit only are read much worse."
+# %% tags=["figure"] alt="Test accuracy of the nets with batch normalization against the number of images in a batch. With one image in a batch it is as low as by guessing. From a few dozen images on it is close to that with running statistics. In batches that hold one digit only it is much lower."
 fig, ax = plt.subplots(figsize=(7.8, 4.2))
 green = plotting.colour("batch normalization", ax)
 ax.plot(sizes, list(company.values()), "D", color=green, alpha=0.4)
@@ -716,22 +719,22 @@ ax.axhline(0.1, color="grey", linestyle=":", label="guessing")
 ax.set_xscale("log", base=2)
 ax.set_xticks(sizes[::2], sizes[::2])
 ax.yaxis.set_major_formatter(plotting.PercentFormatter(1))
-ax.set(xlabel="images that are read together", ylabel="test accuracy", ylim=(0, 1.02))
-ax.set_title("Without running statistics, an image depends on its company")
+ax.set(xlabel="images in a batch", ylabel="test accuracy", ylim=(0, 1.02))
+ax.set_title("Without running statistics, the answer depends on the rest of the batch")
 ax.legend(loc="center right", fontsize=9)
 plt.show()
 
 # %% [markdown]
-# An image alone is its own mean: $t - \mu = 0$, so $y = \beta$ whatever it shows, and every image gets the same answer. In a large random batch the statistics are
-# close to those of all images. A batch of one digit is large too, but not mixed: what its images have in common is the mean, and the mean is
-# subtracted. A sorted test set or the images of one user are such batches. Running statistics avoid this.
+# In a batch of one image, $t$ is its own mean. So $t - \mu = 0$ and $y = \beta$, whatever the image shows: every image gets the same answer. In a large
+# random batch the statistics are close to those of all images. A batch of one digit is large too, but not mixed. What its images have in common is in
+# the mean, and the mean is subtracted. A test set sorted by class gives such batches. Running statistics avoid the problem.
 #
-# **No test accuracy** is the sixth. The lower right panel above shows what was missing.
+# **No test accuracy.** The memo measures training batches only. Our lower right panel above shows the test accuracy of the five nets.
 #
 # ## The memo's future work: a convolution
 #
-# The memo leaves convolutions and LSTMs for later. (The LSTM is exercise 4.) For weight normalization a convolution is the same layer with another product:
-# $\lVert v\rVert$ is taken over all axes but the last, and so are the mean and variance of the initialisation.
+# The memo leaves convolutions and LSTMs for later. (The LSTM is exercise 4.) In a convolution, weight normalization works as before, with another
+# product. $\lVert v\rVert$ is taken over all axes but the last, and so are the mean and variance of the initialisation.
 
 
 # %%
@@ -782,22 +785,22 @@ reached = {name: [] for name in tried}
 for name, seed in progress_bar([(name, seed) for name in tried for seed in seeds], "convolutions"):
     reached[name].append(convolutional(tried[name][0], seed, tried[name][1]))
 
-# %% tags=["figure"] alt="Three rows of dots, the test accuracy after one epoch of a convolutional net: plain, plain with rate 0.5, and with weight normalization."
+# %% tags=["figure"] alt="Three rows of dots with the test accuracy of a convolutional net after one epoch. From top to bottom: plain, plain with rate 0.5, weight normalization with the initialisation."
 ax = plotting.seed_dots(reached)
 ax.xaxis.set_major_formatter(plotting.PercentFormatter(1, decimals=1))
 ax.set(xlabel="test accuracy after one epoch; a dot for each seed")
-ax.set_title("A convolution: here too, compare with a longer step")
+ax.set_title("A convolution: here too, compare with longer steps")
 plt.show()
 
 # %% [markdown]
-# Compare the first row with the last, both at the memo's rate. Then compare both with the row between: the plain net with longer steps. As before, a comparison at
-# one rate mixes two things: the method, and the length of its steps.
+# Compare the first row with the last, both at the memo's rate. Then compare both with the second row, the plain net with longer steps. As before, a
+# comparison at one rate mixes two things: the method, and the length of its steps.
 
 # %% [markdown]
 # ## Verdicts
 #
-# The memo's claim and two questions of this course, over several seeds on two software stacks, in full mode on the real MNIST. The five
-# nets are NumPy's alone, so with the same seeds the two stacks agree but for rounding: count them as one confirmation.
+# The memo's claim and two questions of this course, measured over several seeds on two software stacks, in full mode on the real MNIST. The five nets
+# use NumPy only, so for the same seed both stacks give the same numbers, except for rounding. Count them as one confirmation.
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("04_normalization_by_hand")
@@ -805,70 +808,71 @@ lesson.verdicts("04_normalization_by_hand")
 # %% [markdown]
 # ## What to take away
 #
-# - The gradient of a normalization has three paths: direct, through the mean, and through the deviation. Together they remove
-#   from the gradient what the layer would undo anyway.
-# - Check a derivation by automatic differentiation, at parameters that are not 0 or 1, and see the check fail once.
-# - Weight normalization is a parametrisation *and* a start. Without the start, the parametrisation does little here.
+# - The gradient of a normalization has three paths: direct, through the mean, and through the deviation. Paths 2 and 3 remove the two directions that
+#   the layer undoes anyway.
+# - Check a derivation by automatic differentiation, at parameters that are not 0 or 1. Make sure that the check can fail.
+# - Weight normalization is a parametrisation *and* an initialisation. Without the initialisation, the parametrisation changes little here.
 # - Much of “learns faster” was a longer step. Compare methods at a rate that suits each.
-# - Few slips show in a learning curve. Test what a layer promises: outputs of mean 0, any batch size, the same answer in any batch.
+# - A learning curve shows few of these slips. Test what a layer promises: outputs of mean 0, any batch size, the same answer in any batch.
 #
 # **Today** you would write `keras.layers.BatchNormalization` or `LayerNormalization`, both with ε `1e-3`, and leave the gradient to automatic
-# differentiation. For weight normalization the course brings a layer ([lesson 05](05_weight_normalization.ipynb)).
+# differentiation. For weight normalization the course has a layer of its own ([lesson 05](05_weight_normalization.ipynb)).
 
 # %% [markdown]
 # ## Questions
 #
 # Answer in a sentence or two before you unfold ours.
 #
-# **1.** You train with path 1 only beside the right gradient, from the same weights and on the same batches. What agrees at the first step, which
-# gradients are wrong, and why does the net learn at all?
+# **1.** You train batch normalization twice, with path 1 only and with the right gradient, from the same weights and on the same batches. What is equal
+# at the first step? Which gradients are wrong? Why does the net learn at all?
 #
 # <details><summary>An answer</summary>
 #
-# The forward pass is the same, so the first losses are equal. So are the gradients of $\gamma$, $\beta$ and of the layer above, which do not go
-# through $\mu$ and $\sigma$. Wrong are $\bar t$, and with it $\bar w$ and everything below. The wrong $\bar t$ is the right
-# one plus two other parts, along $(1, \ldots, 1)$ and along $\hat t$. The net learns from the right part.
+# The forward pass is the same, so the first losses are equal. The gradients of $\gamma$, of $\beta$ and of the layer above are equal too, because they
+# do not go through $\mu$ and $\sigma$. $\bar t$ is wrong. So $\bar w$ is wrong, and so is every gradient below this layer. The wrong $\bar t$ is the
+# right one plus two other parts, along $(1, \ldots, 1)$ and along $\hat t$. The net learns from the right part.
 #
 # </details>
 #
-# **2.** To be fair, you try four rates for each method, and keep the one with the best test accuracy after 2,000 steps. What could a reviewer
-# still criticise?
+# **2.** To be fair, you try four rates for each method. You keep the one with the best test accuracy after 2,000 steps. What could a reviewer still
+# criticise?
 #
 # <details><summary>An answer</summary>
 #
-# The test images chose the rate, so the net's result on them is no longer a result on new images. Choose on validation images: 5,000 are kept aside. If the
-# best rate is the largest or the smallest that you tried, a better one may lie outside. The best rate after 2,000 steps need not be
-# the best after 100. And one seed cannot tell a better rate from a lucky one.
+# The test images chose the rate, so the net's accuracy on them is no longer that on new images. Choose by validation images; 5,000 images are free for
+# this. If the best rate is the largest or the smallest that you tried, a better one may lie outside. The best rate after 2,000 steps need not be the
+# best after 100. And with one seed you cannot tell a better rate from a lucky one.
 #
 # </details>
 #
 # **3.** Multiplying a column of $w$ by a constant does not change the output of batch normalization, apart from $\varepsilon$. What does that say about
-# $\bar w \cdot w$, column by column, and about the length of the column as gradient descent goes on?
+# $\bar w \cdot w$ for each column? And what happens to the length of the column during gradient descent?
 #
 # <details><summary>An answer</summary>
 #
-# Along the column itself the loss does not change, so the gradient has no part in that direction: $\bar w \cdot w = 0$. A step perpendicular to the
-# column makes it longer, by Pythagoras. The gradient is inversely proportional to the length. So the
-# longer the column, the shorter the steps: the rate falls by itself. The same is true of the direction $v$ of weight normalization.
+# The loss does not change along the column itself, so the gradient has no part in that direction: $\bar w \cdot w = 0$. A step perpendicular to the
+# column makes it longer, by Pythagoras. The gradient is inversely proportional to the length of the column. So the longer the column, the shorter the
+# steps: the effective learning rate falls by itself. The same is true of the vector $v$ of weight normalization.
 #
 # </details>
 #
-# **4.** Our normalized layers have $\gamma$ and $\beta$, but add no bias $b$ to $t$. What would be the gradient of such a bias in batch
-# normalization, and what in layer normalization?
+# **4.** Our normalized layers have $\gamma$ and $\beta$, but add no bias $b$ to $t$. What would be the gradient of such a bias in batch normalization?
+# And in layer normalization?
 #
 # <details><summary>An answer</summary>
 #
-# In batch normalization zero: $\bar b$ is the sum of $\bar t$ over the examples, and path 2 has removed that mean. The unit's own mean removes the
-# bias at once. Layer normalization takes the mean over the units, so it removes only what the biases of all units have in common: their
-# gradients add up to zero, and each by itself need not be zero.
+# In batch normalization it is zero: $\bar b$ is the sum of $\bar t$ over the examples, and path 2 has removed the mean of $\bar t$. Forward, the layer
+# subtracts each unit's own mean, and the bias with it. Layer normalization subtracts the mean over the units, so it removes only what the biases of all
+# units have in common. Their gradients add up to zero, but each of them can differ from zero.
 #
 # </details>
 
 # %% [markdown]
 # ## Exercises
 #
-# Exercises 1 to 3 have a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. In exercise 4 you
-# predict a result. The solutions are in [a notebook of their own](solutions/04_normalization_by_hand.ipynb); any code that does what the card asks passes.
+# Exercises 1 to 3 have a cell to fill in and a check below it. The check tries your code on inputs of its own and answers in a sentence. In exercise 4
+# you predict a result. The solutions are in [a notebook of their own](solutions/04_normalization_by_hand.ipynb); any code that does what the card asks
+# passes.
 
 # %% tags=["given"]
 import matplotlib.pyplot as plt
@@ -880,8 +884,8 @@ from course_utils.data import load_mnist
 # %% [markdown] tags=["exercise"]
 # ### 1 · Gradients without a formula
 #
-# *15 minutes.* **What.** Write `numerical_gradient`: the gradient of `loss`, a function from an array to a number, at `x`. Move one entry a
-# small step up and a small step down. Divide the difference of the losses by the distance between the two places. Then take the next entry. `x` may
+# *15 minutes.* **What.** Write `numerical_gradient`: the gradient of `loss`, a function from an array to a number, at `x`. For each entry of `x`,
+# compute the loss with this entry a small step larger, and a small step smaller. Divide the difference of the two losses by twice the step. `x` may
 # have any shape, and hold single precision or whole numbers; it must not be changed.
 #
 # **Why.** The lesson's derivations were checked by automatic differentiation. This check needs no framework.
@@ -949,18 +953,18 @@ ax.legend()
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# Read it from the right. First the error falls with the square of the step: the second derivative cancels between the two sides, and the third one is
-# left. Then rounding decides, and the shorter the step, the more the division enlarges it. In double precision there is a wide range of good steps,
-# in single precision a narrow one. So use double precision for a check by differences.
+# Read the figure from right to left. First the error falls with the square of the step: the second derivative cancels between the two sides, and the
+# third remains. Then rounding errors dominate. The division by a shorter step makes them larger. In double precision there is a wide range of good
+# steps, in single precision a narrow one. So use double precision for a check by differences.
 
 # %% [markdown] tags=["exercise"]
 # ### 2 · The gradient of RMS normalization
 #
-# *25 minutes.* **What.** RMS normalization divides each example by $r = \sqrt{\langle x^2\rangle + \varepsilon}$, with the mean over its
-# features, and subtracts nothing: $y = \gamma\,x/r$. Write `rms_backward`, which gets $\bar y$ and gives $\bar x$ and $\bar\gamma$. Count the
-# paths from $x_i$ to the loss first. Exercise 1 can tell you whether you found them all.
+# *25 minutes.* **What.** RMS normalization divides each example by $r = \sqrt{\langle x^2\rangle + \varepsilon}$, with the mean over its features, and
+# subtracts nothing: $y = \gamma\,x/r$. Write `rms_backward`, which gets $\bar y$ and gives $\bar x$ and $\bar\gamma$. First count the paths from $x_i$
+# to the loss. With exercise 1 you can test whether you found them all.
 #
-# **Why.** Many large language models use this normalization. And you learn a derivation by doing one.
+# **Why.** Many large language models use this normalization. And you learn to derive gradients by deriving one.
 
 
 # %% tags=["exercise"]
@@ -999,18 +1003,18 @@ for name, dx in gradients.items():
     print(f"{name:14}{largest_cosine(dx, x):16.3f}{largest_cosine(dx, np.ones_like(x)):25.3f}")
 
 # %% [markdown] tags=["solution"]
-# There are two paths: through $x_i$ itself, and through $r$. Rescaling an example changes the output of neither layer, so both gradients are perpendicular
-# to $x$. Adding a constant changes nothing in layer normalization only, and only its gradient is perpendicular to $(1, \ldots, 1)$ as well. RMS
-# normalization subtracts no mean, and its formula has no term for one.
+# There are two paths: directly, and through $r$. Rescaling an example changes the output of neither normalization, so both gradients are perpendicular
+# to $x$. Adding a constant leaves the output unchanged only in layer normalization. So only its gradient is also perpendicular to $(1, \ldots, 1)$. RMS
+# normalization subtracts no mean, so its gradient has no term for one.
 
 # %% [markdown] tags=["exercise"]
 # ### 3 · Statistics for inference
 #
-# *20 minutes.* **What.** Of each batch you know three things: the mean of every unit, its variance, and the number of images. Write
-# `pooled_statistics`, which gives the mean and the variance over *all* images. It has to be exact, for batches of
-# different sizes, and for any way to sort the images into batches.
+# *20 minutes.* **What.** You know three things about each batch: the mean of every unit, its variance, and the number of images. Write
+# `pooled_statistics`, which gives the mean and the variance over *all* images. The result has to be exact, for batches of different sizes, and however
+# the images are divided into batches.
 #
-# **Why.** Batch normalization needs these two after training, when all images may not fit into memory. The lesson's running
+# **Why.** Batch normalization needs the mean and variance of all images after training, when all images may not fit into memory. The lesson's running
 # averages are means of the batches' variances. Is that the variance of all images?
 
 
@@ -1068,19 +1072,20 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# Each point is the median over the 128 units. Averaged variances leave out the differences between the batches' means. In random order that matters for small
-# batches: with $m$ images the share $1/m$ is missing, and the factor $m/(m-1)$ of Ioffe and Szegedy corrects it. Sorted by digit a gap stays
-# at every size drawn here, because the digits differ *between* the batches. Pooled, nothing is missing in either order.
+# Each point is the median over the 128 units. The averaged variances leave out the differences between the batches' means. In random order that matters
+# for small batches: with $m$ images in a batch the share $1/m$ is missing, and the factor $m/(m-1)$ of Ioffe and Szegedy corrects it. With images
+# sorted by digit, a gap remains at every size drawn here, because the digits differ *between* the batches. The pooled variance is right in both orders.
 
 # %% [markdown] tags=["exercise"]
 # ### 4 · Predict, run, explain: an LSTM
 #
-# *20 minutes.* **What.** The memo's other future work. An LSTM reads each image row by row, 28 time steps. Its layer-normalized cell standardizes the sums that
-# enter the gates, over the units. A gate decides how much of the cell's memory is kept from one time step to the next: the *forget gate*. Its bias starts at 1
-# in Keras, and at 0 in many cells written by hand. The cell below trains four nets: without and with normalization, with either start of the bias. **Write down the order of
-# the four that you expect.** Then run it. How much of the difference between the first and the last row is normalization's?
+# *20 minutes.* **What.** The LSTM is the other part of the memo's future work. Ours reads each image row by row, in 28 time steps. At each step its
+# *forget gate* decides how much of the cell's memory is kept. The gate's bias starts at 1 in Keras, and at 0 in many cells written by hand. The
+# layer-normalized cell standardizes, over the units, the sums that enter the gates. The cell below trains four nets: without and with normalization,
+# each with both starts of the bias. **Write down the order of the four that you expect.** Then run it. How much of the difference between the first and
+# the last row comes from the normalization?
 #
-# **Why.** A comparison credits the method with every difference between two nets.
+# **Why.** If two nets differ in two things, a comparison credits both to the method.
 
 
 # %% tags=["given"]
@@ -1138,20 +1143,20 @@ table.rename_axis(["cell", "forget bias"]).set_axis(["mean", "lowest", "highest"
 # %% [markdown] tags=["exercise"]
 # <details><summary>Our explanation</summary>
 #
-# Compare the two rows without normalization first: they differ in one number, and the net starts with it. With a forget bias of 0 the gate lets about half of the memory
-# pass, because the sigmoid of 0 is $1/2$. Over 27 steps that leaves $2^{-27}$, so the upper rows of an image are forgotten, and so is their gradient. With a bias of 1 it
-# lets pass about $0.73$ at each step, which leaves about $3 \cdot 10^4$ times as much. Then compare plain and normalized at the same bias. Only that difference is normalization's. Whoever
-# compares a plain cell with bias 0 with anything better, measures mostly the bias.
+# First compare the two rows without normalization. They differ only in the first value of the forget bias. With a bias of 0 the gate keeps about half
+# of the memory at each step, because the sigmoid of 0 is $1/2$. Over 27 steps that leaves $2^{-27}$. So the net forgets the upper rows of an image, and
+# their gradient is as small. With a bias of 1 the gate keeps about $0.73$ at each step, which leaves about $3 \cdot 10^4$ times as much. Then compare
+# plain and normalized at the same bias. Only that difference comes from the normalization. If you compare a plain cell with bias 0 with a better cell,
+# you measure mostly the bias.
 #
 # </details>
 
 # %% [markdown]
 # ## References
 #
-# - S. Ioffe, C. Szegedy, *Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift*,
-#   2015, [arXiv:1502.03167](https://arxiv.org/abs/1502.03167): the layer, its gradient, and population statistics at inference.
-# - J. L. Ba, J. R. Kiros, G. E. Hinton, *Layer Normalization*, 2016, [arXiv:1607.06450](https://arxiv.org/abs/1607.06450): statistics
-#   over the units, gains and biases for each unit, and the recurrent form.
-# - T. Salimans, D. P. Kingma, *Weight Normalization: A Simple Reparameterization to Accelerate Training of Deep Neural
-#   Networks*, 2016, [arXiv:1602.07868](https://arxiv.org/abs/1602.07868): length and direction, their gradients, and the
-#   initialisation from data.
+# - S. Ioffe, C. Szegedy, *Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift*, 2015,
+#   [arXiv:1502.03167](https://arxiv.org/abs/1502.03167): the layer, its gradient, and population statistics at inference.
+# - J. L. Ba, J. R. Kiros, G. E. Hinton, *Layer Normalization*, 2016, [arXiv:1607.06450](https://arxiv.org/abs/1607.06450): statistics over the units,
+#   gains and biases for each unit, and the recurrent form.
+# - T. Salimans, D. P. Kingma, *Weight Normalization: A Simple Reparameterization to Accelerate Training of Deep Neural Networks*, 2016,
+#   [arXiv:1602.07868](https://arxiv.org/abs/1602.07868): length and direction, their gradients, and the initialisation from data.

@@ -13,15 +13,17 @@
 # %% [markdown]
 # # 05 · Weight normalization
 #
-# Gradient descent has one learning rate for all weights. Often the loss is steep along one direction and flat along another. The steep one allows
-# only short steps, and with short steps the way along the flat one takes very long. Weight normalization
-# leaves the net, the loss and the optimizer as they are. It only changes *what* is trained: the length and the direction of each weight
-# vector, in place of the vector itself. This lesson shows why that can help, builds it, and measures whether it did help in a published example.
+# Gradient descent has one learning rate for all weights. Often the loss is steep along one direction and flat along another. The steep direction allows
+# only short steps. With short steps, the way along the flat direction takes very long. Weight normalization leaves the net, the loss and the optimizer
+# as they are. It only changes *what* is trained: the length and the direction of each weight vector, in place of the vector itself. This lesson shows
+# why that can help, and builds it. Then it measures whether it did help in a published example.
 #
-# - **You will learn:** to write a layer as length times direction; to predict what that does to the gradient; to compare two nets fairly; to see what a published figure leaves out.
+# - **You will learn:** to write a layer as length times direction; to predict what that does to the gradient; to compare two nets fairly; to see what a
+#   published figure leaves out.
 # - **You need:** a convolutional net in Keras; [lesson 00](00_start_here.ipynb).
-# - **Reproduces:** the TensorFlow Addons tutorial [*Layers: WeightNormalization*](https://www.tensorflow.org/addons/tutorials/layers_weightnormalization), 2019; the idea is
-#   Salimans & Kingma's, 2016, [*Weight Normalization*](https://arxiv.org/abs/1602.07868).
+# - **Reproduces:** the TensorFlow Addons tutorial [*Layers:
+#   WeightNormalization*](https://www.tensorflow.org/addons/tutorials/layers_weightnormalization), 2019. The idea comes from Salimans & Kingma, 2016,
+#   [*Weight Normalization*](https://arxiv.org/abs/1602.07868).
 # - **Time:** about 25 minutes to read; a run takes as long as the line below says, in quick mode under a minute.
 
 # %% tags=["needed"]
@@ -44,8 +46,9 @@ from course_utils.training import fit, progress_bar
 # %% [markdown]
 # ## One learning rate, two directions
 #
-# Here is the smallest example. A neuron has two weights, and its loss is a long valley: across, it is twenty times as steep as along. We walk down by
-# gradient descent with several learning rates, and count the steps until $98\,\%$ of the distance to the bottom is gone.
+# Here is the smallest example. A neuron has two weights, and its loss is a long valley. At the same distance from the bottom, the loss is twenty times
+# as steep across the valley as along it. We walk down by gradient descent with several learning rates. We count the steps until $98\,\%$ of the
+# distance to the bottom is gone.
 
 # %%
 steepness = np.array([1.0, 20.0])
@@ -75,8 +78,8 @@ for rate in [0.02, 0.05, 0.09, 0.11]:
     print(f"rate {rate}: {steps_needed(walk(rate))}")
 
 # %% [markdown]
-# A larger rate is faster, up to a limit. Beyond $2/20 = 0.1$ each step across the valley leads farther up on the other side, and the walk never
-# arrives ("never" means: not within 300 steps). The steep direction sets the limit. For the flat direction such steps are much too short.
+# A larger rate is faster, up to a limit. Beyond $2/20 = 0.1$ each step across the valley leads farther up on the other side, and the walk never arrives
+# (“never” means: not within 300 steps). The steep direction sets the limit. For the flat direction such steps are much too short.
 #
 # ## A length and a direction
 #
@@ -84,8 +87,8 @@ for rate in [0.02, 0.05, 0.09, 0.11]:
 #
 # $$w = g\,\frac{v}{\lVert v \rVert}$$
 #
-# and trains the number $g$ and the vector $v$ in place of $w$. Whatever $v$ is, the length of $w$ is
-# $\lvert g \rvert$. Of $v$ only the direction matters. So nothing that the neuron can compute has changed.
+# and trains the number $g$ and the vector $v$ in place of $w$. Whatever $v$ is, the length of $w$ is $\lvert g \rvert$. Only the direction of $v$
+# matters, not its length. The neuron can still have every weight vector, so it can compute the same things as before.
 #
 # **Before you read on:** the loss does not change when $v$ gets longer. What does that say about its gradient with respect to $v$?
 #
@@ -125,10 +128,10 @@ pd.DataFrame(
 ).rename_axis(columns="steps needed for")
 
 # %% [markdown]
-# At the three lower rates the walk in length and direction is not faster. But it also arrives at rates at which the walk in $w$ never does, and then it needs far fewer steps. How? Look at the two walks. ($v$ begins
-# with the length `4.0`; the right panel tries other lengths.)
+# At the three lower rates the walk in length and direction is not faster. But it also arrives at rates at which the walk in $w$ never does, and then it
+# needs far fewer steps. How? Look at the two walks. ($v$ begins with the length `4.0`; the right panel tries other lengths.)
 
-# %% tags=["figure"] alt="Left: a long narrow valley. The walk in w crosses the floor of the valley again and again and makes little way along it; the walk in length and direction turns towards the bottom once and reaches it in a few steps. Right: the length of v over the steps, for four lengths at the start. No curve ever falls, and the short ones rise until they are about as long as the others."
+# %% tags=["figure"] alt="Left: a long narrow valley. The walk in w crosses the floor of the valley again and again and makes little way along it. The walk in length and direction goes back in its first step, then turns and reaches the bottom in a few steps. Right: the length of v over the steps, for four lengths at the start. No curve ever falls. The three short ones rise, and the longest hardly changes."
 fig, axes = plt.subplots(1, 2, figsize=(10.4, 4.2))
 x, y = np.meshgrid(np.linspace(0.4, 2.4, 200), np.linspace(-0.4, 0.5, 200))
 height = (x - 2) ** 2 / 2 + 10 * y**2
@@ -150,16 +153,16 @@ axes[1].legend()
 plt.show()
 
 # %% [markdown]
-# Now the right panel. Each step of $v$ is perpendicular to $v$, and a step at a right angle always leads away from the origin:
+# Now look at the right panel. Each step of $v$ is perpendicular to $v$, and such a step always makes $v$ longer:
 #
 # $$\lVert v - \eta\nabla_v L \rVert^2 = \lVert v\rVert^2 + \eta^2 \lVert\nabla_v L\rVert^2 .$$
 #
 # **Under gradient descent $v$ can only grow.** And the longer $v$ is, the less a step turns it. So a rate that is too high for the steep direction
-# corrects itself: the first steps turn $v$ too far, so $v$ grows, and later steps turn it less. In the figure the three short vectors grow until a step no longer turns them
-# too far. The longest one is long enough from the start. Meanwhile $g$ keeps its full rate.
+# corrects itself: the first steps turn $v$ too far, so $v$ grows, and later steps turn it less. In the figure a step turns the three short vectors too
+# far, so they grow. The longest one is long enough from the start. Meanwhile $g$ keeps its full rate.
 #
-# This valley was chosen to suit the method: turning $w$ is steep, and making it longer is flat. In a real net nobody knows how the valleys lie. Whether
-# the method helps there has to be measured.
+# This valley was chosen to suit the method: the loss is steep where $w$ turns, and flat where $w$ gets longer. In a real net nobody knows how the
+# valleys lie. Whether the method helps there has to be measured.
 #
 # ## The layer in twenty lines
 
@@ -184,8 +187,8 @@ class WeightNormalizedDense(keras.layers.Layer):
 
 
 # %% [markdown]
-# The derivative needs no code: TensorFlow finds it. TensorFlow Addons has a wrapper, `WeightNormalization(layer)`, which does the same to any dense layer or convolution (on the keras3 stack
-# the course brings its own). We give both the same $g$ and $v$ and compare outputs and gradients.
+# Our layer needs no code for the gradient: TensorFlow finds it. TensorFlow Addons has a wrapper, `WeightNormalization(layer)`, which does the same to
+# any dense layer or convolution. (On the keras3 stack the course has its own.) We give both the same $g$ and $v$, and compare outputs and gradients.
 
 # %%
 rng = np.random.default_rng(42)
@@ -213,8 +216,8 @@ print("∇v · v for each unit:", np.abs(np.sum(grads[0] * ours.v.numpy(), axis=
 # %% [markdown]
 # ## The task: CIFAR-10
 #
-# 50,000 small photographs to train on, 10,000 to test on, ten classes. As in the source, pixels are scaled to
-# [0, 1] and labels are one-hot.
+# CIFAR-10 has 50,000 small photographs to train on and 10,000 to test on, in ten classes. As in the source, pixels are scaled to [0, 1] and labels are
+# one-hot.
 
 # %%
 cifar10 = lesson.data(load_cifar10())
@@ -228,9 +231,8 @@ plotting.image_grid(cifar10.x_train, cifar10.y_train, cifar10.class_names)
 plt.show()
 
 # %% [markdown]
-# The source's net has two convolutions and three dense layers. The second net is the same, with each
-# of its five weight layers wrapped. One function makes both. It can also add batch normalization
-# ([lesson 02](02_batch_normalization.ipynb)), which we need twice below.
+# The source's net has two convolutions and three dense layers. The second net is the same, with each of its five weight layers wrapped. One function
+# makes both. It can also add batch normalization ([lesson 02](02_batch_normalization.ipynb)), which we need twice below.
 
 
 # %% tags=["needed"]
@@ -259,8 +261,10 @@ def conv_net(wrap=lambda layer: layer, batch_norm=False):
 # %% [markdown]
 # ## No example depends on another
 #
-# Batch normalization inspired weight normalization. It also sets the scale of a unit's output, but it takes the scale from the examples of a batch. So the output for one image depends on the other images in its batch. Weight
-# normalization uses the weights only (once it has begun: its start may look at the first batch). We put one image into two batches, beside other images, and compare the two outputs for it, in training mode.
+# Batch normalization inspired weight normalization. Both set the scale of a unit's output. Batch normalization takes the scale from the examples of a
+# batch, so the output for one image depends on the other images in its batch. Weight normalization uses the weights only. (Its initialisation may look
+# at the first batch; see below.) We put one image into two batches, beside other images. Then we compare the two outputs for this image, in training
+# mode.
 
 # %%
 batches = [np.concatenate([x_train[:1], x_train[first : first + 31]]) for first in (1, 32)]
@@ -269,14 +273,14 @@ for name, net in [("weight", conv_net(WeightNormalization)), ("batch", conv_net(
     print(f"{name} normalization: the outputs differ by up to {np.abs(outputs[0] - outputs[1]).max():.0e}")
 
 # %% [markdown]
-# That is why the source recommends weight normalization where the noise of a batch hurts: in recurrent nets (LSTM), in reinforcement learning,
-# in generative models. It shows none of them. Exercise 4 tries an LSTM.
+# That is why the source recommends weight normalization where the noise of a batch hurts: in recurrent nets (LSTM), in reinforcement learning, in
+# generative models. It shows none of them. Exercise 4 tries an LSTM.
 #
 # ## Two nets
 #
-# Settings are the source's: Adam with its defaults, batches of 32, categorical cross-entropy, ten epochs. After each epoch the net is tried on the test
-# images. The source calls them its validation set. It selects nothing by them, so its test accuracy is not biased. By default the wrapper
-# also uses the first batch to choose a start for $g$ and the bias $b$ (`data_init=True`); more on that below.
+# We use the source's settings: Adam with its defaults, batches of 32, categorical cross-entropy, ten epochs. After each epoch the net is tried on the
+# test images, which the source calls its validation set. It selects nothing by them, so its test accuracy is not biased. By default the wrapper also
+# computes first values of $g$ and of the bias $b$ from the first batch (`data_init=True`). “Two ways to start” says more about this.
 #
 # **Which of the two do you expect to be ahead after one epoch? After ten?** Write it down.
 
@@ -317,7 +321,7 @@ for seed in seeds:
     histories["weight normalization"].append(run)
 
 # %% [markdown]
-# Here is what the source printed, every column of it, beside our first seed.
+# Here are the numbers that the source printed, every column, beside those of our first seed.
 
 # %%
 source = {
@@ -352,8 +356,9 @@ beside("plain")
 beside("weight normalization")
 
 # %% [markdown]
-# The source draws one figure: training accuracy of both nets. Its x axis runs from 0 to 10 in ten even steps, so the accuracy *after* the first epoch stands at 0,
-# where no training has happened yet. We draw epochs as epochs, and the two other columns as well. The dotted lines are the source's numbers.
+# The source draws one figure: training accuracy of both nets. Its x axis has ten points, evenly spaced from 0 to 10. So the accuracy *after* the first
+# epoch stands at 0, where no training has happened yet. We draw epochs as epochs, and the two other columns as well. The dotted lines are the source's
+# numbers.
 
 # %% tags=["figure", "cover"] alt="Three panels over ten epochs: training accuracy, test accuracy, test loss. Thin lines for each of our seeds, thick ones for their mean, dotted lines for the source's numbers, for the plain net and the weight-normalized one. The curves of both nets lie close together; in training accuracy they rise steadily, in the test panels they cross."
 fig, axes = plt.subplots(1, 3, figsize=(11.4, 4.4))
@@ -390,19 +395,19 @@ lesson.record(
 )
 
 # %% [markdown]
-# Compare three distances: between the two nets, between two seeds of one net, and between the source's curves and ours. If two seeds of one net differ as much as the two nets,
-# the figure cannot say which net is better. Two seeds are few; the verdicts below rest on more.
+# Compare three distances: between the two nets, between two seeds of one net, and between the source's curves and ours. If two seeds of one net differ
+# as much as the two nets, the figure cannot say which net is better. Two seeds are few; the verdicts below use more.
 #
 # ## Two ways to start
 #
-# The paper uses the first batch to set $g$ and $b$, so that every unit starts with outputs of mean 0
-# and standard deviation 1. With $t = v \cdot x / \lVert v \rVert$ over that batch:
+# The paper uses the first batch to set $g$ and $b$, so that every unit starts with outputs of mean 0 and standard deviation 1. With
+# $t = v \cdot x / \lVert v \rVert$ over that batch:
 #
 # $$g = \frac{1}{\sigma[t]}, \qquad b = -\frac{\mu[t]}{\sigma[t]}.$$
 #
-# The Addons wrapper leaves out the division by $\lVert v \rVert$: it takes the mean and deviation of
-# $v \cdot x$. So the standard deviation of its outputs is $1/\lVert v\rVert$, not 1. The course's `WeightNormalization` offers both. We give the nets the same
-# 512 images, and look at each unit's output before the ReLU.
+# The Addons wrapper leaves out the division by $\lVert v \rVert$: it takes the mean and standard deviation of $v \cdot x$. So the standard deviation of
+# its outputs is $1/\lVert v\rVert$, not 1. The course's `WeightNormalization` offers both rules. We give the plain net and a net with each rule the
+# same 512 images, and look at each unit's output before the ReLU.
 
 # %%
 starts = {
@@ -425,7 +430,7 @@ def outputs_before_relu(wrap, images):
 
 before = {method: outputs_before_relu(wrap, x_train[:512]) for method, wrap in starts.items()}
 
-# %% tags=["figure"] alt="Mean and standard deviation of every unit at the start, by layer, for three nets. The units of the paper's rule lie on the dotted lines at mean 0 and deviation 1; those of the Addons rule lie near them, off by an amount that differs from layer to layer; those of the plain net have smaller deviations."
+# %% tags=["figure"] alt="Mean and standard deviation of every unit at the start, by layer, for three nets. The units of the paper's rule lie on the dotted lines at mean 0 and standard deviation 1. Those of the Addons rule lie near the lines, at a distance that differs from layer to layer. Those of the plain net have smaller standard deviations."
 fig, axes = plt.subplots(1, 2, figsize=(10.4, 4.2))
 for offset, (method, layers) in zip((-0.25, 0, 0.25), before.items()):
     for position, outputs in enumerate(layers):
@@ -442,8 +447,8 @@ fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", nco
 plt.show()
 
 # %% [markdown]
-# Only the paper's rule puts every unit on the dotted lines. The Addons rule misses by a factor that we can compute beforehand: Glorot's
-# initialisation, Keras' default, draws columns with $\lVert v\rVert^2 \approx 2\,n_\mathrm{in} / (n_\mathrm{in} + n_\mathrm{out})$.
+# Only the paper's rule puts every unit on the dotted lines. The Addons rule misses by a factor that we can compute beforehand. Glorot's initialisation,
+# Keras' default, draws columns with $\lVert v\rVert^2 \approx 2\,n_\mathrm{in} / (n_\mathrm{in} + n_\mathrm{out})$.
 
 # %%
 fans = {"conv 1": (75, 150), "conv 2": (150, 400), "dense 1": (400, 120), "dense 2": (120, 84)}
@@ -455,9 +460,10 @@ deviations = {
 pd.DataFrame(deviations, index=fans).round(2).rename_axis("standard deviation")
 
 # %% [markdown]
-# Glorot's columns happen to have a length near 1, so here both rules are close. With longer columns the Addons rule would miss by more (exercise 2).
+# Glorot's columns happen to have a length near 1, so here both rules are close. With much longer columns the Addons rule would miss by more (exercise
+# 2).
 #
-# **Does the better start show in training?** It has its best chance in the first epoch. So we train each net for one epoch from five seeds.
+# **Does the paper's rule help in training?** If it does, we should see it after the first epoch. So we train each net for one epoch from five seeds.
 
 # %%
 first_epoch = {method: [run["val_accuracy"][0] for run in histories.get(method, [])] for method in starts}
@@ -474,13 +480,13 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
-# The dots of the two starts overlap. So five seeds show no gain from the paper's start, and neither start is clearly ahead of the plain net. The more exact start shows before training, and not after one
-# epoch of it.
+# The dots of the two rules overlap. So five seeds show no gain from the paper's rule, and neither rule is clearly ahead of the plain net. The paper's
+# rule is more exact before training. After one epoch the difference no longer shows.
 #
 # ## A learning rate that falls by itself
 #
-# Under gradient descent $v$ can only grow. Adam gives each component a step size of its own, so its steps need not be perpendicular to $v$. Does
-# $v$ still grow? The callback has kept the lengths.
+# Under gradient descent $v$ can only grow. Adam gives each component a step size of its own, so its steps need not be perpendicular to $v$. Does $v$
+# still grow? The callback has kept the lengths.
 
 # %% tags=["figure"] alt="The mean length of v over ten epochs for the five weighted layers, as a multiple of its length at the start. All five curves rise. Each seed is a thin line."
 fig, ax = plt.subplots()
@@ -497,20 +503,20 @@ ax.legend(ncols=2)
 plt.show()
 
 # %% [markdown]
-# It does, in every layer. Adam moves each component by about the learning rate, whatever the size of the gradient. So a step turns $v$
-# by an angle proportional to $1/\lVert v\rVert$. A curve that reaches 2 means: this layer's direction turns half as far in each step as at the start. Its
-# **effective learning rate** has halved. (Plain gradient descent also takes shorter steps when $v$ is longer. There the effective rate falls with
-# $1/\lVert v\rVert^2$.) Weight normalization brings a learning-rate schedule of its own, one for each unit.
-# [Lesson 08](08_learning_rate_schedules.ipynb) writes schedules on purpose.
+# It does, in every layer. Adam moves each component by about the learning rate, whatever the size of the gradient. So a step turns $v$ by an angle
+# proportional to $1/\lVert v\rVert$. If a curve reaches 2, the direction in this layer turns half as far in each step as at the start: its **effective
+# learning rate** has halved. (Plain gradient descent also turns $v$ less when $v$ is longer. There the effective rate falls with $1/\lVert v\rVert^2$.)
+# So weight normalization brings a learning-rate schedule of its own, one for each unit. [Lesson 08](08_learning_rate_schedules.ipynb) is about
+# schedules that we choose.
 #
 # ## What a step costs
 #
-# The source says that the overhead is low, lower than that of batch normalization. It trains no net with batch normalization, so we do: one
-# after each of the four hidden layers. And the source's log prints 3 ms a step for the plain net and 5 ms for the
-# weight-normalized one, a factor of $5/3$. Is it so here? That is the course's own question.
+# The source says that the overhead is low, lower than that of batch normalization. It trains no net with batch normalization, so we do. Ours has one
+# such layer after each of the four hidden layers. The course adds a question. The source's log prints 3 ms a step for the plain net and 5 ms for the
+# weight-normalized one, a factor of $5/3$. Is it the same here?
 #
-# We time all three with Keras' own `fit`, one step a call, as the source trained them. The nets take turns, so that a busy
-# machine slows all alike, and we compare medians.
+# We time all three nets with Keras' own `fit`, one step a call, as the source trained them. The nets take turns, so that a busy machine slows all of
+# them. We compare medians.
 
 # %%
 import time
@@ -551,12 +557,12 @@ lesson.record(
 lesson.record("S1.q5", step_time_ratio=milliseconds["weight normalization"] / milliseconds["plain"])
 
 # %% [markdown]
-# The cost depends on how the layer is written. TensorFlow Addons' wrapper asks in every step whether the
-# initialisation has been done, and carries the code for it through the whole training. The course's wrapper for Keras 3 drops that code
-# after the first batch. What remains is a norm and a factor for each unit. That is little beside convolutions, which use each weight many times.
+# The cost depends on how the layer is written. TensorFlow Addons' wrapper asks in every step whether the initialisation has been done, and carries the
+# code for it through the whole training. The course's wrapper for Keras 3 drops that code after the first batch. What remains is to compute a norm and
+# a factor for each unit. That is little work beside convolutions, which use each weight many times.
 #
-# And whole milliseconds say little. Anything from $2.5$ to $3.5$ is printed as 3, and anything from $4.5$ to $5.5$ as 5. So the source's ratio may be anything from
-# $4.5/3.5 \approx 1.3$ to $5.5/2.5 = 2.2$.
+# And the source's whole milliseconds are not exact. Anything from $2.5$ to $3.5$ is printed as 3, and anything from $4.5$ to $5.5$ as 5. So the
+# source's ratio may be anything from $4.5/3.5 \approx 1.3$ to $5.5/2.5 = 2.2$.
 #
 # ## Verdicts
 #
@@ -568,52 +574,54 @@ lesson.verdicts("05_weight_normalization")
 # %% [markdown]
 # ## What to take away
 #
-# - Weight normalization trains length and direction apart. The gradient of the direction vector is perpendicular to it. So under gradient descent the
-#   vector grows, and a longer vector turns less: a learning rate that falls by itself.
-# - It can bear longer steps where a valley is steep to turn and flat to lengthen. Whether that helps a net is a matter of measuring.
-# - **Here it did not help.** Over the seeds of the verdicts its test accuracy is not higher than the plain net's, and its training accuracy is not higher at every epoch. The source's lead
-#   of $0.6183 - 0.6045 = 0.0138$ is no larger than what another seed can change.
-# - A data-dependent start gives every unit outputs of a reasonable size. The Addons wrapper's rule is not quite the
-#   paper's. Under Glorot's initialisation it comes close, and the difference did not show in training.
+# - Weight normalization trains length and direction apart. The gradient with respect to $v$ is perpendicular to $v$. So under gradient descent $v$
+#   grows, and a longer $v$ turns less: a learning rate that falls by itself.
+# - It allows longer steps where the loss is steep for turning $w$ and flat for lengthening it. Whether that helps a net has to be measured.
+# - **Here it did not help.** Over the seeds of the verdicts its test accuracy is not higher than the plain net's, and its training accuracy is not
+#   higher at every epoch. The source's lead of $0.6183 - 0.6045 = 0.0138$ is no larger than what another seed can change.
+# - An initialisation from data gives every unit outputs of a reasonable size. The Addons wrapper's rule is not quite the paper's. With Glorot's weights
+#   it comes close, and the difference did not show in training.
 # - A figure of training accuracy from one run says little. Draw validation too, and repeat.
 #
-# **Today** you would reach for batch or layer normalization first ([lessons 02](02_batch_normalization.ipynb) and [03](03_normalization_layers.ipynb)). Weight normalization lives
-# on where batches are small or outputs must not depend on one another, in audio and generative models above all. PyTorch has
-# `torch.nn.utils.parametrizations.weight_norm`. Keras 3 has no such layer of its own (its
-# `SpectralNormalization` bounds the largest singular value instead).
+# **Today** you would try batch or layer normalization first ([lessons 02](02_batch_normalization.ipynb) and [03](03_normalization_layers.ipynb)).
+# Weight normalization is still used where batches are small or outputs must not depend on one another, above all in audio and generative models.
+# PyTorch has `torch.nn.utils.parametrizations.weight_norm`. Keras 3 has no such layer of its own. (Its `SpectralNormalization` does something else: it
+# divides the weights by their largest singular value.)
 
 # %% [markdown]
 # ## Questions
 #
 # Answer in a sentence or two before you unfold ours.
 #
-# **1.** After a long training by plain gradient descent a colleague finds the vectors $v$ "far too long", halves them all, and trains on. What
-# changes in the net's predictions, and what in its training?
+# **1.** After a long training by plain gradient descent a colleague finds the vectors $v$ “far too long”, halves them all, and trains on. What changes
+# in the net's predictions, and what in its training?
 #
 # <details><summary>An answer</summary>
 #
-# The predictions stay as they are, because only the direction of $v$ counts. The training does not. The gradient with respect to $v$ has a factor
-# $1/\lVert v\rVert$ and becomes twice as long, while $v$ is half as long: the same rate now turns it by about four times the angle. The length
-# of $v$ was the brake, and the colleague has released it.
+# The predictions stay as they are, because only the direction of $v$ counts. The training changes. The gradient with respect to $v$ has a factor
+# $1/\lVert v\rVert$ and becomes twice as long, while $v$ is half as long. So the same rate now turns $v$ by about four times the angle. The great
+# length of $v$ had lowered the effective learning rate.
 #
 # </details>
 #
-# **2.** To keep the weights small you give the wrapped layer `kernel_regularizer="l2"`, which acts on $v$. Why does that not keep the weights
-# small, and what does it do?
+# **2.** To keep the weights small you give the wrapped layer `kernel_regularizer="l2"`, which acts on $v$. Why does that not keep the weights small,
+# and what does it do?
 #
 # <details><summary>An answer</summary>
 #
-# The length of $w$ is $\lvert g\rvert$, and the penalty does not see $g$. It shrinks $v$, which changes nothing that the net computes. But each step now turns
-# $v$ further: the penalty raises the effective learning rate. To keep the weights small, penalize $g$.
+# The length of $w$ is $\lvert g\rvert$, and the penalty does not contain $g$. It shrinks $v$, which changes nothing that the net computes. But each
+# step now turns $v$ further: the penalty raises the effective learning rate. To keep the weights small, penalize $g$.
 #
 # </details>
 #
-# **3.** Before training you call the net, with the default `data_init=True`, on a single image to see whether it runs. Then you train. What has gone wrong?
+# **3.** Before training you call the net, with the default `data_init=True`, on a single image to see whether it runs. Then you train. What has gone
+# wrong?
 #
 # <details><summary>An answer</summary>
 #
-# The first call is the one that initialises, whatever it was meant for. Over a single image a dense unit has no spread: $\sigma$ is zero. Only a tiny constant
-# in the code keeps $g=1/\sigma$ finite, and $g$ is huge. Training starts from there, without a warning. Build the net anew, and let its first batch be a real one.
+# The first call sets $g$ and $b$, for whatever reason you made it. Over a single image the output of a dense unit does not vary: $\sigma$ is zero. Only
+# a tiny constant in the code keeps $g=1/\sigma$ finite, and $g$ is huge. Training starts from there, without a warning. Build the net anew, and let its
+# first batch be a real one.
 #
 # </details>
 #
@@ -621,16 +629,18 @@ lesson.verdicts("05_weight_normalization")
 #
 # <details><summary>An answer</summary>
 #
-# No. Every $g\,v/\lVert v\rVert$ is a weight vector that the plain net can have, and every weight vector can be written so. Against the additional number $g$ stands one that
-# does nothing, the length of $v$. What differs is the way in which the optimizer moves through the same set of nets. That is why the wrapper can be taken off after training.
+# No. Every $g\,v/\lVert v\rVert$ is a weight vector that the plain net can have, and every weight vector can be written in this form. There is one
+# number more, $g$, and one that does nothing, the length of $v$. The optimizer moves through the same set of nets in another way. So the wrapper can be
+# taken off after training.
 #
 # </details>
 
 # %% [markdown]
 # ## Exercises
 #
-# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
-# [a notebook of their own](solutions/05_weight_normalization.ipynb); any code that does what the card asks passes.
+# Exercises 1 to 3 have a cell to fill in and a check below it. The check tries your code on inputs of its own and answers in a sentence. In exercise 4
+# you predict a result. The solutions are in [a notebook of their own](solutions/05_weight_normalization.ipynb); any code that does what the card asks
+# passes.
 
 # %% tags=["given"]
 from course_utils.checks import check
@@ -639,10 +649,10 @@ from course_utils.checks import check
 # ### 1 · Folded away
 #
 # *10 minutes.* **What.** Write `folded_kernel`, which gives the weights $g\,v/\lVert v\rVert$ of a whole layer as one array. The last axis is that of
-# the units (or filters), and each has a norm of its own over all other axes: one in a dense layer, three in a `Conv2D`, where `np.linalg.norm` takes two at most. Leave `v`
-# itself as it is.
+# the units (or filters). Each unit has a norm of its own, over all other axes: one in a dense layer, three in a `Conv2D`. (`np.linalg.norm` takes two
+# at most.) Do not change `v`.
 #
-# **Why.** After training nobody needs $v$ and $g$ any more. With the folded weights, plain layers give the same answers: no wrapper, no norm to compute.
+# **Why.** After training nobody needs $v$ and $g$ any more. With the folded weights, plain layers give the same answers, and compute no norm.
 
 
 # %% tags=["exercise"]
@@ -684,17 +694,18 @@ answers = [model.predict(images[:256], verbose=0) for model in (net, plain)]
 print(f"largest difference between the answers of both nets: {np.abs(answers[0] - answers[1]).max():.0e}")
 
 # %% [markdown] tags=["solution"]
-# Both nets give the same answers up to rounding, and the plain one has neither $v$ nor $g$. The length of a folded kernel is $\lvert g\rvert$, and $v$ says nothing about it:
-# the first convolution's kernels are several times longer than the $v$ they came from, those of the wide dense layer are shorter.
+# Both nets give the same answers up to rounding, and the plain one has neither $v$ nor $g$. The length of a folded kernel is $\lvert g\rvert$, and $v$
+# says nothing about it: the kernels of the first convolution are several times longer than their $v$, those of the first dense layer are shorter.
 
 # %% [markdown] tags=["exercise"]
 # ### 2 · A start from data
 #
-# *15 minutes.* **What.** Write `start_from_batch`, the paper's initialisation of a dense layer. From its `v` and a batch `x` it gives $g$ and $b$ such that
-# every unit's output $g\,t + b$, with $t = v\cdot x/\lVert v\rVert$, has mean 0 and standard deviation 1 over the batch (`np.std`, which divides by n).
+# *15 minutes.* **What.** Write `start_from_batch`, the paper's initialisation of a dense layer. From its `v` and a batch `x` it gives $g$ and $b$ such
+# that every unit's output $g\,t + b$, with $t = v\cdot x/\lVert v\rVert$, has mean 0 and standard deviation 1 over the batch (`np.std`, which divides
+# by n).
 #
-# **Why.** The initialisations of [lesson 01](01_initialization_and_activations.ipynb) count the inputs of a unit to keep the size of its outputs. This one measures. So it does not matter how long the weights were drawn, and it works in
-# deep layers as well as in the first.
+# **Why.** The initialisations of [lesson 01](01_initialization_and_activations.ipynb) count the inputs of a unit to keep the size of its outputs. This
+# one measures the outputs. So the length of the drawn weights does not matter, and it works in deep layers as well as in the first.
 
 
 # %% tags=["exercise"]
@@ -731,17 +742,18 @@ for size in (0.3, 1, 3):
         print(f"{size:8}   {rule:10}{shown[0]:>25}{shown[-1]:>27}")
 
 # %% [markdown] tags=["solution"]
-# The paper's rule gives mean 0 and deviation 1 in every layer, whatever the length of the columns. The Addons rule does so only where that length is 1. Elsewhere the deviation is off
-# by the factor $1/\lVert v\rVert$, as predicted in the lesson. The mean is off, too, because the bias fits a $g$ that the unit does not have. With long columns the last layer's outputs
-# lie far from zero compared with their deviation. Then a ReLU passes all of them or none: the unit is linear, or dead.
+# The paper's rule gives mean 0 and standard deviation 1 in every layer, whatever the length of the columns. The Addons rule does so only where that
+# length is 1. Elsewhere the standard deviation is off by the factor $1/\lVert v\rVert$, as predicted in the lesson. The mean is off, too, because the
+# bias was computed for another $g$. With long columns the last layer's outputs lie far from zero compared with their standard deviation. Then a ReLU
+# passes all outputs of a unit or none: the unit is linear, or dead.
 
 # %% [markdown] tags=["exercise"]
 # ### 3 · Where the gradient goes
 #
 # *25 minutes.* **What.** You are given the gradient of the loss with respect to a layer's weights $w = g\,v/\lVert v\rVert$. Write `split_gradient`,
-# which turns it into the gradients with respect to $v$ and to $g$, for dense layers and convolutions alike; the last axis is that of the units.
+# which computes the gradients with respect to $v$ and to $g$ from it, for dense layers and convolutions alike. The last axis is that of the units.
 #
-# **Why.** The two formulas near the top of this lesson are all that weight normalization does to training. Predict, before you look at the solution:
+# **Why.** The two formulas near the top of this lesson are all that weight normalization changes in training. Before you look at the solution, predict:
 # what happens to a unit whose $v$ starts ten times too long?
 
 
@@ -785,12 +797,12 @@ for unit, row in enumerate(zip(lengths[0], cosines, lengths[2], grad_g - tape_g)
     print("{:6}{:15.4f}{:20.0e}{:27.0e}{:10.0e}".format(unit, *row))
 
 # %% [markdown] tags=["solution"]
-# The plain net's gradient was enough. Split, it is what the tape finds for $v$ and $g$, up to rounding. And the gradient of $v$ is perpendicular to $v$, for each
-# of the six filters.
+# The plain net's gradient is enough. Split in two, it agrees with what the tape finds for $v$ and $g$, up to rounding. And the gradient with respect to
+# $v$ is perpendicular to $v$, for each of the six filters.
 #
-# Now a start that is too long. One unit, the same $g$ and the same direction, $v$ of three lengths, plain gradient descent.
+# Now a start that is too long: one unit, the same $g$ and the same direction, $v$ of three lengths, plain gradient descent.
 
-# %% tags=["solution"] alt="The squared distance from the target over the steps, on logarithmic axes, for v of length 1, 3 and 10 at the start. All three fall a little, then stay level, the longer the longer v is, and then fall steeply."
+# %% tags=["solution"] alt="The squared distance from the target over the steps, on logarithmic axes, for v of length 1, 3 and 10 at the start. All three fall at first and fall steeply in the end. In between, the curve of length 3 stays level for a while, and that of length 10 for much longer."
 rng = np.random.default_rng(42)
 start, target = rng.normal(size=(2, 20, 1)) / np.sqrt(20)
 fig, ax = plt.subplots()
@@ -812,14 +824,17 @@ ax.legend()
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# There are three phases. First $g$ finds the best length for the direction that it has. This takes as long in all three, because the gradient of $g$ does not depend on the length of $v$. Then comes a plateau, while $v$ turns.
-# Then the descent. The plateau grows with the square of the length: a step of $v$ is shorter by the factor $1/\lVert v\rVert$, and it turns a vector that is longer by the factor $\lVert v\rVert$.
+# For the two longer vectors there are three phases. First $g$ finds the best length for the direction that it has. This takes as many steps for all
+# three, because the gradient with respect to $g$ does not depend on the length of $v$. Then comes a plateau, while $v$ turns. Then the curve falls
+# steeply. The plateau grows with the square of the length: a step of $v$ is shorter by the factor $1/\lVert v\rVert$, and it turns a vector that is
+# longer by the factor $\lVert v\rVert$. For the length 1 it is too short to see.
 
 # %% [markdown] tags=["exercise"]
 # ### 4 · Predict, run, explain: a recurrent net
 #
-# *10 minutes.* A small LSTM reads MNIST digits row by row: 28 steps of 28 pixels. We train it as it is, and with its recurrent weights normalized: the weights that are applied again and
-# again. `data_init=False` starts $g$ at $\lVert v\rVert$, so both nets start as the same function. (The source recommends weight normalization for recurrent nets and shows none.)
+# *10 minutes.* A small LSTM reads MNIST digits row by row: 28 steps of 28 pixels. We train it as it is, and with its recurrent weights normalized.
+# (These are the weights that are applied again in every step.) `data_init=False` starts $g$ at $\lVert v\rVert$, so both nets start as the same
+# function. The source recommends weight normalization for recurrent nets and shows none.
 #
 # **Predict.** Two epochs, three seeds for each net: which net is ahead, and is it ahead by more than the distance between two seeds? Write it down.
 #
@@ -871,10 +886,11 @@ plt.show()
 # %% [markdown] tags=["exercise"]
 # <details><summary>An explanation</summary>
 #
-# We found the two nets close together: their means lie closer than two seeds of one net. So weight normalization neither helps nor hurts here. What the run does show is that the method
-# works *unchanged* in a recurrent net. The recurrent kernel is used 28 times for each digit. It is the same kernel each time, so its length and direction can be trained as in any other layer. Batch
-# normalization cannot simply be put in this place: means and variances differ from time step to time step. (`data_init` is off because the start from data looks at a layer's inputs, and part of a recurrent
-# layer's inputs are its own outputs.)
+# In our runs the two nets are close together: their means differ by less than two seeds of one net. So weight normalization neither helps nor hurts
+# here. But the run shows that the method works *unchanged* in a recurrent net. The recurrent kernel is used 28 times for each digit. It is the same
+# kernel each time, so its length and direction can be trained as in any other layer. Batch normalization cannot simply be put in this place: means and
+# variances differ from time step to time step. (`data_init` is off because the initialisation from data looks at a layer's inputs, and part of a
+# recurrent layer's inputs are its own outputs.)
 #
 # </details>
 

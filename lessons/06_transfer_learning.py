@@ -13,16 +13,18 @@
 # %% [markdown]
 # # 06 · Transfer learning
 #
-# You have two hundred labelled images and a question. Somebody else has trained a net on forty thousand images, to answer another question. You can take
-# the layers of that net and put a new output on top of them: this is **transfer learning**. A famous example of it cuts the error rate almost by four. We repeat the example. Then
-# we ask how often it comes out like this: with other images, other classes, more training, and another kind of net.
+# You have a question about images, and two hundred labelled images. Somebody else has trained a net on forty thousand images, for another question. You
+# can take the layers of that net and put a new output on top of them: this is **transfer learning**. In a famous example it makes the error rate almost
+# four times smaller. We repeat the example. Then we ask how often it comes out like this: with other images, other classes, more training, and another
+# kind of net.
 #
-# - **You will learn:** to reuse the layers of a trained net without changing that net; to freeze layers, and why you compile again afterwards; to judge a claim by repeating it on other data and
-#   other tasks.
-# - **You need:** a dense net in Keras; lesson 01 for SELU.
-# - **Reproduces:** *Training Deep Neural Networks*, part C: reusing pretrained layers (chapter 11 of A. Géron's *Hands-On Machine Learning*, notebook of the second edition, 2020).
-#   The idea was studied by Yosinski and others in 2014: [*How transferable are features in deep neural networks?*](https://arxiv.org/abs/1411.1792)
-# - **Time:** about 25 minutes to read, the exercises apart; a run takes as long as the line above says, in quick mode under a minute.
+# - **You will learn:** to reuse the layers of a trained net without changing that net; to freeze layers, and why you compile again afterwards; to judge
+#   a claim by repeating it on other data and other tasks.
+# - **You need:** a dense net in Keras; [lesson 01](01_initialization_and_activations.ipynb) for SELU.
+# - **Reproduces:** *Training Deep Neural Networks*, part C: reusing pretrained layers (chapter 11 of A. Géron's *Hands-On Machine Learning*, notebook
+#   of the second edition, 2020). Yosinski and others studied the idea in 2014: [*How transferable are features in deep neural
+#   networks?*](https://arxiv.org/abs/1411.1792)
+# - **Time:** about 25 minutes to read, the exercises apart; a run takes as long as the line below says, in quick mode under a minute.
 
 # %% tags=["needed"]
 from course_utils.lesson import Lesson
@@ -47,8 +49,9 @@ from course_utils.training import fit, progress_bar
 # %% [markdown]
 # ## Two tasks from one data set
 #
-# Fashion-MNIST has ten classes. The source makes two tasks of them. **Task A** gets eight classes, all but sandals (5) and shirts (6); its labels above 6 move down by two. **Task B** gets the other
-# two classes and asks: is it a shirt? Of its training images it keeps the first two hundred. Validation and test images are split in the same way, and not cut.
+# Fashion-MNIST has ten classes. The source makes two tasks of them. **Task A** gets eight classes, all but sandals (5) and shirts (6); its labels above
+# 6 become smaller by two. **Task B** gets the other two classes. Its question is: is it a shirt? Of its training images the source keeps the first two
+# hundred. Validation and test images are divided in the same way, and all of them are kept.
 
 # %% tags=["needed"]
 fashion = lesson.data(load_fashion_mnist(validation=5_000))
@@ -90,9 +93,9 @@ plt.show()
 # %% [markdown]
 # ## Model A, and B alone
 #
-# Both models have five hidden layers of 300, 100, 50, 50 and 50 SELU units. Their first weights are Keras' default, drawn from Glorot's distribution. (Lesson 01 recommends LeCun's for
-# SELU; the source keeps the default here, and so do we.) Model A ends in a softmax over eight classes, model B in one sigmoid unit. Both are trained by plain gradient
-# descent at a rate of `0.001`, for twenty epochs.
+# Both models have five hidden layers of 300, 100, 50, 50 and 50 SELU units. Their first weights are Keras' default, drawn from Glorot's distribution.
+# (Lesson 01 recommends LeCun's for SELU. The source keeps the default here, and so do we.) Model A ends in a softmax over eight classes, model B in one
+# sigmoid unit. Both are trained by plain gradient descent at a rate of `0.001`, for twenty epochs.
 
 
 # %% tags=["needed"]
@@ -137,7 +140,8 @@ file = Path(tempfile.mkdtemp()) / "model_a.keras"
 model_a.save(file)
 
 # %% [markdown]
-# What has a first layer learned? Each of its 300 units has 784 weights, one for each pixel, so they can be drawn as an image. The same seed builds the same first weights once more; the difference is what training has changed.
+# What has a first layer learned? Each of its 300 units has 784 weights, one for each pixel. So the weights of a unit can be drawn as an image. With the
+# same seed we build the net once more and get its first weights again. The difference is what training has changed.
 
 # %%
 learned = {}
@@ -161,18 +165,19 @@ fig.suptitle("What training changed in twelve first-layer units (each row has it
 plt.show()
 
 # %% [markdown]
-# The images show the twelve units of each net that have changed most. The changes look like blurred pieces of clothing: a unit of a dense layer responds to shapes at a fixed place. Model B made only
-# $20 \cdot 7 = 140$ steps, and its weights have hardly moved: compare the standard deviations. So model A has something to give.
+# The images show the twelve units of each net that have changed most. The changes look like blurred pieces of clothing: a unit of a dense layer
+# responds to shapes at a fixed place. Model B made only $20 \cdot 7 = 140$ steps, and its weights have hardly moved: compare the standard deviations.
+# Model A has learned much more. Can B use it?
 #
 # ## Share, clone, freeze
 #
 # To build B on A, take all layers of A but the last, and add a new sigmoid unit. There are two ways to take them.
 #
-# - **Share.** A net that is built from `model_a.layers[:-1]` contains the same layers, not copies. Train one net, and the other changes with it.
+# - **Share.** A net that is built from `model_a.layers[:-1]` contains the same layers, not copies. If you train one net, the other changes too.
 # - **Clone.** `clone_model` makes new layers of the same form, with new random weights. So the weights have to be copied as well.
 #
-# In both cases the reused layers can be **frozen** at first: training leaves their weights as they are. The reason usually given: the new output starts from random weights, so its
-# first errors are large, and their gradients would spoil what the layers below have learned.
+# In both cases the reused layers can be **frozen** at first: training leaves their weights as they are. The usual reason is this: the new output starts
+# from random weights, so its first errors are large, and their gradients would spoil what the layers below have learned.
 
 
 # %% tags=["figure"] alt="Three drawings of nets as columns of boxes. Share: one column of hidden layers carries the outputs of both A and B. Clone and copy: two separate columns of the same colour. Freeze: the second column is hatched, and only its output is trained."
@@ -212,13 +217,14 @@ same = [np.array_equal(u, v) for u, v in zip(clone.get_weights(), model_a.get_we
 print("after copying them:", all(same))
 
 # %% [markdown]
-# **`trainable`, then `compile`.** Keras asks each layer whether it is `trainable` when it builds the training step of a compiled net. So after every change of `trainable` you compile again: once to freeze, once
-# to unfreeze. Nothing warns you if you forget; exercise 4 tries it.
+# **`trainable`, then `compile`.** Keras asks each layer whether it is `trainable` when it builds the training step of a compiled net. So after every
+# change of `trainable` you compile again: once after freezing, once after unfreezing. Nothing warns you if you forget; exercise 4 tries it.
 #
 # ## B on A
 #
-# Now the source's steps: freeze the reused layers for four epochs; unfreeze them, and train everything for sixteen. There is one catch. The source loads A, clones it and copies the weights, so that A can be
-# kept; then it builds B on the layers of the *original*. The clone is never used. **What has happened to A in the end?** We follow the source, and measure all three.
+# Now the source's steps: freeze the reused layers for four epochs; unfreeze them, and train everything for sixteen. The source also wants to keep A. It
+# loads A, clones it and copies the weights. But then it builds B on the layers of the *original*, and never uses the clone. **What has happened to A in
+# the end?** We follow the source. We measure A before and after, and the clone.
 
 
 # %%
@@ -260,9 +266,12 @@ lesson.record("S5.cC2", test_accuracy=reused)
 lesson.record("S5.cC3", factor=factor)
 
 # %% [markdown]
-# Model A has lost accuracy on its own task: its output layer is the old one, but the layers below now serve B. The clone still knows what A knew. Build on the clone, and A is safe.
+# Model A has become worse at its own task: its output layer is the old one, but the layers below now serve B. The clone is as good at it as A was. So
+# build B on the clone, and A does not change.
 #
-# In the source B alone reaches “0.9695” and B on A “0.9925”, so it names a factor of almost 4 (stored outputs of revision e7658ef; “3.93”). These are one run's numbers. Here are five, each with a model A of its own.
+# In the source B alone reaches “0.9695” and B on A “0.9925”; it names a factor of almost 4, “3.93” (stored outputs of revision e7658ef). The two
+# accuracies give $0.0305/0.0075 \approx 4.07$, so the factor was computed from another accuracy of B alone. Each of these numbers comes from one run.
+# Here are five runs, each with a model A of its own.
 
 # %%
 chapter = [{"seed": lesson.seed, "B alone": 1 - alone, "B on A": 1 - reused, "A loses": before - after}]
@@ -274,7 +283,7 @@ for seed in [] if lesson.quick else lesson.seeds(5)[1:]:
 chapter = pd.DataFrame(chapter).set_index("seed")
 chapter.assign(factor=chapter["B alone"] / chapter["B on A"].clip(lower=one_error)).round(4)
 
-# %% tags=["figure"] alt="Two rows of dots, a dot a seed, with the test error on the axis and the source's two numbers as dashed lines. The dots of B on A lie further left than those of B alone."
+# %% tags=["figure"] alt="Two rows of dots, a dot for each seed, with the test error on the axis and the source's two numbers as dashed lines. The dots of B on A lie further to the left than those of B alone."
 fig, ax = plt.subplots(figsize=(7.2, 2.4))
 dots = {name: list(chapter[name]) for name in ("B alone", "B on A")}
 stored = {"B alone": 1 - 0.9695, "B on A": 1 - 0.9925}
@@ -282,20 +291,23 @@ plotting.seed_dots(dots, printed=stored, printed_label="stored output of e7658ef
 ax.set(xlim=(0, None), xlabel="test error of task B")
 ax.xaxis.set_major_formatter(PercentFormatter(1))
 ax.legend(loc="lower right")
-ax.set_title("The chapter's pair: a dot a seed")
+ax.set_title("The chapter's pair: a dot for each seed")
 plt.show()
 
 # %% [markdown]
-# A factor of two error rates depends on both of them. The source's B alone makes more errors than most of ours do, and this makes its factor large.
+# The factor depends on both error rates. With the same B on A, it is larger if B alone makes more errors. So compare the source's two lines with our
+# dots, one by one.
 #
 # ## Other pairs, other images
 #
-# So far: one pair of classes, and always the same two hundred images. In the book that belongs to the notebook, the author admits that he tried many configurations until one showed a strong
-# improvement. So we draw again: the chapter's pair and seven others, chosen at random, and for each pair four times two hundred images, with new first weights. Each pair gets a model A
-# of its own, trained for ten epochs on the eight other classes. And since twenty epochs are only 140 steps, we look a second time after sixty, **sixty against sixty**.
+# So far we used one pair of classes, and always the same two hundred images. In the book that belongs to the notebook, the author admits that he tried
+# many configurations until one showed a strong improvement. So we repeat the comparison with the chapter's pair and seven others, chosen at random. For
+# each pair we draw two hundred images four times, with new first weights. Each pair gets a model A of its own, trained for ten epochs on the eight
+# other classes. Twenty epochs with two hundred images are only 140 steps. So we look a second time after sixty epochs, **sixty against sixty**.
 #
-# All trainings use two compiled nets: one with frozen layers, one without. Weights are handed over by `set_weights`. Plain gradient descent remembers nothing, so that is a fresh
-# start. **Before you run it: in how many of the draws will reuse help, after twenty epochs and after sixty?**
+# All trainings use two compiled nets, one with frozen layers and one without. We set the weights by `set_weights`. Plain gradient descent keeps nothing
+# from earlier steps, so each training starts anew. **Before you run it: in how many of the draws will reuse help, after twenty epochs and after
+# sixty?**
 
 # %%
 rng = np.random.default_rng(lesson.seed)
@@ -418,18 +430,20 @@ def draw_ratios(rows, errors_of, title):
 draw_ratios(
     list(pairs),
     {"B on A": dense},
-    "Whether reuse helps depends on the pair, and on the draw (a dot a draw, a tick for the median)",
+    "Whether reuse helps depends on pair and draw (a dot for each draw, a line at the median)",
 )
 plt.show()
 
 # %% [markdown]
-# Some pairs gain in nearly every draw, and some lose in nearly every draw. There the pair of classes decides, that is, whether the eight other classes needed what
-# tells these two apart. In other rows the dots lie on both sides of 1: there the draw decides, with its two hundred images and the first weights of its new layer. Errors cut by four are rare.
+# Look at one row at a time. Where all its dots lie on the same side of 1, the pair of classes seems to decide whether reuse helps: have the eight other
+# classes taught A what tells these two apart? Where the dots of a row lie on both sides, the draw decides: its two hundred images, and the first
+# weights of its new layer. The table counts how often the errors are cut fourfold, as in the source.
 #
-# Is the gain only a matter of time? Then it would vanish after sixty epochs, and all dots of the right panel would lie close to 1. They do not. B alone and B on A both make fewer errors after sixty epochs than after twenty (the mean errors in the
-# table), and the ratios stay apart.
+# Is the gain only a faster start? Then it would vanish after sixty epochs, and all dots of the right panel would lie close to 1. They do not. B alone
+# and B on A both make fewer errors after sixty epochs than after twenty (see the mean errors in the table), but the ratios stay away from 1.
 #
-# There are too few pairs here for an average over all pairs of classes. The verdicts below put the runs of several seeds together, each with seven pairs of its own.
+# There are too few pairs here for an average over all pairs of classes. The verdicts below use the runs of several seeds, each with seven pairs of its
+# own.
 
 # %% tags=["record"]
 at_60 = dense.loc[60].drop(index=chapters_pair, level="pair")
@@ -438,7 +452,8 @@ lesson.record("S5.qC4", reused=1 - at_60["B on A"].mean(), alone=1 - at_60["B al
 # %% [markdown]
 # ## Did freezing help?
 #
-# The draws hold the answer: the third way, *never frozen*, starts from the same weights and trains all layers from the first epoch on. Both ways get twenty epochs. If the first gradients of a new output layer do harm, freezing should win.
+# The draws can answer this too. The third way, *never frozen*, starts from the same weights and trains all layers from the first epoch on. Both ways
+# get twenty epochs. If the first gradients of a new output layer do harm, freezing should win.
 
 # %%
 at_20 = dense.loc[20]
@@ -448,7 +463,7 @@ by_pair.rename(
     columns={"mean": "mean gain, percentage points", "min": "worst draw", "max": "best draw"}
 ).round(2)
 
-# %% tags=["figure"] alt="A row of dots for each pair of classes, a dot a draw: by how many percentage points freezing changes the test error. Most dots lie close to the line at zero."
+# %% tags=["figure"] alt="A row of dots for each pair of classes, a dot for each draw: by how many percentage points freezing changes the test error. Most dots lie close to the line at zero."
 fig, ax = plt.subplots(figsize=(7.2, 3.8))
 plotting.seed_dots({name: list(gain_of_freezing[name]) for name in pairs}, ax=ax)
 ax.axvline(0, color="black", linewidth=1)
@@ -467,13 +482,15 @@ lesson.record(
 )
 
 # %% [markdown]
-# On average freezing gains nothing here: most dots lie at zero or below. Training everything at once does no harm at this small rate. And freezing has a cost: four epochs are 28 steps, in which only the 51 weights of the new layer learn. The table under *B on A* shows how
-# little the net knows after them, and the other layers then learn for sixteen epochs and not for twenty.
+# On average freezing gains nothing here: most dots lie at zero or below. So training everything at once does no harm at this small rate. And freezing
+# has a cost. Four epochs are 28 steps, in which only the 51 weights of the new layer learn. The table under *B on A* shows how little the net has
+# learned after them. The other layers then learn for sixteen epochs and not for twenty.
 #
 # ## A lower rate for fine-tuning
 #
-# To go on training reused layers is called **fine-tuning**. The usual advice is a lower rate, so that the layers keep what they know; the source keeps its rate. We repeat the sixteen unfrozen epochs at three rates, from
-# the same weights; and B alone, too. To see what the layers still know about task A, we put A's own output layer back on top of them (in the clone).
+# To train reused layers further is called **fine-tuning**. The usual advice is a lower rate, so that the layers keep what they know. The source does
+# not lower its rate. We repeat the sixteen unfrozen epochs at three rates, from the same weights. We also train B alone at these rates. And how much do
+# the layers still know about task A? To see this, we put A's own output layer back on top of them (in the clone).
 
 # %%
 frozen, free = dense_nets
@@ -497,7 +514,7 @@ for seed in lesson.seeds(5):
 tuned = pd.DataFrame(tuned, columns=["rate", "B on A", "B alone", "task A"])
 tuned.groupby("rate").median().rename_axis("median test error").round(4)
 
-# %% tags=["figure"] alt="Three panels with a row of dots for each of three rates, a dot a seed: the test errors of B on A and of B alone, both smallest at the highest rate, and the test error on task A with A's output layer put back, smallest at the lowest rate."
+# %% tags=["figure"] alt="Three panels with a row of dots for each of three rates, a dot for each seed: the test errors of B on A and of B alone, both smallest at the highest rate, and the test error on task A with A's output layer put back, smallest at the lowest rate."
 fig, panels = plt.subplots(1, 3, figsize=(12, 2.8), sharey=True)
 titles = {
     "B on A": "B on A, fine-tuned",
@@ -511,13 +528,16 @@ for ax, (column, heading) in zip(panels, titles.items()):
 plt.show()
 
 # %% [markdown]
-# The lowest rate keeps most of what A knew, as the advice says, but sixteen epochs at this rate are too few to learn B. The highest rate is the best for B here, alone as well as on A, and makes the layers forget most about A. So the advice depends on what you want to keep:
-# a low rate protects knowledge that the new task needs, and takes more epochs. Here B can do without most of it.
+# The lowest rate keeps most of what A knew, as the advice says, but sixteen epochs at this rate are too few to learn B. The highest rate is the best
+# for B here, alone and on A. With it the layers forget most about A. So the advice depends on what you want to keep. A low rate protects knowledge that
+# the new task needs, but takes more epochs. Here B does not need most of it.
 #
 # ## Dense layers and convolutions
 #
-# The chapter adds a warning: transfer does not work well with small dense nets, which learn few patterns and very specific ones; it works best with convolutional nets. A unit of a dense layer looks at fixed places, as the pictures of its weights showed. A convolution looks for
-# a small pattern, an edge or a corner, everywhere in the image, and such patterns occur in every image. The chapter does not measure this. So we repeat all draws, on the same pairs and images and for as many epochs, with a small convolutional net.
+# The chapter adds a warning: transfer does not work well with small dense nets, which learn few patterns and very specific ones. It works best with
+# convolutional nets. A unit of a dense layer looks at fixed places, as the images of its weights showed. A convolution looks for a small pattern, an
+# edge or a corner, everywhere in the image, and such patterns occur in every image. The chapter does not measure this. So we repeat all draws with a
+# small convolutional net, on the same pairs and images and for as many epochs.
 
 
 # %%
@@ -555,15 +575,17 @@ lesson.record(
 )
 
 # %% [markdown]
-# After twenty epochs the chapter is right: for most pairs convolutions gain far more by reuse than dense layers. The mean errors show one reason: alone, the convolutional net has hardly begun to learn after 140 steps. After sixty epochs B alone has
-# caught up a good part, but it is still behind, and still improving. So convolutions carry over more here, and part of what they carry over is *time*.
+# After twenty epochs the chapter is right: for most pairs convolutions gain far more by reuse than dense layers. The mean errors show one reason:
+# alone, the convolutional net has hardly begun to learn after 140 steps. After sixty epochs B alone has caught up a good part. So a part of the gain of
+# convolutions is a faster start. The verdicts below say whether they still gain more than dense layers then.
 #
-# A warning about this experiment: classes of one data set are close relatives, the images have 28 × 28 pixels, and two hundred of them go a long way. With large images and few labels
-# reuse is worth far more; the references measure that.
+# This experiment has limits. The classes of one data set are similar, the images have 28 × 28 pixels, and two hundred of them already teach a net much.
+# With large images and few labels reuse can help far more; the references measure that.
 #
 # ## Verdicts
 #
-# What the source prints among its stored outputs, and three questions of the course's own, measured over several seeds on two software stacks, in full mode on the real Fashion-MNIST.
+# The source's stored outputs, and three questions of the course's own, measured over several seeds on two software stacks, in full mode on the real
+# Fashion-MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("06_transfer_learning")
@@ -574,11 +596,11 @@ lesson.verdicts("06_transfer_learning")
 # - Reuse takes these steps: clone, copy the weights, new last layer, freeze, compile, train, unfreeze, compile, train.
 # - Layers that are not cloned are shared: training one net changes the other.
 # - After every change of `trainable`, compile.
-# - One draw of one pair shows what is possible. How often it happens, you learn from many draws and pairs.
+# - One draw of one pair shows what is possible. Many draws and pairs show how often it happens.
 # - Compare at equal epochs, and look again later: after twenty epochs a faster start and a better net look the same.
 #
-# **Today** hardly anyone trains from nothing where a pretrained net exists. It was trained on millions of images, or on much of the text of the web. What is trained further is often only a
-# small addition to each layer (adapters, LoRA) and not the layers themselves.
+# **Today** hardly anyone trains a net from nothing where a pretrained one exists. Pretrained nets have seen millions of images, or much of the text of
+# the web. Often their own layers are not trained further, but only a small addition to each layer (adapters, LoRA).
 
 # %% [markdown]
 # ## Questions
@@ -589,43 +611,50 @@ lesson.verdicts("06_transfer_learning")
 #
 # <details><summary>An answer</summary>
 #
-# Only if A exists already. Its training took twenty epochs of 1,375 steps, two hundred times as many steps as B's. If somebody else has paid for A, or if A serves for many tasks, reuse is cheap. If you have to train A for this
-# one task, the same time would buy thousands of epochs for B alone.
+# Only if A exists already. Its training took twenty epochs of 1,375 steps, about two hundred times as many steps as B's. If somebody else has paid for
+# A, or if A serves for many tasks, reuse is cheap. If you have to train A for this one task, you could train B alone for thousands of epochs in the
+# same time.
 #
 # </details>
 #
-# **2.** The reused layers of another net contain batch normalization, and you freeze them. Do their running means and variances move while the new layer is trained?
+# **2.** The reused layers of another net contain batch normalization, and you freeze them. Do their running means and variances move while the new
+# layer is trained?
 #
 # <details><summary>An answer</summary>
 #
-# Not in Keras: a frozen batch normalization uses its running statistics and leaves them alone. So the new layer meets the features as A computed them. Once it is unfrozen, the statistics
-# follow the few new images, and the outputs of the lower layers shift before a weight has changed; many people keep these layers frozen throughout. In frameworks where freezing concerns gradients only, the statistics move all the time.
+# Not in Keras: a frozen batch normalization uses its running statistics and does not change them. So the new layer gets the features as A computed
+# them. Once the layers are unfrozen, the statistics follow the few new images, and the outputs of the lower layers change even before their weights do.
+# So many people keep these layers frozen throughout. In frameworks where freezing concerns gradients only, the statistics move all the time.
 #
 # </details>
 #
-# **3.** Someone trains A on all ten classes, reuses it for "shirt or sandal" with two hundred images, and finds hardly any errors. What is wrong with the claim that reuse helps when images are few?
+# **3.** Someone trains A on all ten classes, reuses it for “shirt or sandal” with two hundred images, and finds hardly any errors. What is wrong with
+# the claim that reuse helps when images are few?
 #
 # <details><summary>An answer</summary>
 #
-# A has learned from thousands of labelled shirts and sandals, so the images were not few: A had seen them. Only its last layer was thrown away. If you reuse a net, you have to know what it was trained on. The test images may even have
-# been among it, which is a real worry with models trained on the whole web.
+# A has learned from thousands of labelled shirts and sandals, so the images were not few. Only A's last layer was thrown away. If you reuse a net, you
+# have to know what it was trained on. Even the test images may have been part of it. With models trained on the whole web this is a real worry.
 #
 # </details>
 #
-# **4.** Reuse helps on your task. A sceptic says: that is not knowledge. Trained weights have a better size than fresh ones, and any trained net would do. Which experiment decides?
+# **4.** Reuse helps on your task. A sceptic says: that is not knowledge. Trained weights have a better size than fresh ones, and any trained net would
+# do. Which experiment decides?
 #
 # <details><summary>An answer</summary>
 #
-# A model A that knows nothing, with weights of the same sizes: take the trained weights and shuffle them within each layer, or train A on shuffled labels. Reuse it in the same draws. The part of
-# the gain that is left comes from the sizes, and the sceptic is right about it; the rest is knowledge. The third reference found much of the first kind in medical images.
+# Use a model A that knows nothing, with weights of the same sizes: take the trained weights and shuffle them within each layer, or train A on shuffled
+# labels. Reuse it in the same draws. The part of the gain that is left comes from the sizes, as the sceptic says. The rest is knowledge. The third
+# reference found much of the first kind in medical images.
 #
 # </details>
 
 # %% [markdown]
 # ## Exercises
 #
-# Each has a cell to fill in and a check below it. The check tries your code on inputs of its own and answers in a sentence. The solutions are in
-# [a notebook of their own](solutions/06_transfer_learning.ipynb); any code that does what the card asks passes.
+# Exercises 1 to 3 have a cell to fill in and a check below it. The check tries your code on inputs of its own and answers in a sentence. In exercise 4
+# you predict a result. The solutions are in [a notebook of their own](solutions/06_transfer_learning.ipynb); any code that does what the card asks
+# passes.
 
 # %% tags=["given"]
 import keras
@@ -636,11 +665,12 @@ from course_utils.checks import check
 # %% [markdown] tags=["exercise"]
 # ### 1 · As many of each class
 #
-# *10 minutes.* **What.** Write `few_of_each`. From the labels of many images it draws the positions of `n_train` images *of each class* for training, and of `n_valid` others of each class
-# for validation. No image is drawn twice, all have the same chance, and the random numbers come from `rng`, a NumPy generator.
+# *10 minutes.* **What.** Write `few_of_each`. From the labels of many images it draws positions: those of `n_train` images *of each class* for
+# training, and those of `n_valid` other images of each class for validation. No image is drawn twice, all images of a class have the same chance, and
+# the random numbers come from `rng`, a NumPy generator.
 #
-# **Why.** The lesson takes two hundred images as they come. With fewer, chance decides how many of each class you get. And if you choose something by looking at results (how long to train, how many layers
-# to keep), you need images that the net has not learned from.
+# **Why.** The lesson takes two hundred images as they come. With fewer images, chance decides how many of each class you get. And sometimes you choose
+# by results, for example how long to train or how many layers to keep. For this you need images that the net has not learned from.
 
 
 # %% tags=["exercise"]
@@ -674,17 +704,19 @@ for n in (10, 20, 50, 100):
 pd.DataFrame(shirts).T.rename_axis("images")
 
 # %% [markdown] tags=["solution"]
-# The table counts shirts in 500 draws. With ten images, the most uneven draw has hardly any image of one of the classes. With a hundred, draws are much closer to even. `few_of_each` gives the same number every
-# time, so the net's errors tell of its training and not of that chance. (Where classes are of unequal size, and stay so in the test, even draws answer another question.)
+# The table counts shirts in 500 draws. With ten images, the most uneven draw has hardly any image of one of the classes. With a hundred, the draws are
+# much closer to even. `few_of_each` gives the same number every time, so this chance does not change the net's errors. (Where the classes differ in
+# size, in the test images too, even draws answer another question.)
 
 # %% [markdown] tags=["exercise"]
 # ### 2 · Reuse without harm
 #
-# *20 minutes.* **What.** Write `reuse_layers`, which gives a new Keras net for a yes-or-no question: *copies* of the first `n_layers` layers of a trained `Sequential` net, with all their
-# weights, frozen, and on top a new `Dense(1, "sigmoid")`, which is not frozen. The original stays as it is, now and while the new net is trained.
+# *20 minutes.* **What.** Write `reuse_layers`, which gives a new Keras net for a yes-or-no question. It has *copies* of the first `n_layers` layers of
+# a trained `Sequential` net, with all their weights, frozen. On top it has a new `Dense(1, "sigmoid")`, which is not frozen. The original does not
+# change, now or while the new net is trained.
 #
-# **Why.** These are the lesson's steps in one function, done as the source meant them. If you leave one out, there is no error message: shared layers change the original, and a clone without its
-# weights knows nothing.
+# **Why.** These are the lesson's steps in one function, with the clone that the source forgot to use. If you leave one out, there is no error message:
+# shared layers change the original, and a clone without its weights knows nothing.
 
 
 # %% tags=["exercise"]
@@ -735,19 +767,21 @@ print("model A, at the end, answers as before:", test_accuracy(teacher, a) == be
 pd.DataFrame(rows).T.round(3)
 
 # %% [markdown] tags=["solution"]
-# Frozen, the copy still answers A's question as A does: its layers have not moved. Unfrozen, it answers the new question better. The original has not changed in either case.
+# Frozen, the copy still answers A's question as A does: its layers have not changed. Compare how it answers the new question, frozen and unfrozen. The
+# original has not changed in either case.
 #
-# Unfreeze layer by layer, as here. In Keras 2 `net.trainable = True` unfreezes all layers. Keras 3 skips an assignment that changes nothing, and the net as a whole was
-# trainable all along, so its layers stay frozen (Keras 2.15 and 3.15).
+# Unfreeze layer by layer, as here. In Keras 2 `net.trainable = True` unfreezes all layers. Keras 3 skips an assignment that changes nothing. The net as
+# a whole was trainable all along, so its frozen layers stay frozen (tried with Keras 2.15 and 3.15).
 
 # %% [markdown] tags=["exercise"]
 # ### 3 · Draw by draw
 #
-# *15 minutes.* **What.** Two ways of training are tried on the same draws, and each draw gives two test errors. Write `paired_interval`, the ends of the $95\,\%$ interval for the mean of
-# `nothing - reusing` (a gain is positive): the mean of the differences, minus and plus `t` standard errors of that mean. `t` is Student's factor, `2.262` for ten draws.
+# *15 minutes.* **What.** Two ways of training are tried on the same draws, and each draw gives two test errors. Write `paired_interval`, the ends of
+# the $95\,\%$ interval for the mean of `nothing - reusing` (a gain is positive): the mean of the differences, minus and plus `t` standard errors of
+# that mean. `t` is Student's factor, `2.262` for ten draws.
 #
-# **Why.** Some draws are harder than others, for both ways alike. That says nothing about which way is better, and pairing removes it. All it takes is to keep the
-# errors in order.
+# **Why.** Some draws are harder than others, for both ways alike. That says nothing about which way is better, and pairing removes it. You only have to
+# keep the errors in order.
 
 
 # %% tags=["exercise"]
@@ -798,14 +832,16 @@ for first, second in [("from nothing", "frozen for 4 epochs"), ("never frozen", 
 pd.DataFrame(rows).T.round(2)
 
 # %% [markdown] tags=["solution"]
-# The numbers are percentage points. Pairing makes an interval narrower where the two ways make errors in the same draws. That is so above all in the second row, where the two trainings have nearly everything in
-# common: there a difference much smaller than the spread between draws can be measured.
+# The numbers are percentage points. Pairing makes an interval narrower where the errors of the two ways rise and fall together from draw to draw. In
+# the second row the two trainings have nearly everything in common. So there a difference can be measured that is much smaller than the spread between
+# draws.
 
 # %% [markdown] tags=["exercise"]
 # ### 4 · Predict, run, explain: `trainable` without `compile`
 #
-# *5 minutes.* **Predict.** The cell below trains a net three times: frozen; then with all layers set to `trainable`, but not compiled again; then after `compile`. Each time it counts the weights in the arrays that have changed.
-# The net has 275,801 weights, 51 of them in the output layer. Write down the three numbers. **Run** the cell. **Explain** the second number.
+# *5 minutes.* **Predict.** The cell below trains a net three times: frozen; then with all layers set to `trainable`, but not compiled again; then after
+# `compile`. Each time it counts the weights in the arrays that have changed. The net has 275,801 weights, 51 of them in the output layer. Write down
+# the three numbers. **Run** the cell. **Explain** the second number.
 
 
 # %% tags=["predict"]
@@ -829,8 +865,9 @@ print("unfrozen, compiled again:", weights_changed(net))
 # %% [markdown] tags=["exercise"]
 # <details><summary>An explanation</summary>
 #
-# Unfreezing alone changes nothing: training still moves the 51 weights of the output layer. The training step was built for the frozen net, and `fit` goes on using it until you compile. There is no warning, and the
-# loss goes down, so the mistake is easy to miss. Compare the weights of a reused layer before and after, as the cell does.
+# Unfreezing alone changes nothing: training still moves only the 51 weights of the output layer. The training step was built for the frozen net, and
+# `fit` uses it until you compile again. There is no warning, and the loss goes down, so the mistake is easy to miss. To find it, compare the weights of
+# a reused layer before and after, as the cell does.
 #
 # </details>
 

@@ -226,7 +226,7 @@ def _look_at_the_original(original, net, kept, flags):
         _equal(original.get_weights(), kept),
         "the original's weights",
         "unchanged",
-        "others",
+        "changed",
         "you set the weights of the original; set those of a copy",
     )
     values = net.get_weights()
@@ -244,7 +244,7 @@ def _look_at_the_original(original, net, kept, flags):
         [layer.trainable for layer in original.layers] == flags,
         "which of the original's layers are trainable",
         "the same as before",
-        "others",
+        "different ones",
         "you froze the original; freeze a copy",
     )
 
