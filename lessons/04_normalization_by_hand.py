@@ -524,7 +524,7 @@ mean_at(with_right, "loss").round(4)
 # Why does the net with the initialisation have a lower loss than the plain net? There are three candidates.
 #
 # - *The parametrisation.* We start weight normalization with $g = \lVert v\rVert$, so that it begins as exactly the same function as the plain net.
-# - *The start.* We copy the weights $w = g\,\hat v$ and $b$ that the initialisation gives into a plain net.
+# - *The start.* The initialisation gives weights $w = g\,\hat v$ and $b$, here from the first 128 training images. We copy them into a plain net.
 # - *The length of the steps.* All runs use the memo's rate, `0.1`. We give the plain net `0.5`.
 #
 # **Which of the three comes closest to the net with the initialisation?**
