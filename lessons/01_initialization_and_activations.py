@@ -13,12 +13,12 @@
 # %% [markdown]
 # # 01 · Initialization and activations
 #
-# A net of a hundred layers multiplies a hundred times. If each layer makes its signal a little smaller, nothing is left at the end. If each makes
-# it a little larger, the signal grows without limit. Either way the net does not learn. This lesson shows how to keep the factor of a layer near
-# one. Then it looks at a net whose signal has the right size, and which still learns badly, and finds out what that net has lost.
+# Each layer of a net multiplies the size of its signal by some factor. If this factor is a little below one, nothing is left after a hundred layers.
+# If it is a little above one, the signal grows without limit. In both cases the net does not learn. This lesson shows how to keep the factor near
+# one. Then it examines a net whose signal keeps the right size and which still learns badly.
 #
-# - **You will learn:** to see where a deep net loses its signal; to choose starting weights that fit an activation; what leaky ReLU, PReLU, ELU
-#   and SELU are for; to check a net before you train it.
+# - **You will learn:** to see where a deep net loses its signal; to choose starting weights that fit an activation function; what leaky ReLU, PReLU,
+#   ELU and SELU are for; to check a net before you train it.
 # - **You need:** [lesson 00](00_start_here.ipynb); a dense net in Keras; the variance of a sum.
 # - **Reproduces:** *Training Deep Neural Networks*, part A, vanishing and exploding gradients: chapter 11 of A. Géron, *Hands-On Machine Learning*,
 #   2nd edition, notebook of 2020-09-25 (revision e7658ef). Below it is called “the chapter”.
@@ -52,15 +52,15 @@ for factor in (0.9, 0.99, 1.0, 1.01, 1.1):
     print(f"{factor:5} a hundred times over: {factor**100:12.5f}")
 
 # %% [markdown]
-# When the product goes towards zero, one says that the signal *vanishes*. When it grows without limit, it *explodes*. This happens to the
-# *activations*, the outputs of the layers, on their way forward. It also happens to the gradients on their way back, where each layer multiplies
-# by its weights and by the slope of its activation function. The lower layers then get next to nothing, or far too much, and no single learning
-# rate suits all layers.
+# If the product goes towards zero, the signal *vanishes*. If it grows without limit, the signal *explodes*. This happens to the *activations*, the
+# outputs of the layers, on the way forward. It also happens to the gradients on the way back: each layer multiplies them by its weights and by the
+# slope of its activation function. Then the lower layers, those near the input, get very small or very large gradients. No single learning rate suits
+# all layers.
 #
 # ## The sigmoid, and what it does to a gradient
 #
-# For decades the usual activation function was the sigmoid, $\sigma(z) = 1/(1 + e^{-z})$. A gradient that passes through it is multiplied by its slope.
-# **For which $z$ is the slope large, and how large can it be?**
+# For decades the usual activation function was the sigmoid, $\sigma(z) = 1/(1 + e^{-z})$. It multiplies a gradient by its slope. **For which $z$ is
+# the slope large, and how large can it be?**
 
 
 # %%
@@ -86,27 +86,27 @@ ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# At both ends the curve is flat. A unit there is *saturated*: it passes almost no gradient on. Even in the middle the slope is only ¼. Apart from the
-# weights, ten layers of sigmoids therefore multiply a gradient by $4^{-10}$ at most, about a millionth. Starting weights of the usual sizes
-# do not make up for that, as the diagnosis below shows.
+# At both ends the curve is flat. A unit there is *saturated*: it passes almost no gradient on. Even in the middle the slope is only ¼. So the slopes
+# of ten sigmoid layers multiply a gradient by $4^{-10}$ at most, about a millionth. Starting weights of the usual sizes do not make up for this loss,
+# as the diagnosis below shows.
 #
-# So two things have to be chosen: the size of the starting weights, and an activation function that lets gradients pass.
+# So we have to choose two things: the size of the starting weights, and an activation function that lets gradients pass.
 #
 # ## Weights that keep the factor at one
 #
 # Take a unit with $n$ inputs of mean 0 and variance 1. Draw its weights independently, with mean 0 and variance $s^2$. Then its sum $\sum_i w_i x_i$
-# has the variance $n s^2$. To keep this at 1, choose $s^2 = 1/n$. This is **LeCun's** initialization. For gradients, which go from outputs to
-# inputs, the same argument counts the outputs. **Glorot's** initialization uses the mean of both numbers. ReLU, $\max(0, z)$, sets half of its inputs
-# to zero and so halves the mean of the squares. **He's** initialization makes up for that with twice the variance.
+# has the variance $n s^2$. To keep this variance at 1, choose $s^2 = 1/n$. This is **LeCun's** initialization. For gradients, which go from outputs
+# to inputs, $n$ is the number of outputs. **Glorot's** initialization uses the mean of both numbers. ReLU, $\max(0, z)$, sets half of its inputs to
+# zero, and so halves the mean of the squares. **He's** initialization makes up for this with twice the variance.
 #
 # | initialization | variance of a weight | made for |
 # |---|---|---|
 # | LeCun | $1/n_\mathrm{in}$ | SELU |
 # | Glorot (Keras' default) | $2/(n_\mathrm{in} + n_\mathrm{out})$ | no activation, tanh, sigmoid |
-# | He | $2/n_\mathrm{in}$ | ReLU and its relatives |
+# | He | $2/n_\mathrm{in}$ | ReLU, leaky ReLU, PReLU |
 #
-# To test the count, we send 500 random inputs through fifty layers of a hundred ReLUs, once for each of the three. By *size* this lesson means the root
-# of the mean square.
+# To test these variances, we send 500 random inputs through fifty layers of a hundred ReLUs. In this lesson the *size* of a signal is the root of its
+# mean square.
 
 
 # %% tags=["needed"]
@@ -128,12 +128,12 @@ for name, variance in [("LeCun", 1 / 100), ("Glorot", 2 / 200), ("He", 2 / 100)]
 pd.DataFrame(rows).T.rename_axis("size of the activations")
 
 # %% [markdown]
-# With as many outputs as inputs, LeCun's and Glorot's variances are equal. Under both, ReLU loses a factor of about $\sqrt 2$ in every layer. He's keeps the size
-# near one; what is left is chance.
+# These layers have as many outputs as inputs, so LeCun's and Glorot's variances are equal. Under both, the size shrinks by a factor of about $\sqrt
+# 2$ in every layer. Under He's weights chance may make the size a few times larger or smaller, but it does not vanish.
 #
-# In Keras an initializer is an argument of the layer, `kernel_initializer="he_normal"`. Most of them, `he_normal` and `glorot_uniform` among
-# them, are settings of one class, `VarianceScaling`: the variance is `scale` divided by `fan_in`, `fan_out` or their mean `fan_avg`, drawn from a normal
-# or a uniform distribution. Here is the chapter's example, He's factor of two with the mean of both numbers:
+# In Keras an initializer is an argument of the layer, `kernel_initializer="he_normal"`. Most initializers, `he_normal` and `glorot_uniform` among
+# them, are settings of one class, `VarianceScaling`. Its variance is `scale` divided by `fan_in` (the inputs), `fan_out` (the outputs) or their mean
+# `fan_avg`, and it draws from a normal or a uniform distribution. Here is the chapter's example, He's factor of two with the mean of both numbers:
 
 # %% tags=["nbval-check-output"]
 he_normal = keras.layers.Dense(10, activation="relu", kernel_initializer="he_normal").kernel_initializer
@@ -149,12 +149,13 @@ print(*(name for name in dir(keras.initializers) if name[0].isupper()), sep=", "
 # %% [markdown]
 # ## Activations that let gradients pass
 #
-# For positive sums ReLU does not saturate. For negative sums its slope is exactly zero. A unit whose sum is negative for every image gives zero and passes no
+# For positive sums ReLU does not saturate. For negative sums its slope is exactly zero. A unit whose sum is negative for every image passes no
 # gradient, so its own weights get no update: it is *dead*. In the first layer it stays dead, because its inputs are always the same images. In a
-# higher layer the inputs still change while the layers below learn, and they may bring it back (exercise 1 looks). Four relatives of ReLU keep some slope there.
+# higher layer the inputs change while the layers below learn, and this may revive the unit (exercise 1). Four relatives of ReLU have a slope for
+# negative sums, too.
 #
-# **Leaky ReLU** keeps a small slope on the negative side. **PReLU** learns this slope, one for each unit. **ELU** bends smoothly towards $-\alpha$, which brings
-# its mean output nearer to zero.
+# **Leaky ReLU** has a small constant slope on the negative side. **PReLU** learns this slope, one for each unit. **ELU** bends smoothly towards
+# $-\alpha$, so its mean output is nearer to zero.
 
 
 # %%
@@ -167,9 +168,9 @@ def elu(z, alpha=1.0):
 
 
 # %% [markdown]
-# **SELU** is an ELU with two constants. They are chosen so that a layer *corrects* its signal: if the mean comes in near 0 and the standard deviation
-# near 1, they go out nearer to 0 and 1. The constants follow from the demand that exactly 0 and 1 stay as they are (equation 14 of the paper;
-# `erfc` is the complementary error function):
+# **SELU** is an ELU with two fixed constants, $\alpha$ and a scale. They make each layer *correct* its signal: if the mean comes in near 0 and the
+# standard deviation near 1, they go out nearer to 0 and 1. The constants follow from one condition: a mean of exactly 0 and a standard deviation of
+# exactly 1 stay as they are (equation 14 of the paper; `erfc` is the complementary error function).
 
 # %% tags=["nbval-check-output"]
 root_e, tail, tail_2 = np.sqrt(np.e), erfc(1 / np.sqrt(2)), erfc(np.sqrt(2))
@@ -205,8 +206,8 @@ panels[0].set_ylabel("activation")
 plt.show()
 
 # %% [markdown]
-# In Keras, ELU and SELU are activation functions, `Dense(100, activation="elu")`. Leaky ReLU and PReLU have settings or weights of their own, so the chapter uses them as layers. (Keras 2 calls
-# the leak `alpha`, Keras 3 `negative_slope`; the default is the same, `0.3`.)
+# In Keras, ELU and SELU are activation functions, `Dense(100, activation="elu")`. Leaky ReLU and PReLU have settings or weights of their own, so the
+# chapter uses them as layers. (Keras 2 calls the slope of leaky ReLU `alpha`, Keras 3 `negative_slope`; the default is the same, `0.3`.)
 
 # %%
 rest = ("get", "serialize", "deserialize")
@@ -216,8 +217,8 @@ print("layers:", *(name for name in dir(keras.layers) if "relu" in name.lower())
 # %% [markdown]
 # ## A thousand layers of SELU
 #
-# Does SELU correct its signal in practice? We send the same 500 random inputs through a thousand layers of a hundred units, with LeCun-normal weights. **What will be left
-# after a thousand layers?**
+# Does SELU correct its signal in practice? We send the same 500 random inputs through a thousand layers of a hundred units, with LeCun-normal
+# weights. **What will the mean and the standard deviation be after a thousand layers?**
 
 
 # %%
@@ -238,15 +239,15 @@ moments = through_selu(signal)
 moments.rename_axis("after layer").round(3).T
 
 # %% [markdown]
-# Nothing was learned, and no batch was normalized. The function alone holds mean and standard deviation near 0 and 1.
+# We trained nothing, and normalized no batch. The function alone holds mean and standard deviation near 0 and 1.
 
 # %% tags=["record"]
 off = np.abs(moments.to_numpy() - [0, 1])
 lesson.record("S5.cA1", holds=bool((off <= [0.1, 0.2]).all()), worst=float(off.max()))
 
 # %% [markdown]
-# The proof has conditions: dense layers in plain sequence, LeCun-normal weights, standardized inputs. Several things break it: other starting weights, ordinary dropout (use
-# `AlphaDropout`), ℓ1, ℓ2 or max-norm on the weights, skip connections, recurrence. Two of them, tried:
+# The proof has conditions: dense layers in plain sequence, LeCun-normal weights, standardized inputs. Several things violate them: other starting
+# weights, ordinary dropout (use `AlphaDropout`), ℓ1, ℓ2 or max-norm on the weights, skip connections, recurrence. We try two:
 
 # %%
 broken = {
@@ -258,14 +259,16 @@ table = pd.DataFrame({case: found["standard deviation"] for case, found in broke
 table.T[[0, 300, 600, 900]].rename_axis("standard deviation after layer").map("{:.3g}".format)
 
 # %% [markdown]
-# He's weights have twice the variance that SELU needs, and the signal explodes. With dropout the standard deviation stays finite, but it settles above the 1 that the layers are made for.
+# He's weights have twice the variance that SELU needs, and the signal explodes. With dropout the standard deviation stays finite, but it settles
+# above 1.
 
 # %% [markdown]
 # ## The task and a shallow net
 #
-# Fashion-MNIST, pixels divided by 255; the first 5,000 training images are kept for validation. The chapter trains 300-100-10 (layers of 300 and 100 units and a softmax over
-# 10 classes) with He-normal weights: once with leaky ReLU, once with PReLU. Plain gradient descent, rate `0.001`, batches of 32, ten epochs. We add ReLU and the
-# sigmoid, and start each net from two seeds. **Will four activations give four results, in so shallow a net?**
+# The data are Fashion-MNIST, with pixels divided by 255. The first 5,000 training images are kept for validation. The chapter trains the net
+# 300-100-10 (layers of 300 and 100 units and a softmax over 10 classes) with He-normal weights: once with leaky ReLU, once with PReLU. It uses plain
+# gradient descent, rate `0.001`, batches of 32, ten epochs. We add ReLU and the sigmoid, and train each net from two seeds. **How much will the four
+# activations differ in so shallow a net?**
 
 # %% tags=["needed"]
 fashion = lesson.data(load_fashion_mnist(validation=5_000))
@@ -328,10 +331,11 @@ for claim, name in [("S5.cA5", "leaky ReLU"), ("S5.cA6", "PReLU")]:
     lesson.record(claim, val_accuracy=last[name][0])
 
 # %% [markdown]
-# The sigmoid falls far behind. On its way to the first layer the gradient passes two sigmoids, each with a slope of ¼ at most, so at this rate the first layer takes much shorter steps.
-# The other three lie close together; their order may change with the seed. (The chapter's stored outputs, of revision e7658ef, are “0.8394” for leaky ReLU and “0.8378” for PReLU.)
+# The sigmoid falls far behind. On its way to the first layer's weights the gradient passes two sigmoids, each with a slope of ¼ at most. At this rate
+# the first layer therefore takes much shorter steps. The other three lie close together; their order may change with the seed. (The chapter's stored
+# outputs, of revision e7658ef, are “0.8394” for leaky ReLU and “0.8378” for PReLU.)
 #
-# PReLU is closest to ReLU. Keras starts PReLU's slopes at zero, where PReLU *is* ReLU. How far have they moved in ten epochs?
+# In Keras the slopes of PReLU start at zero, so at the start PReLU *is* ReLU. How far have the slopes moved in ten epochs?
 
 # %%
 slopes = nets["PReLU", seeds[0]].layers[2].get_weights()[0]
@@ -340,9 +344,9 @@ print(f"slopes of {slopes.size} units: between {slopes.min():.4f} and {slopes.ma
 # %% [markdown]
 # ## A hundred layers
 #
-# Now the case that all this is for: one layer of 300 units, 99 of 100, and a softmax. The chapter compares SELU with LeCun's weights and ReLU with He's: each has the
-# weights that its theory asks for. SELU also needs standardized inputs, so each pixel has its mean subtracted and is divided by its standard deviation, for both
-# nets. The rate stays `0.001`, now for five epochs. **Which net do you expect to be ahead, and by how much?**
+# Now we take a deep net: one layer of 300 units, 99 layers of 100, and a softmax. The chapter compares SELU with LeCun's weights and ReLU with He's:
+# each has the weights that its theory asks for. SELU also needs standardized inputs. So for both nets each pixel has its mean subtracted and is
+# divided by its standard deviation. The rate stays `0.001`, now for five epochs. **Which net do you expect to be ahead, and by how much?**
 
 # %% tags=["needed"]
 pixel_mean, pixel_std = x_train.mean(axis=0), x_train.std(axis=0)
@@ -394,13 +398,15 @@ lesson.record("S5.cA3", val_accuracy=last["SELU"][0])
 lesson.record("S5.cA4", val_accuracy=last["ReLU"][0])
 
 # %% [markdown]
-# In these runs SELU is ahead from the first epoch on; ReLU learns too, but more slowly. The stored outputs of revision e7658ef are “0.8312” for SELU and “0.5702” for ReLU, which fell in its last epoch. So deep a
-# net can lose points from one epoch to the next, with SELU too, and no single number is safe here. The verdicts below come from more seeds.
+# In these runs SELU is ahead from the first epoch on. ReLU learns too, but more slowly. The stored outputs of revision e7658ef are “0.8312” for SELU
+# and “0.5702” for ReLU, which lost points in its last epoch. Nets of this depth can do so, and a single number is unreliable here. The verdicts below
+# come from more seeds.
 
 # %% [markdown]
 # ## Look before you train
 #
-# The chapter says why the ReLU net learns badly: its gradients vanish or explode. **Is that so?** To see it, no training is needed. One batch through the untrained net, forward and back, is enough.
+# The chapter says why the ReLU net learns badly: its gradients vanish or explode. **Is that so?** We can find out without training. We send one batch
+# forward through the untrained net and the gradients back.
 
 
 # %% tags=["needed"]
@@ -412,7 +418,7 @@ activations = {
     "ELU": tf.nn.elu,
     "SELU": tf.nn.selu,
 }
-deviations = {  # of the weights, for so many inputs
+deviations = {  # the standard deviation of the weights of a layer with n_in inputs
     "fixed, 0.01": lambda n_in: 0.01,
     "LeCun": lambda n_in: np.sqrt(1 / n_in),
     "He": lambda n_in: np.sqrt(2 / n_in),
@@ -438,13 +444,14 @@ def signals(activation, deviation, depth=100):
 
 
 # %% [markdown]
-# First the activations themselves. A histogram counts them over all units and images of a layer. (Zeros are left out, and the last bar holds everything above 3. Glorot's weights are missing: in layers with as many outputs as inputs they are LeCun's.)
+# A histogram counts the activations over all units and images of a layer. (It leaves zeros out, and its last bar holds everything above 3. Glorot's
+# weights are missing: in layers with as many outputs as inputs they are LeCun's.)
 
 # %%
 shown = [("sigmoid", "LeCun"), ("ReLU", "LeCun"), ("ReLU", "He"), ("SELU", "LeCun")]
 examined = {pair: signals(activations[pair[0]], deviations[pair[1]])[0] for pair in shown}
 
-# %% tags=["figure"] alt="Histograms of activations in layers 1, 10, 30 and 100. Sigmoid: around one half. ReLU with LeCun's weights: shrinks to a spike at zero. ReLU with He's and SELU with LeCun's weights: as wide at layer 100 as at layer 1."
+# %% tags=["figure"] alt="Histograms of activations in layers 1, 10, 30 and 100. Sigmoid: around one half. ReLU with LeCun's weights: shrinks to a spike at zero. ReLU with He's and SELU with LeCun's weights: still wide at layer 100."
 fig, panels = plt.subplots(4, 4, figsize=(11, 7), sharex=True)
 bins = np.linspace(-3, 3, 61)
 for row, ((name, weights), layers) in zip(panels, examined.items()):
@@ -462,10 +469,13 @@ fig.suptitle("ReLU needs He's weights to keep its size; SELU keeps it with LeCun
 plt.show()
 
 # %% [markdown]
-# ReLU with LeCun's weights shrinks to nothing, as computed above. With He's weights it looks as alive at layer 100 as at layer 1. So the size of its activations is not what is wrong.
+# With LeCun's weights the activations of ReLU vanish, as computed above. With He's weights they are still wide at layer 100. So their size is not the
+# problem.
 #
-# A weight's gradient is made from two things: the activation that comes from below and the gradient that comes from above. So we look at the size of both. And we ask a third
-# question: **how alike do two different images look to a layer?** We measure it by the cosine of the angle between their activations, averaged over all pairs of images. It is near 0 for images that have nothing in common. It is 1 for images that differ only in brightness.
+# The gradient of a weight is the product of two things: the activation from below and the gradient from above. So we look at the size of both. And we
+# ask a third question: **how alike do two different images look to a layer?** The *likeness* of two images is the cosine of the angle between their
+# activations, here averaged over all pairs of images. It is near 0 for images that have nothing in common. It is 1 for images that differ only in
+# brightness.
 
 
 # %% tags=["needed"]
@@ -495,8 +505,9 @@ diagnoses = {
 healthy = {"size": (1e-3, 1e3), "gradient": (1e-3, 1e3), "likeness": (-0.1, 0.5)}
 
 # %% [markdown]
-# The figure has a column for each activation and a row for each question. The shaded band is a rule of thumb of this course: sizes and gradients within a factor of a thousand (gradients: of the last layer's), and
-# images that are less than half alike. Values that are too small for the axis lie on its lower edge.
+# The figure has a column for each activation function and a row for each question. Gradients are divided by that of the last hidden layer. The shaded
+# band is our rule of thumb for a healthy net: sizes and gradients between a thousandth and a thousand, likeness below `0.5`. Values that are too
+# small for the axis lie at its lower edge.
 
 # %% tags=["figure", "cover"] alt="Three rows of panels: size of activations, size of gradients and likeness of two images over a hundred layers, for six activations and three initializations. ReLU with He's weights stays in the shaded band in the first two rows and leaves it at once in the third."
 fig, panels = plt.subplots(3, 6, figsize=(13, 7.2), sharex=True, sharey="row")
@@ -515,9 +526,7 @@ panels[1, 0].set(ylabel="gradient ÷ last layer's", yscale="log", ylim=(1e-20, 1
 panels[2, 0].set(ylabel="likeness of two images", ylim=(-0.1, 1.05))
 fig.align_ylabels(panels[:, 0])
 fig.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, title="weights")
-fig.suptitle(
-    "With He's weights ReLU keeps its sizes, and loses what tells two images apart", fontweight="bold"
-)
+fig.suptitle("With He's weights ReLU keeps its sizes, but all images come to look alike", fontweight="bold")
 lesson.save_figure(fig, "diagnosis")
 plt.show()
 
@@ -533,12 +542,16 @@ failures = pd.Series({pair: unhealthy(table) for pair, table in diagnoses.items(
 failures.loc[list(activations), list(deviations)].rename_axis("outside the band:")
 
 # %% [markdown]
-# With weights of the fixed deviation `0.01`, common before 2010, sizes and gradients vanish (the sigmoid's activations do not, but its gradients do). LeCun's weights carry tanh, ELU and SELU through a hundred layers. The sigmoid's gradients vanish under all three.
+# With weights of the fixed deviation `0.01`, which AlexNet used in 2012, sizes and gradients vanish. (The sigmoid's activations do not vanish, but
+# its gradients do.) With LeCun's weights tanh, ELU and SELU stay in the band through a hundred layers. The sigmoid's gradients vanish under all three
+# initializations.
 #
-# **Now ReLU under He's weights.** Its activations keep their size, and so do its gradients. Nothing vanishes, and nothing explodes. What it loses stands in the lowest row: after some twenty layers all images look alike. At layer 100 they differ in little more than brightness.
+# **Now look at ReLU with He's weights.** Its activations and its gradients keep their size. Nothing vanishes, and nothing explodes. The fault shows
+# in the lowest row: after some twenty layers all images look alike. At layer 100 they differ in little more than brightness.
 #
-# Why? ReLU's outputs are never negative, so two of them always have something in common, and each layer adds to it. For wide layers the cosine $c$ becomes
-# $\left(\sqrt{1 - c^2} + c\,(\pi - \arccos c)\right)/\pi$, whatever the size of the weights (Cho & Saul 2009). Start from images with nothing in common, and apply it layer by layer:
+# Why? ReLU's outputs are never negative, so the outputs for two images always have something in common, and each layer adds to it. For wide layers a
+# cosine of $c$ becomes $\left(\sqrt{1 - c^2} + c\,(\pi - \arccos c)\right)/\pi$ after one layer, whatever the variance of the weights (Cho & Saul
+# 2009). We start from images with nothing in common, and apply the formula layer by layer:
 
 # %%
 c, by_formula = 0.0, []
@@ -554,14 +567,18 @@ table = pd.DataFrame({"ReLU, by the formula": pd.Series(by_formula, range(1, 101
 table.loc[[1, 2, 5, 10, 20, 50, 100]].T.rename_axis("likeness after layer").round(3)
 
 # %% [markdown]
-# The formula has no trained weights and no data in it, and it comes close to the measured column. SELU and tanh have outputs on both sides of zero, and their images stay unlike.
+# The formula uses no data and no weights, and it comes close to the likeness that we measured for ReLU. SELU and tanh have outputs on both sides of
+# zero. With LeCun's weights their images stay unlike.
 #
-# So the last layer gets little more than one number for each image, its brightness there. Ten classes cannot be told apart by one number. Before the net can learn more, its lower layers have to pull the images apart again.
+# So for each image the last layer gets little more than one number, its brightness in that layer. One number cannot tell ten classes apart. Before
+# the net can learn more, its lower layers have to make the images differ again.
 #
 # ### A prediction, tested
 #
-# It is easy to find an explanation for what one has already seen. So let the diagnosis *predict*. tanh with LeCun's weights has smaller activations than ReLU, and smaller gradients in the lower layers. By size alone
-# it should learn more slowly. But its images stay unlike. The chapter never tries it; this is the course's own question. **Will a hundred tanh layers learn, and will they be ahead of ReLU?** The same five epochs and the same seeds:
+# It is easy to find an explanation for a known result. So we use the diagnosis to *predict* a new one. With LeCun's weights tanh has smaller
+# activations than ReLU with He's, and smaller gradients in the lower layers. Judged by size alone, it should learn more slowly. But its images stay
+# unlike. The chapter never tries this net; it is the course's own question. **Will a hundred tanh layers learn, and will they be ahead of ReLU?**
+# Epochs and seeds are the same:
 
 # %%
 deep["tanh"] = []
@@ -582,15 +599,17 @@ values = [one for found in deep.values() for one in found]
 pd.DataFrame(values, rows, [f"epoch {n + 1}" for n in range(len(values[0]))]).round(3)
 
 # %% [markdown]
-# In these runs they learn, are ahead of ReLU, and come close to SELU. One success does not prove an explanation, but this prediction could have failed. The theory behind it is called *deep
-# information propagation* (Schoenholz and others 2016). It says how deep a net can be before its layers tell nothing apart.
+# In these runs the tanh nets learn, are ahead of ReLU, and come close to SELU. One success does not prove an explanation, but this prediction could
+# have failed. The theory behind it is called *deep information propagation* (Schoenholz and others 2016). It says how deep a net can be before its
+# last layers cannot tell two images apart.
 #
-# When a net of yours does not train, ask it these three questions: how large are the activations, how large are the gradients, and how alike are two images?
+# If a net does not train, ask three questions: how large are the activations, how large are the gradients, and how alike are two images?
 
 # %% [markdown]
 # ## Verdicts
 #
-# What the chapter says, and what stored outputs of its notebook show (revision e7658ef), measured over several seeds on two software stacks, in full mode on the real Fashion-MNIST.
+# Here is what the chapter says, and what stored outputs of its notebook show (revision e7658ef). We measured it over several seeds on two software
+# stacks, in full mode on the real Fashion-MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("01_initialization_and_activations")
@@ -598,35 +617,41 @@ lesson.verdicts("01_initialization_and_activations")
 # %% [markdown]
 # ## What to take away
 #
-# - A deep net multiplies. Keep the factor of a layer near one: He's weights for ReLU and its relatives, LeCun's for SELU, Glorot's or LeCun's for tanh.
-# - Do not use the sigmoid in the hidden layers of a deep net. Its slope of ¼ at most makes gradients vanish under every initialization tried here. (tanh saturates too, but its slope at 0 is one.)
-# - A healthy size is not enough. A net also has to keep two images apart, and under He's weights ReLU does not, over many layers.
+# - A deep net multiplies factors. Keep the factor of a layer near one: He's weights for ReLU and its leaky relatives, LeCun's for SELU, Glorot's or
+#   LeCun's for tanh.
+# - Do not use the sigmoid in the hidden layers of a deep net. Its slope of ¼ at most makes gradients vanish under every initialization tried here.
+#   (tanh saturates too, but its slope at 0 is one.)
+# - A healthy size is not enough. A net also has to keep two images apart. Many layers of ReLU with He's weights do not.
 # - One batch shows all this before the first step of training.
-# - Standardize the inputs: each of these rules assumes it.
+# - Standardize the inputs: the rules for starting weights assume it.
 #
-# **Today** nobody stacks a hundred plain dense layers. Batch normalization ([lesson 02](02_batch_normalization.ipynb)), layer normalization ([lesson 03](03_normalization_layers.ipynb)) and
-# residual connections keep the signal alive by other means. With them ReLU, or its smooth relatives GELU and SiLU, is enough. The starting weights of large transformers are still chosen by counting variances.
+# **Today** nobody stacks a hundred plain dense layers. Batch normalization ([lesson 02](02_batch_normalization.ipynb)), layer normalization ([lesson
+# 03](03_normalization_layers.ipynb)) and residual connections keep the signal's size by other means. With them ReLU, or its smooth relatives GELU and
+# SiLU, is enough. The starting weights of large transformers are still chosen by counting variances.
 
 # %% [markdown]
 # ## Questions
 #
 # Answer in a sentence or two before you unfold ours.
 #
-# **1.** In the diagnosis, leaky ReLU with He's weights grows from layer to layer, and ReLU does not. Which variance of the weights would suit a leak of slope $a$?
+# **1.** In the diagnosis the activations of leaky ReLU with He's weights grow with depth. Those of ReLU do not. Which variance of the weights would
+# suit a leaky ReLU with slope $a$ on the negative side?
 #
 # <details><summary>An answer</summary>
 #
-# He's factor of two makes up for the half of the mean square that ReLU removes. A leak keeps a share $a^2$ of that half, so the factor of two is too much. What is left is $(1 + a^2)/2$,
-# so the variance should be $2/((1 + a^2)\,n_\mathrm{in})$. `he_normal` does not know the slope. The paper of He and others has this formula, for PReLU.
+# ReLU removes half of the mean square, and He's factor of two makes up for it. A leaky ReLU keeps a share $a^2$ of this half, so a factor of two is
+# too much. It leaves $(1 + a^2)/2$ of the mean square, so the variance should be $2/((1 + a^2)\,n_\mathrm{in})$. `he_normal` does not know the slope.
+# The paper of He and others has this formula, for PReLU.
 #
 # </details>
 #
-# **2.** Glorot's variance contains the *mean* of inputs and outputs. What would be wrong with either number alone, and for which layers does it make no difference?
+# **2.** Glorot's variance contains the *mean* of the numbers of inputs and outputs. What would be wrong with either number alone, and for which
+# layers does it make no difference?
 #
 # <details><summary>An answer</summary>
 #
-# The number of inputs decides how activations grow on the way forward, the number of outputs how gradients grow on the way back. A layer from 300 to 100 units can keep only one of the
-# two factors at one; the mean is a compromise. In layers with as many outputs as inputs all three choices agree.
+# The number of inputs decides how activations grow on the way forward, the number of outputs how gradients grow on the way back. A layer from 300 to
+# 100 units can keep only one of the two factors at one; the mean is a compromise. In layers with as many outputs as inputs all three choices agree.
 #
 # </details>
 #
@@ -634,25 +659,27 @@ lesson.verdicts("01_initialization_and_activations")
 #
 # <details><summary>An answer</summary>
 #
-# Size is not information. If all images look alike to the upper layers, the net gives them all nearly the same answer. Ask the third question of the diagnosis.
+# Gradients of a healthy size may still be nearly the same for all images. If all images look alike to the upper layers, the net gives them all nearly
+# the same answer. Ask the third question of the diagnosis.
 #
 # </details>
 #
-# **4.** SELU keeps mean and standard deviation in place. You add a skip connection around every second layer: $h \leftarrow h + f(h)$, where $f$ is two layers. By how much does the standard deviation grow at
-# the first connection, and does it grow by the same factor at the next ones?
+# **4.** SELU keeps mean and standard deviation in place. You add a skip connection around every second layer: $h \leftarrow h + f(h)$, where $f$ is
+# two layers. By what factor does the standard deviation grow at the first connection? Does it grow by the same factor at the next ones?
 #
 # <details><summary>An answer</summary>
 #
-# At the first connection two nearly independent signals of standard deviation one are added. Their variances add, so it grows by about $\sqrt 2$. From then on $h$ is larger than one, and SELU pulls a large signal back towards one.
-# So the next $f(h)$ adds less, and the factor is below $\sqrt 2$. It stays above one, though: the signal goes on growing. Exercise 2 is about that.
+# At the first connection two nearly independent signals of standard deviation one are added. Their variances add, so the standard deviation grows by
+# about $\sqrt 2$. From then on the standard deviation of $h$ is above one, and SELU pulls a large signal back towards one. So the next $f(h)$ is
+# smaller than $h$, and the factor is below $\sqrt 2$. But it stays above one: the signal goes on growing. Exercise 2 asks what to do about this.
 #
 # </details>
 
 # %% [markdown]
 # ## Exercises
 #
-# Each of the first three has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
-# [a notebook of their own](solutions/01_initialization_and_activations.ipynb); any code that does what the card asks passes.
+# Each of the first three has a cell to fill in and a check below it. The check tries your code on inputs of its own and answers in a sentence. It
+# accepts any code that does what the card asks. The solutions are in [a notebook of their own](solutions/01_initialization_and_activations.ipynb).
 
 # %% tags=["given"]
 import numpy as np
@@ -662,11 +689,11 @@ from course_utils.checks import check
 # %% [markdown] tags=["exercise"]
 # ### 1 · The dead
 #
-# *10 minutes.* **What.** Write `dead_share`: the share of a layer's units that give zero for *every* image of a batch. It gets the
-# activations, one row per image and one column per unit.
+# *10 minutes.* **What.** Write `dead_share`: the share of a layer's units that give zero for *every* image of a batch. It gets the activations, one
+# row per image and one column per unit.
 #
-# **Why.** A ReLU unit that is zero for all images passes no gradient, so its own weights get no update. This one number tells you, layer by layer, how many
-# units take no part in training at its start.
+# **Why.** A ReLU unit that is zero for all images passes no gradient, so its own weights get no update. This one number tells you for each layer what
+# share of its units gets no updates at the start.
 
 
 # %% tags=["exercise"]
@@ -710,18 +737,19 @@ table["share at the start"] = [dead_share(h) for h in before]
 table.loc[sorted({1, 2, depth // 2, depth})].rename_axis("layer")
 
 # %% [markdown] tags=["solution"]
-# In the first layer hardly a unit is dead: images of all kinds find the positive side of nearly every unit. Higher up, the images resemble each other more and more. A unit then says the same to all of them, and for many units that is zero.
-# A unit that is dead in a higher layer is not lost for certain: its own weights stay as they are, but the layers below it change, and with them its inputs.
+# In the first layer hardly any unit is dead: nearly every unit has a positive sum for at least one image. In higher layers the images resemble each
+# other more and more. So a unit gives nearly the same output for all of them, and for many units this output is zero. A dead unit in a higher layer
+# may come back: its own weights stay as they are, but the layers below it change, and so do its inputs.
 
 # %% [markdown] tags=["exercise"]
 # ### 2 · A residual connection
 #
-# *20 minutes.* **What.** In a residual net each layer *adds* to what it got: $h \leftarrow h + f \cdot \mathrm{relu}(h w)$. With He's weights and $f=1$
-# the signal explodes. Write `residual_factor`, which gives an $f$ for a net of any depth such that the size of the signal (root of the mean
-# square) neither falls to half nor grows tenfold, from the first layer to the last.
+# *20 minutes.* **What.** In a residual net each layer *adds* to its input: $h \leftarrow h + f \cdot \mathrm{relu}(h w)$. With He's weights and $f=1$
+# the signal explodes. Write `residual_factor`, which gives a suitable $f$ for a net of any depth. After every layer the size of the signal (the root
+# of the mean square) should be more than half and less than ten times that of the input.
 #
-# **Why.** All of today's large nets are residual, and each needs an answer to this. Count variances, as above. Then try your answer on a net of
-# 10 layers and on one of 400: the count may have left something out.
+# **Why.** All of today's large nets are residual, and each has to solve this problem. Count variances, as above. Then try your answer on a net of 10
+# layers and on one of 400: the count may leave something out.
 
 
 # %% tags=["exercise"]
@@ -752,18 +780,19 @@ for name, f in [("1/√depth", lambda depth: depth**-0.5), ("1/depth", residual_
 pd.DataFrame(rows).T.rename_axis("size of the signal")
 
 # %% [markdown] tags=["solution"]
-# Counting variances gives $1/\sqrt{\text{depth}}$: so many independent additions of variance $1/\text{depth}$ make one. But ReLU's
-# outputs are never negative. What each layer adds has a mean, the means of all layers add up, and sums of means grow with the number of
-# layers, not with its root. tanh would need only the root; ReLU needs $1/\text{depth}$.
+# Counting variances gives $f = 1/\sqrt{\text{depth}}$: each layer then adds a share of $1/\text{depth}$ to the variance. After all layers the
+# variance has grown by less than a factor of $e$, whatever the depth. This count assumes that what a layer adds is independent of its input. But
+# ReLU's outputs are never negative, so what each layer adds has a positive mean. The means of all layers add up, and their sum grows with the number
+# of layers, not with its root. For tanh the factor $1/\sqrt{\text{depth}}$ is enough; ReLU needs $1/\text{depth}$.
 
 # %% [markdown] tags=["exercise"]
 # ### 3 · Orthogonal weights
 #
-# *15 minutes.* **What.** Write `orthogonal`, which draws a matrix of shape `(n_in, n_out)` whose columns are orthonormal; where there are more columns
-# than rows, its rows. `rng` is a NumPy generator, and a second call draws another matrix. `np.linalg.qr` helps.
+# *15 minutes.* **What.** Write `orthogonal`, which draws a matrix of shape `(n_in, n_out)` with orthonormal columns. If it has more columns than
+# rows, its rows are orthonormal instead. `rng` is a NumPy generator, and a second call draws another matrix. `np.linalg.qr` helps.
 #
-# **Why.** Random matrices keep the size of a signal on average. Square orthogonal ones keep the length of *every* input, layer after
-# layer, up to rounding. That is why they are used to start recurrent nets, where one matrix acts hundreds of times.
+# **Why.** Random matrices keep the size of a signal on average. Square orthogonal matrices keep the length of *every* input, layer after layer, up to
+# rounding. So recurrent nets, which apply one matrix hundreds of times, often start with orthogonal weights.
 
 
 # %% tags=["exercise"]
@@ -800,14 +829,17 @@ for name, draw in draws.items():
 pd.DataFrame(rows).T.rename_axis("size after 100 layers ÷ before").round(6)
 
 # %% [markdown] tags=["solution"]
-# Without an activation the orthogonal net keeps the size, and the random one leaves it to chance. With tanh both shrink: tanh itself makes every value a little smaller, in every layer. Weights that are a little too large, on purpose, can make up for
-# that.
+# Without an activation function, the net with orthogonal weights keeps the size exactly; with normal weights the result depends on chance. With tanh
+# both signals shrink: tanh itself makes every value a little smaller, in every layer. Starting weights that are a little larger can make up for this
+# loss.
 
 # %% [markdown] tags=["exercise"]
 # ### 4 · Predict, run, explain: tanh with weights that are too large
 #
-# *15 minutes.* **Predict.** He's weights have twice the variance that tanh needs. Many texts say that weights which are too large saturate tanh, so that its gradients vanish. Take sixty tanh layers, with He's weights and with LeCun's. Write down three
-# answers. With He's weights, are many units saturated (beyond ±`0.95`) in the upper layers? Do the gradients vanish on their way to the first layer? Does the net learn, and does the one with LeCun's weights learn much more in two epochs?
+# *15 minutes.* **Predict.** He's weights have twice the variance that tanh needs. Many texts say that weights which are too large saturate tanh, so
+# that its gradients vanish. Take sixty tanh layers, once with He's weights and once with LeCun's. Write down three answers. With He's weights, are
+# many units saturated (beyond ±`0.95`) in the upper layers? Do the gradients vanish on their way to the first layer? Does the net learn, and does the
+# net with LeCun's weights learn much more in two epochs?
 #
 # **Run** the two cells below.
 #
@@ -839,10 +871,14 @@ pd.DataFrame(rows).T.rename_axis("validation").round(3)
 # %% [markdown] tags=["exercise"]
 # <details><summary>An explanation</summary>
 #
-# Few units saturate. tanh limits its outputs to ±1, so the sums of the next layer are at most of moderate size: with twice the variance they settle where tanh's shrinking and the weights' growing
-# balance. Most units lie where the slope is clearly above zero. On the way back a gradient is multiplied by weights that are $\sqrt 2$ too large and by slopes that make up for only a part of that. So the gradients do not vanish: they *grow* towards the first layer.
-# The images stay unlike, since tanh is symmetric. In all three questions the net is healthy, and it learns. Try a variance of twenty times LeCun's: then most
-# units are saturated, and the gradients *explode*. The few units on the steep part count more than the flat ones, because the weights are so large.
+# Few units saturate. tanh limits its outputs to ±1, so the sums of the next layer are at most of moderate size. tanh shrinks the signal and the
+# weights enlarge it, and the signal settles where the two effects balance. There most units have a slope clearly above zero. On the way back a
+# gradient is multiplied by weights that are $\sqrt 2$ times too large and by slopes below one. The slopes make up for only a part of this factor. So
+# the gradients do not vanish: they *grow* towards the first layer. The images stay unlike, since tanh is symmetric. In all three questions the net is
+# healthy, and it learns.
+#
+# Try a variance of twenty times LeCun's. Then most units are saturated, and the gradients *explode*. The few units with a large slope count more than
+# the saturated ones, because the weights are so large.
 #
 # </details>
 

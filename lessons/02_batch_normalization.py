@@ -13,15 +13,17 @@
 # %% [markdown]
 # # 02 · Batch normalization
 #
-# [Lesson 01](01_initialization_and_activations.ipynb) chose starting weights that keep a signal at the right size. Training then changes the weights. Batch normalization measures the
-# signal again in every batch and corrects it. But a net in use may get one image at a time, and then there is no batch to measure. So the layer does one thing in training and another thing
-# afterwards. This lesson shows both, what goes wrong when they are confused, and how much batch normalization gains once each net may choose its learning rate.
+# [Lesson 01](01_initialization_and_activations.ipynb) chose starting weights that keep a signal at the right size. Training then changes the weights.
+# Batch normalization measures the signal again in every batch and corrects it. But a trained net may get one image at a time, and then there is no
+# batch to measure. So the layer computes one thing in training and another thing afterwards. This lesson shows both, and what goes wrong when they
+# are confused. Then it measures how much batch normalization gains if each net may choose its learning rate.
 #
-# - **You will learn:** what batch normalization computes, and what it keeps from training; to tell training mode from inference mode by their numbers; where to put
-#   the layer, and why the bias before it is redundant; to compare two nets fairly, each at its own best rate.
+# - **You will learn:** what batch normalization computes, and what it keeps from training; to tell training mode from inference mode by their
+#   numbers; where to put the layer, and why the bias before it is redundant; to compare two nets fairly, each at its own best rate.
 # - **You need:** [lesson 01](01_initialization_and_activations.ipynb); a dense net in Keras.
-# - **Reproduces:** *Training Deep Neural Networks*, part B, batch normalization: chapter 11 of A. Géron, *Hands-On Machine Learning*, 2nd edition, notebook of 2020-09-25 (revision e7658ef).
-#   Below it is called “the chapter”. Its gradient clipping is in [lesson 07](07_optimizers_and_clipping.ipynb).
+# - **Reproduces:** *Training Deep Neural Networks*, part B, batch normalization: chapter 11 of A. Géron, *Hands-On Machine Learning*, 2nd edition,
+#   notebook of 2020-09-25 (revision e7658ef). Below it is called “the chapter”. The gradient clipping of part B is in [lesson
+#   07](07_optimizers_and_clipping.ipynb).
 # - **Time:** about 30 minutes to read; a run takes as long as the line above says, in quick mode under a minute.
 
 # %% tags=["needed"]
@@ -43,12 +45,13 @@ from course_utils.training import fit, progress_bar
 # %% [markdown]
 # ## What it does to a signal
 #
-# For each unit, batch normalization takes the mean $\mu$ and the variance $\sigma^2$ of its values over the images of a batch. It subtracts the mean and divides by the standard deviation. Then it multiplies by $\gamma$ and
-# adds $\beta$, two numbers for each unit that are trained like weights and start at 1 and 0:
+# For each unit, batch normalization takes the mean $\mu$ and the variance $\sigma^2$ of the unit's values over the images of a batch. It subtracts
+# the mean and divides by the standard deviation. Then it multiplies by $\gamma$ and adds $\beta$. These are two numbers for each unit. They are
+# trained like weights and start at 1 and 0:
 #
 # $$y = \gamma\,\frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}} + \beta .$$
 #
-# The small $\varepsilon$ keeps the division possible where a unit does not vary. In NumPy this is two lines:
+# The small $\varepsilon$ avoids a division by zero where a unit does not vary. In NumPy this is two lines:
 
 
 # %%
@@ -58,8 +61,10 @@ def batch_normalized(x, gamma=1.0, beta=0.0, epsilon=0.001):
 
 
 # %% [markdown]
-# In lesson 01, ReLU layers with LeCun's weights lost a factor of about $\sqrt 2$ each, and two images looked more alike from layer to layer. We send 256 random inputs through fifty such layers, once as they are and once with
-# batch normalization before each ReLU. **Which of the two losses will it prevent?**
+# In lesson 01, ReLU layers with LeCun's weights had two faults. Each layer made the signal smaller by a factor of about $\sqrt 2$, and two images
+# looked more alike from layer to layer. (*Likeness* is the mean cosine of the angle between the activations of two images: near 0 if they have
+# nothing in common, 1 if they differ only in brightness.) We send 256 random inputs through fifty such layers, once as they are and once with batch
+# normalization before each ReLU. **Which of the two faults will it prevent?**
 
 
 # %%
@@ -107,12 +112,15 @@ fig.suptitle("Weights that are too small: batch normalization makes up for them"
 plt.show()
 
 # %% [markdown]
-# Both. The size is kept, because each batch is scaled to a variance of one, whatever the weights. And the images stay unlike, because what all images have in common is part of the mean, and the mean is subtracted. The likeness stays near $1/\pi \approx 0.32$, where a single ReLU layer puts images with nothing in common. (Lesson 04 derives the
-# [gradient](04_normalization_by_hand.ipynb); lesson 03 asks [which values should share a mean](03_normalization_layers.ipynb).)
+# It prevents both. The size is kept, because each batch is scaled to a variance of one, whatever the weights. And the images stay unlike: what all
+# images have in common is part of the mean, and the mean is subtracted. The likeness stays near $1/\pi \approx 0.32$. This is its value after a
+# single ReLU layer if the inputs have nothing in common. (Lesson 04 derives the [gradient](04_normalization_by_hand.ipynb); lesson 03 asks [which
+# values should share a mean](03_normalization_layers.ipynb).)
 #
 # ## Two modes
 #
-# In training $\mu$ and $\sigma^2$ are those of the batch. Afterwards the layer uses *running averages* of what it saw in training. Here are both modes by their numbers: one unit, and a batch with the values 10 and 30.
+# In training mode $\mu$ and $\sigma^2$ are those of the batch. In inference mode, after training, the layer uses *running averages* of the means and
+# variances that it saw in training. Here are both modes in numbers: one unit, and a batch with the values 10 and 30.
 
 # %% tags=["nbval-check-output"]
 layer = keras.layers.BatchNormalization()
@@ -130,12 +138,15 @@ look("training mode:", training=True)
 look("inference mode again:", training=False)
 
 # %% [markdown]
-# In training mode the output is -1 and 1, and the running averages move. They begin at mean 0 and variance 1, and each batch moves them by a hundredth of the way (`momentum=0.99`) towards its own mean 20 and variance 100. In inference mode
-# the layer uses them and leaves them alone. (The chapter looks at the list of these moves, `updates`. TensorFlow 2 runs them by itself, and Keras 3 has no such list: see [From Keras 2 to Keras 3](../docs/keras_2_to_3.md).)
+# In training mode the outputs are −1 and 1, and the running averages move. They begin at mean 0 and variance 1. Each batch moves them by a hundredth
+# of the way (`momentum=0.99`) towards its own mean and variance, here 20 and 100. In inference mode the layer uses the running averages and does not
+# change them. (The chapter looks at `updates`, the list of operations that move them. TensorFlow 2 runs these by itself, and Keras 3 has no such
+# list: see [From Keras 2 to Keras 3](../docs/keras_2_to_3.md).)
 #
 # ### How long the averages take
 #
-# **After how many batches can the running averages be trusted?** We feed layers of 50 units with random numbers of mean 3 and variance 4, in batches of three sizes.
+# **After how many batches are the running averages close to the true values?** We feed layers of 50 units with random numbers of mean 3 and variance
+# 4, in batches of three sizes.
 
 
 # %%
@@ -155,15 +166,15 @@ def running_averages(batch_size, steps=600):
 # %%
 averages = {size: running_averages(size) for size in (2, 8, 32)}
 
-# %% tags=["figure"] alt="Running mean and running variance over 600 steps. Both need some hundred steps. With batches of two the variance settles at half the true value."
+# %% tags=["figure"] alt="Running mean and running variance over 600 steps. Both need several hundred steps. With batches of two the variance settles at half the true value."
 fig, panels = plt.subplots(1, 2, figsize=(10.4, 4))
 for ax, truth, column in zip(panels, (3, 4), ("running mean", "running variance")):
     for size, found in averages.items():
         ax.plot(found[column], color=plotting.colour(f"batches of {size}", ax), label=f"batches of {size}")
     ax.axhline(truth, color="black", linestyle="--", linewidth=1.5, label="true value")
     ax.set(xlabel="step", ylabel=column, ylim=(0, None))
-panels[0].set_title("The mean arrives after some hundred steps")
-panels[1].set_title("With batches of two the variance never does")
+panels[0].set_title("The mean needs several hundred steps")
+panels[1].set_title("With batches of two the variance stays too small")
 panels[0].legend(loc="lower right")
 plt.show()
 
@@ -172,15 +183,19 @@ last = {f"batches of {size}": found.iloc[-1] for size, found in averages.items()
 pd.DataFrame(last).T.rename_axis("after 600 steps").round(1)
 
 # %% [markdown]
-# Both start at 0 and 1, whatever the data, and need some hundred steps to forget that. A shorter training ends with averages that are wrong.
+# The averages start at mean 0 and variance 1, whatever the data, and need several hundred steps to lose this start. A shorter training ends with
+# wrong averages.
 #
-# With batches of two the variance settles at *half* the true value. A batch's variance is taken around the batch's own mean, which makes it too small by the factor $(n-1)/n$ on average: hardly anything for $n = 32$, one half for $n = 2$. PyTorch corrects its
-# running variance for this; Keras does not.
+# With batches of two the running variance settles at *half* the true value. The variance of a batch is taken around the batch's own mean. This makes
+# it too small by the factor $(n-1)/n$ on average: hardly anything for $n = 32$, one half for $n = 2$. PyTorch corrects its running variance for this.
+# Keras does not do so for the outputs of dense layers.
 #
 # ## The task and three nets
 #
-# Fashion-MNIST, pixels divided by 255 and not standardized, the first 5,000 training images kept for validation. The net is 300-100-10 (hidden layers of 300 and 100 units, a softmax over 10 classes) with ReLU, plain gradient descent at a rate
-# of `0.001`, batches of 32, ten epochs. The chapter puts batch normalization in two places: after each activation and as the very first layer; then before each activation.
+# The data are Fashion-MNIST, with pixels divided by 255 and not standardized. The first 5,000 training images are kept for validation. The net is
+# 300-100-10 (hidden layers of 300 and 100 units, a softmax over 10 classes) with ReLU, plain gradient descent at a rate of `0.001`, batches of 32,
+# ten epochs. The chapter trains two nets with batch normalization. In both it is the very first layer. In one it also follows each activation; in the
+# other it stands before each activation.
 
 # %% tags=["needed"]
 fashion = lesson.data(load_fashion_mnist(validation=5_000))
@@ -207,7 +222,8 @@ def after_the_activation():
 
 
 # %% [markdown]
-# Before the activation the dense layer needs no bias. A bias adds the same number to every image of the batch; the mean then contains that number too, and the subtraction removes it. $\beta$ takes its place. A test:
+# Before the activation the dense layer needs no bias. A bias adds the same number for every image of the batch. So the mean contains this number too,
+# and the subtraction removes it. $\beta$ does the work of the bias. A test:
 
 # %% tags=["nbval-check-output"]
 layer = keras.layers.BatchNormalization()
@@ -260,7 +276,9 @@ summary["not trained"] = [count(layer.non_trainable_weights) for layer in layers
 summary
 
 # %% [markdown]
-# This is the second net, layer by layer (`net.summary()` shows the same and the shapes). Each normalization layer has four numbers for every value that it gets. Two are trained by gradients. The other two are the running averages, which gradients do not touch. Here are the variables of the first one:
+# The table lists the layers of the net with batch normalization after each activation. (`net.summary()` shows the same, and the shapes.) Each
+# normalization layer has four numbers for every value that it gets. Two of them, $\gamma$ and $\beta$, are trained. The other two are the running
+# averages. Here are the variables of the first normalization layer:
 
 # %% tags=["nbval-check-output"]
 for variable in nets["batch normalization"].layers[1].variables:
@@ -268,7 +286,8 @@ for variable in nets["batch normalization"].layers[1].variables:
     print(f"{name:16} {tuple(variable.shape)}  trainable: {variable.trainable}")
 
 # %% [markdown]
-# **Which of the three nets do you expect to be ahead after ten epochs? Does the place matter?** Three seeds each. For speed every kind of net is compiled once; each run then gets fresh starting weights.
+# **Which of the three nets do you expect to be ahead after ten epochs? Does the place of the layer matter?** We train each net from three seeds. To
+# save time, each net is compiled once, and every run gets fresh starting weights.
 
 
 # %%
@@ -307,13 +326,15 @@ lesson.record("S5.cB2", val_accuracy=before)
 lesson.record("S5.qB3", after=after, before=before, without=without)
 
 # %% [markdown]
-# Both normalized nets lead from the first epoch on. The place of the layer matters less than whether it is there. (The chapter's stored outputs, of revision e7658ef, are “0.8758” after the activation and “0.8732” before it. It
-# does not train the plain net here; that comparison is the course's own question.)
+# Both normalized nets lead from the first epoch on. The place of the layer matters less than whether it is there. (The chapter's stored outputs, of
+# revision e7658ef, are “0.8758” after the activation and “0.8732” before it. The chapter does not train the plain net in this way; this comparison is
+# the course's own question.)
 #
 # ### How much of it is the first layer?
 #
-# The normalized nets differ from the plain one in a second thing: their first layer standardizes the pixels. That alone needs no batch normalization; lesson 01 did it once, before training. So here is a fourth net, normalized *only at the input*.
-# **How much of the lead does it have?**
+# The normalized nets differ from the plain net in a second way: their first layer standardizes the pixels. This alone needs no batch normalization;
+# lesson 01 standardized the pixels once, before training. So we train a fourth net, normalized *only at the input*. **How much of the lead over the
+# plain net does it have?**
 
 
 # %%
@@ -333,12 +354,13 @@ last = {name: {f"seed {seed}": runs[name, 0.001, seed][-1] for seed in seeds} fo
 pd.DataFrame(last).T.rename_axis("validation accuracy").round(4)
 
 # %% [markdown]
-# Most of it. At this rate, and in so shallow a net, what looks like the work of batch normalization is mostly the work of standardized inputs.
+# It has most of the lead. So at this rate, and in so shallow a net, most of the gain comes from standardized inputs.
 #
 # ## Both at their best rate
 #
-# All these nets had the same rate, `0.001`. Does a rate that suits the normalized net also suit the plain one? The chapter does not ask. A fair comparison lets each net choose. So we train three nets at five rates, from two seeds. **Where will each net
-# be at its best, and how much of the difference will be left?**
+# All these nets had the same rate, `0.001`. Does a rate that suits the normalized net also suit the plain one? The chapter does not ask. In a fair
+# comparison each net has its own best rate. So we train three nets at five rates, from two seeds. **Where will each net be at its best, and how much
+# of the difference will be left?**
 
 # %%
 rates = [0.001, 0.1] if lesson.quick else [0.001, 0.01, 0.03, 0.1, 0.3]
@@ -353,7 +375,8 @@ mean = pd.DataFrame(mean, rates)
 mean.T.rename_axis("mean validation accuracy, by rate").round(4)
 
 # %% [markdown]
-# The highest value of five is partly luck. So these two seeds only *choose* the rate. The comparison is made by a run from another seed, at the chosen rates.
+# The highest of five values is partly luck. So these two seeds only *choose* the rate. We compare the nets at the chosen rates, in a run from another
+# seed.
 
 # %%
 best = mean.idxmax()
@@ -378,14 +401,20 @@ plt.show()
 lesson.record("S5.qB4", normalized=judged["batch normalization"], plain=judged["plain"])
 
 # %% [markdown]
-# At the smallest rate the normalized net is far ahead of the plain one. A larger rate closes most of that gap: much of what looked like a better net was a longer step. Whether a difference is left at the two best rates is question S5.qB4 in the verdicts below, measured over more seeds than here.
+# At the smallest rate the normalized net is far ahead of the plain one. At larger rates most of the gap closes. So most of the lead at `0.001` came
+# from steps that were too short for the plain net. Is a difference left at the two best rates? This is question S5.qB4 in the verdicts below,
+# measured over more seeds than here.
 #
-# The figure shows a second gain. The normalized net is close to its best over a wider range of rates, and reaches it with smaller ones. One reason why it bears large rates: long steps make the weights larger, and on larger weights before a normalization the same step counts less (question 4; lesson 04 derives it).
+# The figure shows a second gain. The normalized net is close to its best over a wider range of rates, and reaches it with smaller ones. One reason
+# why it tolerates large rates: long steps make the weights larger. The larger the weights before a normalization, the less a step of the same length
+# changes the outputs (question 4; lesson 04 derives it).
 #
 # ## The same net in its two modes
 #
-# Keras chooses the mode for you: `fit` uses training mode, `evaluate` and `predict` use inference mode. If you call the net yourself, you choose: `net(x, training=True)`. **What happens to a trained net if you predict in the wrong mode?** We take the net with batch normalization that was
-# trained at `0.001`, and predict the validation images in both modes; in training mode, in batches of different sizes. (A call in training mode moves the running averages, so we use a copy.)
+# Keras chooses the mode for you: `fit` uses training mode, `evaluate` and `predict` use inference mode. If you call the net yourself, you choose:
+# `net(x, training=True)`. **What happens if a trained net predicts in the wrong mode?** We take the net with batch normalization that was trained at
+# `0.001`. It predicts the validation images in inference mode, and in training mode in batches of different sizes. (A call in training mode moves the
+# running averages, so we use a copy.)
 
 
 # %% tags=["needed"]
@@ -423,15 +452,17 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# In inference mode it does not matter how many images are predicted together. In training mode everything depends on it. A single image is its own mean: the subtraction leaves nothing of it, every image gets the same
-# answer, and about one in ten is right by chance. The more images there are, the better the batch's statistics stand for those of all images.
+# In inference mode it does not matter how many images are predicted together. In training mode it matters a lot. The mean of a single image is the
+# image itself, so the subtraction leaves nothing of it. Every image gets the same answer, and about one in ten is right by chance. With more images
+# the batch's statistics are closer to those of all images.
 #
-# Remember this curve. If the answers of a net depend on *what else is in the batch*, the net has been left in training mode.
+# Remember this curve. If the answers of a net depend on *what else is in the batch*, the net works in training mode.
 
 # %% [markdown]
 # ## Verdicts
 #
-# What stored outputs of the chapter's notebook show (revision e7658ef), and the course's own questions, measured over several seeds on two software stacks, in full mode on the real Fashion-MNIST.
+# Here is what stored outputs of the chapter's notebook show (revision e7658ef), and the course's own questions. We measured it over several seeds on
+# two software stacks, in full mode on the real Fashion-MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("02_batch_normalization")
@@ -441,59 +472,69 @@ lesson.verdicts("02_batch_normalization")
 #
 # - Batch normalization keeps the size of a signal, and removes what all images have in common.
 # - It has two modes. Training mode uses the batch and moves the running averages. Inference mode uses the running averages and does not move them.
-# - Running averages start at mean 0 and variance 1 and need some hundred batches. With tiny batches the variance becomes too small.
+# - Running averages start at mean 0 and variance 1 and need several hundred batches. With tiny batches the running variance becomes too small.
 # - Say which mode you mean whenever you call a net yourself.
 # - A dense layer directly before batch normalization needs no bias.
-# - Compare nets each at its own best rate, and on the same inputs. At the chapter's rate, most of what batch normalization gains in this shallow net comes from standardized inputs.
+# - Compare nets each at its own best rate, and on the same inputs. At the chapter's rate, most of what batch normalization gains in this shallow net
+#   comes from standardized inputs.
 #
-# **Today** batch normalization is still common in convolutional nets. Transformers use layer normalization ([lesson 03](03_normalization_layers.ipynb)), which has one mode only.
+# **Today** batch normalization is still common in convolutional nets. Transformers use layer normalization ([lesson
+# 03](03_normalization_layers.ipynb)), which has one mode only.
 
 # %% [markdown]
 # ## Questions
 #
 # Answer in a sentence or two before you unfold ours.
 #
-# **1.** You set `layer.trainable = False` on a batch normalization layer of a trained net, and go on training the net. Which statistics does the layer use in training mode? Why is that useful?
+# **1.** You set `layer.trainable = False` on a batch normalization layer of a trained net, and continue to train the net. Which statistics does the
+# layer use in training mode? Why is that useful?
 #
 # <details><summary>An answer</summary>
 #
-# The running averages, and it does not move them. In Keras a frozen batch normalization layer works in inference mode, even if it is called with `training=True`. Transfer learning ([lesson 06](06_transfer_learning.ipynb)) wants
-# that: the layers above were trained on what the running averages give, and a few small batches of new images would soon replace them.
+# It uses the running averages, and does not move them. In Keras a frozen batch normalization layer works in inference mode, even if it is called with
+# `training=True`. Transfer learning ([lesson 06](06_transfer_learning.ipynb)) needs that: the layers above were trained on what the running averages
+# give. Small batches of new images would replace these averages by noisy ones.
 #
 # </details>
 #
-# **2.** After fifty steps a net with batch normalization has a good training accuracy, and `evaluate` finds a much lower one on the same images. Nothing is broken. What do you suspect, and how do you test it?
+# **2.** After fifty steps a net with batch normalization has a good training accuracy, and `evaluate` finds a much lower one on the same images. The
+# code has no mistake. What do you suspect, and how do you test it?
 #
 # <details><summary>An answer</summary>
 #
-# The running averages are behind. With `momentum=0.99`, more than half of them is still the start after fifty steps ($0.99^{50} \approx 0.6$). Predict one large batch with `training=True`, on a copy of the net. If the accuracy is good
-# there, the weights are fine and only the averages are behind. More steps cure it, or a smaller momentum.
+# The running averages are still close to their start. With `momentum=0.99`, the start still makes up more than half of them after fifty steps
+# ($0.99^{50} \approx 0.6$). Predict one large batch with `training=True`, on a copy of the net. If the accuracy is good there, the weights are fine
+# and only the averages are wrong. Train for more steps, or use a smaller momentum.
 #
 # </details>
 #
-# **3.** The dense layer before a batch normalization has kept its bias. Which gradient does the bias get in training? What becomes of the bias in inference mode?
+# **3.** The dense layer before a batch normalization has kept its bias. Which gradient does the bias get in training? What happens to the bias in
+# inference mode?
 #
 # <details><summary>An answer</summary>
 #
-# None, except for rounding: the output does not depend on the bias, because every batch's mean contains it and is subtracted. In inference mode the bias is added, and the running mean, measured with the bias in it, removes it
-# again. The bias shows only while the running mean is behind.
+# The gradient is zero, except for rounding. The output does not depend on the bias, because every batch's mean contains it and is subtracted. In
+# inference mode the bias is added, and the running mean, measured with the bias in it, removes it again. The bias has an effect only while the
+# running mean has not yet reached the true mean.
 #
 # </details>
 #
-# **4.** You multiply all weights of a dense layer before a batch normalization by ten. What changes in the net's outputs in training mode? What changes in the layer's gradients, and so in the effect of one step?
+# **4.** You multiply all weights of a dense layer before a batch normalization by ten. What changes in the net's outputs in training mode? What
+# changes in the gradients of these weights, and so in the effect of one step?
 #
 # <details><summary>An answer</summary>
 #
-# The outputs stay the same, apart from $\varepsilon$: mean and standard deviation grow by the same factor. The gradients become ten times *smaller*, because a change of the weights now counts a tenth. Relative to the weights, a step of gradient descent is a hundred times
-# smaller. So the size of the weights acts like a learning rate.
+# The outputs stay the same, apart from $\varepsilon$: mean and standard deviation grow by the same factor. The gradients become ten times *smaller*,
+# because the same change of a weight now changes the outputs by a tenth. Relative to the weights, a step of gradient descent is a hundred times
+# smaller. So larger weights act like a smaller learning rate.
 #
 # </details>
 
 # %% [markdown]
 # ## Exercises
 #
-# The first two have a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
-# [a notebook of their own](solutions/02_batch_normalization.ipynb); any code that does what the card asks passes.
+# The first two have a cell to fill in and a check below it. The check tries your code on inputs of its own and answers in a sentence. It accepts any
+# code that does what the card asks. The solutions are in [a notebook of their own](solutions/02_batch_normalization.ipynb).
 
 # %% tags=["given"]
 import numpy as np
@@ -503,9 +544,10 @@ from course_utils.checks import check
 # %% [markdown] tags=["exercise"]
 # ### 1 · Both modes
 #
-# *25 minutes.* **What.** Write the layer in NumPy, without $\gamma$ and $\beta$, as the class `TwoLives`. Called with `training=True` it normalizes a batch by
-# its own mean and variance, and moves its running averages as Keras does: `momentum` times the old value, plus the rest times the batch's. Called with
-# `training=False` it normalizes by the running averages and leaves them as they are. They start at mean 0 and variance 1.
+# *25 minutes.* **What.** Write the layer in NumPy, without $\gamma$ and $\beta$, as the class `TwoLives`. Called with `training=True`, it normalizes
+# a batch by the batch's own mean and variance. It also moves its running averages as Keras does: the new value is `momentum` times the old value plus
+# `1 - momentum` times the batch's. Called with `training=False`, it normalizes by the running averages and does not change them. They start at mean 0
+# and variance 1.
 #
 # **Why.** If you have written both branches once, you know where to look when they disagree.
 
@@ -574,17 +616,18 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# A momentum of `0.9` has forgotten the start after some fifty steps, and from then on follows every single batch. With `0.999` hardly anything scatters, and the
-# average is still far from the true value when the figure ends. Keras' `0.99` stands between. A short training needs a smaller momentum; a long one can afford a larger.
+# With a momentum of `0.9` the start no longer counts after some fifty steps. From then on the average follows every single batch and scatters. With
+# `0.999` it hardly scatters, but it is still far from the true value at the end of the figure. Keras' `0.99` stands between. A short training needs a
+# smaller momentum; a long one can use a larger one.
 
 # %% [markdown] tags=["exercise"]
 # ### 2 · Folded away
 #
-# *20 minutes.* **What.** In inference mode a batch normalization directly after a dense layer (before the activation) multiplies and adds with fixed
-# numbers. So the two layers can be replaced by one dense layer. Write `folded`, which gives its kernel and its bias: for every $x$, $x\,w_{\text{new}} + b_{\text{new}}$ is
-# $\gamma\,(x\,w + b - \mu)/\sqrt{\sigma^2 + \varepsilon} + \beta$.
+# *20 minutes.* **What.** In inference mode, a batch normalization directly after a dense layer (before the activation) multiplies and adds fixed
+# numbers. So one dense layer can replace the two layers. Write `folded`, which gives its kernel and its bias. For every $x$, $x\,w_{\text{new}} +
+# b_{\text{new}}$ should be $\gamma\,(x\,w + b - \mu)/\sqrt{\sigma^2 + \varepsilon} + \beta$.
 #
-# **Why.** Nets are often delivered this way: fewer layers, and the same answers.
+# **Why.** Trained nets are often used in this form: fewer layers, and the same answers.
 
 
 # %% tags=["exercise"]
@@ -623,14 +666,16 @@ for training in (False, True):
     print(f"with training={training!s:5} their probabilities differ by {difference:.7f} at most")
 
 # %% [markdown] tags=["solution"]
-# In inference mode the five layers give the answers of the nine, up to rounding. In training mode the nine look at their batch, and no fixed numbers can replace that:
-# fold only after the last step. The normalization at the input is left. It could be folded into the dense layer after it, row by row.
+# In inference mode the net of five layers gives the answers of the net of nine, up to rounding. In training mode the net of nine uses the statistics
+# of its batch, and no fixed numbers can replace these. So fold only after the last training step. The normalization at the input is still there. It
+# could be folded into the dense layer after it, row by row.
 
 # %% [markdown] tags=["exercise"]
 # ### 3 · Predict, run, explain: a batch of one class
 #
-# *15 minutes.* **Predict.** A net with batch normalization is trained. Then it predicts the validation images in training mode by mistake, in batches of 100. First the batches are mixed, as in training. Then the images are sorted by class,
-# so that each batch holds images of one class only. A hundred images are many, as the figure above shows. Write down three accuracies: inference mode, mixed batches, batches of one class.
+# *15 minutes.* **Predict.** A net with batch normalization is trained. Then it predicts the validation images in training mode by mistake, in batches
+# of 100. First the batches are mixed, as in training. Then the images are sorted by class, so that each batch holds images of one class only. In the
+# last figure a hundred images were enough for a high accuracy. Write down three accuracies: inference mode, mixed batches, batches of one class.
 #
 # **Run** the cell below.
 #
@@ -657,8 +702,10 @@ print(f"training mode, one class each {accuracy_in_training_mode(net, of_one_cla
 # %% [markdown] tags=["exercise"]
 # <details><summary>An explanation</summary>
 #
-# With mixed batches training mode is nearly as good as inference mode. With batches of one class it fails. What the images of a class have in common is then in the mean, and the mean is subtracted: the very thing that tells a boot from a shirt. The net sees only how each boot differs from other boots, scaled up to
-# variance one. So a large batch is not enough. It has to look like the batches of training. The same happens, to a lesser degree, wherever the batches of training are not mixed, for example if a data set is sorted and not shuffled.
+# With mixed batches training mode is nearly as good as inference mode. With batches of one class the accuracy is much lower. The mean of such a batch
+# contains what the images of a class have in common, and this mean is subtracted. But this is what distinguishes a boot from a shirt. The net sees
+# only how each boot differs from other boots, scaled up to variance one. So a large batch is not enough. It has to look like the batches of training.
+# A milder form of this happens whenever a batch is not a random mixture, for example if a data set is sorted and not shuffled.
 #
 # </details>
 

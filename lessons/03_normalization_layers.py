@@ -13,18 +13,17 @@
 # %% [markdown]
 # # 03 · Normalization layers
 #
-# Batch normalization made deep nets easy to train. But it has a price: in training, what the net says about one image
-# depends on the other images in the batch. Layer, instance and group normalization do not pay this price. All four layers
-# use the same formula. They differ in one decision only: which activations share a mean. This lesson looks at
-# that decision, and then asks what it does to accuracy.
+# Batch normalization made deep nets easier to train. But it has a price: in training, what the net says about one image depends on the other images
+# in the batch. Layer, instance and group normalization do not have this dependence. All four layers use the same formula. They differ in one decision
+# only: which activations share a mean. This lesson looks at this decision, and then asks how it changes the accuracy.
 #
-# - **You will learn:** to say which cells share a mean, for any normalization layer and any `axis`; to test a layer by changing
-#   one of its inputs; to predict where small batches hurt; to find out what a published accuracy measures.
-# - **You need:** a convolutional net in Keras; [lesson 00](00_start_here.ipynb). [Lesson 02](02_batch_normalization.ipynb) explains
-#   batch normalization itself.
-# - **Reproduces:** the TensorFlow Addons tutorial
-#   [*Normalizations*](https://www.tensorflow.org/addons/tutorials/layers_normalizations), The TensorFlow Authors, 2019.
-# - **Time:** about 25 minutes to read; a run takes as long as the line below says, in quick mode under a minute.
+# - **You will learn:** to say which cells share a mean, for any normalization layer and any `axis`; to test a layer by changing one of its inputs; to
+#   predict where small batches hurt; to find out what a published accuracy measures.
+# - **You need:** a convolutional net in Keras; [lesson 00](00_start_here.ipynb). [Lesson 02](02_batch_normalization.ipynb) explains batch
+#   normalization itself.
+# - **Reproduces:** the TensorFlow Addons tutorial [*Normalizations*](https://www.tensorflow.org/addons/tutorials/layers_normalizations), The
+#   TensorFlow Authors, 2019. Below it is called “the source”.
+# - **Time:** about 25 minutes to read; a run takes as long as the line above says, in quick mode under a minute.
 
 # %% tags=["needed"]
 from course_utils.lesson import Lesson
@@ -48,17 +47,16 @@ from course_utils.training import fit, progress_bar
 # %% [markdown]
 # ## One formula, one decision
 #
-# The numbers that a layer hands on are its *activations*. Large differences of scale between them make training slow, so a
-# normalization layer brings them to a common scale. Every normalization layer of this lesson computes
+# The outputs of a layer are its *activations*. If their scales differ much, training is slow. So a normalization layer brings them to a common scale.
+# Every normalization layer of this lesson computes
 #
 # $$y = \gamma\,\frac{x - \mu}{\sigma} + \beta, \qquad \sigma = \sqrt{\operatorname{Var}[x] + \varepsilon}.$$
 #
-# Here $x$ is an activation, and $y$ is what becomes of it. $\mu$ and $\sigma$ are the mean and the standard deviation of *some* of the
-# activations. The small $\varepsilon$ avoids a division by zero. The scale $\gamma$ and the offset $\beta$ are trained. In Keras,
-# `scale=False` leaves $\gamma$ out and `center=False` leaves $\beta$ out. Both take an initializer, a regularizer and a
-# constraint, like any weight.
+# Here $x$ is an activation, and $y$ is the layer's output for it. $\mu$ and $\sigma$ are the mean and the standard deviation of *some* of the
+# activations. The small $\varepsilon$ avoids a division by zero. The scale $\gamma$ and the offset $\beta$ are trained. In Keras, `scale=False`
+# leaves $\gamma$ out and `center=False` leaves $\beta$ out. Both take an initializer, a regularizer and a constraint, like any weight.
 #
-# The decision is in the word *some*. Here are two examples (rows) with three features each (columns).
+# The decision is: *which* activations? Here are two examples (rows) with three features each (columns).
 
 
 # %%
@@ -74,12 +72,12 @@ print("mean over the batch (axis 0):", normalize(x, axes=0).round(2), sep="\n")
 print("mean over the features (axis 1):", normalize(x, axes=1).round(2), sep="\n")
 
 # %% [markdown]
-# The first is batch normalization. Look at its columns. With two examples, one of them becomes −1 and the other +1, whatever the
-# values were: the layer keeps which one is larger, and loses how much larger. The second is layer normalization. It treats each row by
-# itself, so a row gives the same result alone.
+# The first result is batch normalization. Look at its columns. With two examples, one value becomes −1 and the other +1, whatever the two values were
+# (if they are not nearly equal). The layer keeps which of them is larger, but not how much larger. The second result is layer normalization. It
+# treats each row by itself, so the other rows do not change its result.
 #
-# So we ask four layers. We keep the first image of a batch and multiply the other three by five. **For which layers does the
-# output for the first image change?**
+# Now we test four layers. We keep the first image of a batch and multiply the other three by five. **For which layers does the output for the first
+# image change?**
 
 # %% tags=["nbval-check-output"]
 layers = {
@@ -96,14 +94,14 @@ for name, layer in layers.items():
     print(f"{name:23} depends on the rest of the batch:", not np.allclose(first, again, atol=1e-5))
 
 # %% [markdown]
-# Only batch normalization depends on the batch. The other three work within one example. So a batch may hold a single example, the layer does
-# the same in training and later, and a recurrent net needs no stored statistics for each of its time steps.
+# Only batch normalization depends on the batch. The other three work within one example. So a batch may hold a single example, and the layer computes
+# the same in training and afterwards. A recurrent net needs no stored statistics for each of its time steps.
 #
 # ## Which cells share a mean
 #
-# The output of a convolution has four axes: batch N, height H, width W and channels C. We picture it as a block of cells, with H and W
-# on one axis. Two cells *share a mean* if both enter the same mean. How can one see that, without trusting the documentation? **Poke the
-# layer:** change one cell of its input, and look which cells of its output change.
+# The output of a convolution has four axes: batch N, height H, width W and channels C. We draw it as a block of cells, with H and W on one axis. Two
+# cells *share a mean* if both enter the same mean. How can we see this without trusting the documentation? **Poke the layer:** change one cell of its
+# input, and look which cells of its output change.
 
 
 # %%
@@ -116,8 +114,8 @@ def answering(layer, x, cell=(0, 0, 0, 0)):
 
 
 # %% [markdown]
-# The next cell draws a block; you can skip it. Then we poke each of the four layers at the front upper left corner, and colour the cells that
-# answer. All other cells are grey. **Cover the titles: which layer is which?**
+# The next cell defines a function that draws a block; you can skip it. Then we poke each of the four layers at the upper left corner of the front,
+# and colour the cells of the output that change. All other cells are grey. **Cover the titles: which layer is which?**
 
 
 # %%
@@ -149,20 +147,21 @@ for ax, (name, layer) in zip(panels, layers.items()):
     block = answering(layer, x)[:, :, 0]  # (N, H×W, C)
     draw_block(ax, block, plotting.COLOURS[name], ("N", "H×W", "C"))
     ax.set_title(name.removesuffix(" normalization").capitalize())
-    ax.set_xlabel(f"{block.sum()} of {block.size} cells answer", labelpad=12)
+    ax.set_xlabel(f"{block.sum()} of {block.size} cells change", labelpad=12)
 lesson.save_figure(fig, "who-shares-a-mean")
 plt.show()
 
 # %% [markdown]
 # Batch normalization: one channel, in all examples. Layer normalization: one example, all channels. Instance normalization: one example and one
-# channel. Group normalization stands between the last two: one example and a *group* of neighbouring channels. With a single group it takes
-# the means of layer normalization; with as many groups as channels, those of instance normalization. (The picture follows figure 2 of
-# Wu and He, 2018. Theirs is drawn by hand; this one is measured.)
+# channel. Group normalization stands between the last two: one example and a *group* of neighbouring channels. With a single group it takes the means
+# of layer normalization; with as many groups as channels, those of instance normalization. (The picture follows figure 2 of Wu and He, 2018. Theirs
+# is drawn by hand; this one is measured.)
 #
 # ## The task and the net
 #
-# MNIST, with pixels divided by 255, and a small net: ten filters of 3×3, the normalization, a hidden layer of 128 ReLU units, dropout
-# `0.2`, ten outputs. Adam with its defaults, batches of 32, one epoch. One function builds a fresh net from a seed. (The last argument is for later.)
+# The data are MNIST, with pixels divided by 255. The net is small: ten filters of 3×3, the normalization, a hidden layer of 128 ReLU units, dropout
+# `0.2`, ten outputs. It is trained by Adam with its defaults, in batches of 32, for one epoch. One function builds a fresh net from a seed. (Its
+# argument `after` is used in the section on small batches.)
 
 # %% tags=["needed"]
 mnist = lesson.data(load_mnist())
@@ -195,13 +194,13 @@ def share_right(net, x, y):
 # %% [markdown]
 # ## The source's three runs
 #
-# The source trains this net three times, each time with another layer:
+# The source trains this net three times, each time with another normalization layer:
 #
 # - **group normalization** (TensorFlow Addons): the ten channels in five groups of two. The source says that on images it performs like batch
-#   normalization, and better than that in small batches.
-# - **instance normalization** (TensorFlow Addons): one channel in each group. It is good in style transfer, and used in GANs. The source draws
-#   $\gamma$ and $\beta$ with `random_uniform`.
-# - **layer normalization** (Keras): all activations of one example, and good for recurrent nets, says the source. It sets `axis=1`.
+#   normalization, and better in small batches.
+# - **instance normalization** (TensorFlow Addons): one channel in each group. The source says that it is good in style transfer, and used in GANs. It
+#   draws $\gamma$ and $\beta$ with `random_uniform`.
+# - **layer normalization** (Keras): all activations of one example. The source says that it is good for recurrent nets. It sets `axis=1`.
 
 # %%
 RANDOM = {"beta_initializer": "random_uniform", "gamma_initializer": "random_uniform"}
@@ -213,7 +212,7 @@ as_in_source = {
 }
 
 # %% [markdown]
-# The source passes `x_test` and `y_test` to `fit`. So do we, for now. After the epoch we ask each net for two more accuracies: on the images that
+# The source passes `x_test` and `y_test` to `fit`. So do we, for now. After the epoch we measure two more accuracies of each net: on the images that
 # it has just trained on, and on ten thousand images that it has never seen.
 
 # %%
@@ -248,26 +247,26 @@ logged_own = own["accuracy, logged"]
 lesson.record("S2.c4", layer=logged_own[LAYER], group=logged_own[GROUP], instance=logged_own[INSTANCE])
 
 # %% [markdown]
-# The settings are the source's, and the seeds are ours. Do the source's numbers lie among our dots? The verdicts below answer with more
-# seeds. A more urgent question is what the numbers mean.
+# The settings are the source's, and the seeds are ours. Do the source's numbers lie among our dots? The verdicts below answer with more seeds. First
+# we ask what the numbers mean.
 #
 # ### Which images were these?
 #
 # The source's log counts 313 batches. That many batches of 32 are 10,000 images, and MNIST's training set has 60,000. So the source trained **on the
-# test set**. And its accuracies are *training* accuracies: Keras averages over the epoch, from the first batch on, when the net was still
-# guessing. Here are the logged accuracy and the two that we took afterwards, as means over the seeds.
+# test set**. And its accuracies are *training* accuracies: Keras averages over the epoch, from the first batch on, when the net was still guessing.
+# Here are the logged accuracy and the two that we measured afterwards, as means over the seeds.
 
 # %%
 runs.groupby("method", sort=False).mean().drop(columns="seed").round(4)
 
 # %% [markdown]
-# The three accuracies of one net are three different things. The logged one says how fast the net learned. The next says how well it fits
-# the images that it has seen. Only the last one says how well it reads new images, which is what a reader takes “accuracy” to mean.
+# These three accuracies of one net answer three different questions. The logged one says how fast the net learned. The next says how well it fits the
+# images that it has seen. Only the last one says how well it classifies new images, and this is what a reader expects of an “accuracy”.
 #
 # ### How long does a step take?
 #
-# The source's log also shows the time of a training step: “2”, “3” and “2” milliseconds. Our machine is not the source's, and it
-# is often busy with other work. So the three nets take turns, and we keep the median of each.
+# The source's log also shows the time of a training step: “2”, “3” and “2” milliseconds. Our machine is not the source's, and other work may slow it
+# down. So the three nets take turns, and we take the median time of each.
 
 # %%
 turns = 1 if lesson.quick else 5
@@ -290,8 +289,9 @@ lesson.record("S2.c7", **{measure: median[method] for measure, method in measure
 #
 # ### “With group size 1”
 #
-# The source says that layer normalization is group normalization “with group size 1”. A comment in its code calls the instance normalization layer
-# a “LayerNorm Layer”. A group's *size* is the number of its channels. We compare: ten channels in ten groups of size one, and in one group of ten.
+# The source says that layer normalization is group normalization “with group size 1”. A comment in its code calls the instance normalization layer a
+# “LayerNorm Layer”. A group's *size* is the number of its channels. We compare two cases: ten channels in ten groups of size one, and in one group of
+# ten.
 
 # %% tags=["nbval-check-output"]
 x = np.random.default_rng(1).normal(size=(2, 26, 26, 10)).astype("float32") * np.arange(
@@ -309,13 +309,13 @@ for groups, size in [(10, 1), (1, 10)]:
 alike
 
 # %% [markdown]
-# Group size 1 is *instance* normalization. What the source means is one *group*.
+# Group size 1 is *instance* normalization. The source means one *group*.
 #
 # ### `axis=1`
 #
-# “All activations of one example”, says the source; its code says `axis=1`. The activations have the shape (batch, 26, 26, 10), and
-# axis 1 counts image rows. **Which cells share a mean then?** We poke three layers, and draw one example as a block with the axes H, W and C. Below
-# each block stands what the layer makes of the same channel of a real activation.
+# “All activations of one example”, says the source; its code says `axis=1`. The activations have the shape (batch, 26, 26, 10), and axis 1 counts
+# image rows. **Which cells share a mean then?** We poke three layers, and draw one example as a block with the axes H, W and C. Below each block is
+# what the layer makes of one channel of a real activation.
 
 # %%
 convolution = build(None, lesson.seed).layers[1]  # an untrained one is good enough to see it
@@ -344,12 +344,12 @@ fig.colorbar(image, ax=panels[1], label="activation", shrink=0.8)
 plt.show()
 
 # %% [markdown]
-# With `axis=1`, each column of pixels is normalized by itself, in each channel. How the columns compare is lost: a column
-# without ink gets the same mean and deviation as one full of ink. With `axis=3`, each pixel is compared with the same pixel of the
-# other channels. Only `axis=(1, 2, 3)` takes the example as a whole, and keeps the picture.
+# With `axis=1`, each column of pixels is normalized by itself, in each channel. So differences between columns are lost: a column with little ink
+# gets nearly the same mean and deviation as one full of ink. With `axis=3`, each pixel is compared with the same pixel of the other channels. Only
+# `axis=(1, 2, 3)` normalizes the example as a whole, and keeps the picture.
 #
-# The axis changes one more thing. Keras gives layer normalization a $\gamma$ for each of the cells that *share* a mean; group normalization has
-# one for each channel:
+# The axis changes one more thing. Keras gives layer normalization a $\gamma$ for each of the cells that *share* a mean; group normalization has one
+# for each channel:
 
 # %% tags=["nbval-check-output"]
 made = {f"layer normalization, axis={axis}": keras.layers.LayerNormalization(axis=axis) for axis in axes}
@@ -363,9 +363,10 @@ for name, layer in made.items():
 #
 # ### A scale near zero
 #
-# The source's instance normalization has `gamma_initializer="random_uniform"`, which draws $\gamma$ from $-0.05$ to $0.05$. The layer brings
-# its input to a standard deviation near one, and then multiplies it by almost nothing. How much is left? And what does it cost? We train on the first images
-# of the training set, and note the mean loss of each block of 32 batches, with the source's $\gamma$ and with $\gamma = 1$.
+# The source's instance normalization has `gamma_initializer="random_uniform"`, which draws $\gamma$ from $-0.05$ to $0.05$. The layer brings its
+# input to a standard deviation near one, and then multiplies it by a number near zero. How large are its outputs then? And how does this change the
+# training? We train with the source's $\gamma$ and with $\gamma = 1$ on the first images of the training set. After every 32 batches we note their
+# mean loss.
 
 # %%
 scales = {"γ from ±0.05": as_in_source[INSTANCE], "γ = 1": lambda: InstanceNormalization(axis=3)}
@@ -391,23 +392,24 @@ for (start, found), dash in zip(losses.items(), ("--", "-")):
         ax.plot(seen_images, values, dash, color=shade, linewidth=0.8, alpha=0.5)
     ax.plot(seen_images, np.mean(found, axis=0), dash, color=shade, marker="X", label=start)
 ax.set(xlabel="training images seen", ylabel="training loss", ylim=(0, None))
-ax.set_title("With γ near zero, instance normalization starts late")
+ax.set_title("With γ near zero, instance normalization learns more slowly at first")
 ax.legend(title="thin: one seed; thick: their mean")
 plt.show()
 
 # %% [markdown]
-# The source's $\gamma$ makes the hidden layer's inputs many times smaller, so at first each of its weights moves the outputs by less. (Its $\beta$, drawn from the same
-# range, adds to each channel a constant that says nothing about the image.) Later the curves meet. But the logged accuracy is a mean over
-# the whole epoch, so it counts the late start. At least a part of the last place of instance normalization in the source's table comes from the
-# initializer.
+# The source's $\gamma$ makes the hidden layer's inputs many times smaller. So at first a step changes the net's outputs less. (The source's $\beta$
+# comes from the same range. It adds to each channel a constant that says nothing about the image.) Later the curves meet. But the logged accuracy is
+# a mean over the whole epoch, so a late start lowers it. So the initializer is one reason for the last place of instance normalization in the
+# source's table.
 
 # %% [markdown]
 # ## The same three, done right
 #
-# Now the comparison that the source meant to make. We train on images of the *training* set, again 313 batches of 32, and measure on
-# the test set, after the epoch. Layer normalization gets `axis=(1, 2, 3)`, instance normalization $\gamma = 1$. We add two nets for comparison: one
-# without normalization (*plain*), and one with batch normalization. The source's two settings are trained too. (Batch normalization is tested with its running
-# averages. After 313 steps, $0.99^{313} \approx 4\,\%$ of their start is left in them; see [lesson 02](02_batch_normalization.ipynb).)
+# Now we make the comparison that the source meant to make. We train on images of the *training* set, again with 313 batches of 32. After the epoch we
+# measure on the test set. Layer normalization gets `axis=(1, 2, 3)`, instance normalization $\gamma = 1$. We add two nets for comparison: one without
+# normalization (*plain*), and one with batch normalization. We also train with the source's settings of layer and instance normalization. (Batch
+# normalization is tested with its running averages. After 313 steps, $0.99^{313} \approx 4\,\%$ of their start is left in them; see [lesson
+# 02](02_batch_normalization.ipynb).)
 
 # %%
 methods = {
@@ -444,7 +446,7 @@ ax.set_title("On new images, the four normalizations gain nothing here")
 plt.show()
 
 # %% [markdown]
-# Now the lead over the plain net, taken seed by seed: its mean, its smallest and its largest value.
+# The table shows the lead over the plain net, computed for each seed: its mean, its smallest and its largest value.
 
 # %%
 lead = accuracy.sub(accuracy["plain"], axis=0)
@@ -452,17 +454,17 @@ columns = {"mean": accuracy.mean(), "lead over plain": lead.mean(), "smallest": 
 pd.DataFrame({**columns, "largest": lead.max()}).round(4)
 
 # %% [markdown]
-# Where the smallest is negative and the largest positive, the seeds disagree. Look for normalizations that are ahead on every seed, and for those that are behind on every seed. (Between two
-# equal nets, five seeds would all have the same sign in $2$ of $2^5 = 32$ cases.) This net is shallow and the task is easy, so there is little that a normalization could
-# improve.
+# If the smallest value is negative and the largest positive, the seeds disagree. Look for normalizations that are ahead for every seed, and for those
+# that are behind for every seed. (For two equal nets, five seeds would all have the same sign in $2$ of $2^5 = 32$ cases.) This net is shallow and
+# the task is easy, so a normalization cannot improve much.
 #
-# Then compare the last two rows with the two above them. The source's settings change what the layers *are*. Do they change the accuracy as much? A layer
-# may do something else than its name says without a clear trace in the accuracy. Poking finds it.
+# Then compare the last two rows with the two above them. The source's settings change what the layers *compute*. Do they change the accuracy as much?
+# A layer may compute something else than its name says without a clear change in accuracy. A poke shows it.
 #
 # ## Small batches
 #
-# Group normalization keeps its level in small batches, where batch normalization gets worse. The source says so and does not show
-# it. We train with batches of 2, 4, 8, 32 and 128. **Before you look, count:** how many values stand behind each mean?
+# The source says that group normalization keeps its accuracy in small batches, where batch normalization gets worse. It does not show this. We train
+# with batches of 2, 4, 8, 32 and 128. **Before you look, count:** how many values go into each mean?
 
 # %% tags=["nbval-check-output"]
 sizes = np.array([2, 4, 8, 32, 128])
@@ -475,12 +477,12 @@ behind = {
 pd.DataFrame(behind, index=pd.Index(sizes, name="batch size")).T
 
 # %% [markdown]
-# After a convolution, each image brings 676 values to each channel. A batch of two is small, but its means are means of more than a thousand
-# values. After a dense layer, a batch of two is two values, and we saw at the beginning what becomes of those: −1 and +1. So we test the layer
-# in both places; the second is the course's own question. **In which place do you expect batch normalization to get worse?**
+# After a convolution, each image brings 676 values to each channel. So even with a batch of two, each mean has more than a thousand values. After a
+# dense layer, a batch of two brings two values, and they become −1 and +1, as in the first example. So we test the layer in both places; the second
+# is the course's own question. **In which place do you expect batch normalization to get worse?**
 #
-# Each training has 313 steps, so *a smaller batch means fewer images*: two against 128 for each step. All nets get worse to the left for that reason. To see what
-# is the normalization's own share, we draw the difference from the plain net with the same seed and the same batch size.
+# Each training has 313 steps, so *a smaller batch means fewer images*: two against 128 for each step. For this reason all nets are worse with small
+# batches. To see the normalization's own effect, we draw the difference from the plain net with the same seed and the same batch size.
 
 # %%
 compared = [
@@ -510,7 +512,8 @@ table = by_size.pivot_table("accuracy", ["after", "method"], "batch size", sort=
 table.round(4)
 
 # %% [markdown]
-# These are means over three seeds; after the dense layer we train with the smallest batches and with the source's. The figure shows the differences from the plain net.
+# The table shows means over three seeds. After the dense layer we train with only two batch sizes, 2 and the source's 32. The figure shows the
+# differences from the plain net.
 
 # %% tags=["figure"] alt="Two panels, after the convolution and after the dense layer: test accuracy minus that of the plain net, against the batch size from 2 to 128, for batch and group normalization, with a dot for each seed and a line through the means. In the right panel the line of batch normalization falls far below zero at a batch size of two."
 fig, panels = plt.subplots(1, 2, figsize=(10.5, 4.2), sharey=True)
@@ -546,17 +549,18 @@ lesson.record("S2.c6", difference=means[GROUP] - means["batch normalization"])
 # *After the dense layer*, batch normalization with a batch of two falls far behind, as the count predicted. Group normalization, which always has 16
 # values, does not.
 #
-# *After the convolution*, in the source's own net, batch normalization never has fewer than a thousand values. So its statistics cannot explain
-# much there. Look at group normalization at a batch size of two: it never looks at the batch. Where it is below zero as well, something
-# else must be at work. Exercise 4 tests a candidate.
+# *After the convolution*, in the source's own net, batch normalization never has fewer than a thousand values. So noisy statistics cannot explain
+# much there. Look at group normalization at a batch size of two. It does not use the batch. If it is below zero as well, there must be another cause.
+# Exercise 4 tests one.
 #
-# What to keep is not “batches below sixteen are bad” but **count the values behind a mean**. In a deep convolutional net they become few towards the
-# end, where the pictures have shrunk to a few pixels, and the batch is small because the net is large. Group normalization was made for such nets.
+# The rule is not “batches below sixteen are bad” but **count the values that go into a mean**. Near the end of a deep convolutional net they become
+# few: its pictures have shrunk to a few pixels, and a large net leaves memory only for small batches. Group normalization was made for such nets.
 
 # %% [markdown]
 # ## Verdicts
 #
-# Every number and every order that the source states, measured over several seeds on two software stacks, in full mode on the real MNIST.
+# Here is every number and every order that the source states. We measured them over several seeds on two software stacks, in full mode on the real
+# MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("03_normalization_layers")
@@ -566,55 +570,59 @@ lesson.verdicts("03_normalization_layers")
 #
 # - One formula; the only decision is which cells share a mean. Poke the layer to see it.
 # - For layer normalization, `axis` names the axes that the mean is taken over. For images write `axis=(1, 2, 3)`.
-# - Batch normalization suffers when few values stand behind a mean. That depends on where the layer stands, not on the batch size alone.
+# - Batch normalization gets worse if few values go into a mean. That depends on where the layer stands, not on the batch size alone.
 # - Before you compare accuracies, ask: on which images, when in the epoch, and from how many seeds?
 #
 # **Today** all four are in Keras itself: `BatchNormalization`, `LayerNormalization`, `GroupNormalization(groups=...)`, and
-# `GroupNormalization(groups=-1)` for instance normalization. The layers from `course_utils.addons` add the arguments of TensorFlow Addons. Transformers use
-# layer normalization over the last axis, or RMS normalization, which only divides; many diffusion models and detectors use group normalization.
+# `GroupNormalization(groups=-1)` for instance normalization. The layers from `course_utils.addons` add the arguments of TensorFlow Addons.
+# Transformers use layer normalization over the last axis, or RMS normalization, which divides by the root of the mean square and subtracts nothing.
+# Many diffusion models and detectors use group normalization.
 
 # %% [markdown]
 # ## Questions
 #
 # Answer in a sentence or two before you unfold ours.
 #
-# **1.** You put `InstanceNormalization()` after a dense layer of 128 units, so its inputs have the shape (batch, 128). There are ten
-# classes, equally frequent, and the loss stays near $\ln 10$ from the first epoch to the last. What has happened?
+# **1.** You put `InstanceNormalization()` after a dense layer of 128 units, so its inputs have the shape (batch, 128). There are ten classes, equally
+# frequent, and the loss stays near $\ln 10$ from the first epoch to the last. What has happened?
 #
 # <details><summary>An answer</summary>
 #
-# Count the values behind each mean: one example, one channel and no positions, so a single value. It is its own mean, and the layer's output is
-# $\beta$ whatever the image shows. The net can only learn how often each class occurs, and for ten equally frequent classes that is
-# a loss of $\ln 10$. Layer normalization, or group normalization with a few groups, has more values to average.
+# Count the values that go into each mean: one example, one channel and no positions, so a single value. It is its own mean, and the layer's output is
+# $\beta$ for every image. The net can only learn how often each class occurs, and for ten equally frequent classes that is a loss of $\ln 10$. Layer
+# normalization, or group normalization with a few groups, has more values to average.
 #
 # </details>
 #
-# **2.** On the same images, the log of an epoch shows a lower accuracy than `evaluate` right after it. The lesson gave one reason. This
-# net has a second one. What is it, and how would you measure the share of each?
+# **2.** On the same images, the log of an epoch shows a lower accuracy than `evaluate` right after it. The lesson gave one reason. This net has a
+# second one. What is it, and how would you measure the share of each?
 #
 # <details><summary>An answer</summary>
 #
-# The log is a mean over the epoch, first guesses included. The second reason: in training, dropout is at work; in `evaluate` it is not. After the epoch,
-# compute the accuracy with `training=True` and the final weights. From there to `evaluate` is the share of dropout. From the log to
-# there is the share of the mean over the epoch. With batch normalization there would be a third: statistics of the batch against running averages.
+# The log is a mean over the epoch, with the guesses at its start. The second reason is dropout: it works in training, and not in `evaluate`. After
+# the epoch, compute the accuracy with `training=True` and the final weights. The difference between this accuracy and that of `evaluate` is the share
+# of dropout. The difference between the log and this accuracy is the share of the mean over the epoch. With batch normalization there would be a
+# third reason: training uses the statistics of the batch, `evaluate` the running averages.
 #
 # </details>
 #
-# **3.** RMS normalization divides by the root of the mean square and subtracts nothing. You add the same constant to all features of an
-# example, and then multiply them all by ten. Which of the two changes the output of layer normalization, and which that of RMS normalization?
+# **3.** RMS normalization divides by the root of the mean square and subtracts nothing. You add the same constant to all features of an example. In a
+# second test you multiply them all by ten instead. Which of the two changes the output of layer normalization, and which that of RMS normalization?
 #
 # <details><summary>An answer</summary>
 #
-# Neither changes the output of layer normalization: the mean takes the constant away, and the standard deviation the factor. The constant changes the output of RMS
-# normalization, because no mean is subtracted. The factor does not, as long as $\varepsilon$ is small compared with the mean square.
+# Neither changes the output of layer normalization: the subtraction of the mean removes the constant, and the division by the standard deviation
+# removes the factor. The constant changes the output of RMS normalization, because no mean is subtracted. The factor does not. (For the factor,
+# $\varepsilon$ has to be small compared with the variance or the mean square.)
 #
 # </details>
 
 # %% [markdown]
 # ## Exercises
 #
-# Exercises 1 to 3 have a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. In exercise 4 you
-# predict a result. The solutions are in [a notebook of their own](solutions/03_normalization_layers.ipynb); any code that does what the card asks passes.
+# Exercises 1 to 3 have a cell to fill in and a check below it. The check tries your code on inputs of its own and answers in a sentence. It accepts
+# any code that does what the card asks. In exercise 4 you predict a result. The solutions are in [a notebook of their
+# own](solutions/03_normalization_layers.ipynb).
 
 # %% tags=["given"]
 import keras
@@ -626,9 +634,9 @@ from course_utils.checks import check
 # %% [markdown] tags=["exercise"]
 # ### 1 · Count before you normalize
 #
-# *10 minutes.* **What.** Write `values_per_mean`: how many values stand behind each mean, for activations of any shape (batch first, channels
-# last). `axes` are the axes that the mean is taken over; negative ones count from the end, and there may be none. With `groups`, the channels are split
-# into that many groups, and a mean is taken over the channels of its group as well.
+# *10 minutes.* **What.** Write `values_per_mean`: how many values go into each mean, for activations of any shape (batch first, channels last).
+# `axes` are the axes that the mean is taken over. Negative axes count from the end, and `axes` may be empty. With `groups`, the channels are split
+# into that many groups, and each mean is also taken over the channels of its group.
 #
 # **Why.** This number tells you where a normalization will be noisy, before you train anything.
 
@@ -663,19 +671,19 @@ for stage in stages:
     print(f"activations {shape!s:22}{batch:9,}{group:12,}{instance:11,}")
 
 # %% [markdown] tags=["solution"]
-# The shapes are those of a ResNet-50 for images of 224×224 pixels, from its first convolution to the pooling at its end. At the start both
-# batch and group normalization have many values. Towards the end the pictures shrink and the channels become more. Batch normalization is left
-# with two values, one for each image; group normalization has its channels. Instance normalization ends with a single value, which is its own mean.
+# The shapes are those of a ResNet-50 for images of 224×224 pixels, from its first convolution to the pooling at its end. At the start both batch and
+# group normalization have many values. Towards the end there are fewer positions and more channels. In the last row batch normalization has two
+# values, one for each image. Group normalization has the channels of its group. Instance normalization has a single value, which is its own mean.
 
 # %% [markdown] tags=["exercise"]
 # ### 2 · Group normalization in a few lines
 #
-# *20 minutes.* **What.** Write `group_normalize` for arrays of any rank: batch on axis 0, channels on `axis`, everything else positions. The
-# channels are split into `groups` of neighbours. Each group of each example is standardized over its channels and positions, with
-# $\varepsilon$ added to the variance. No $\gamma$, no $\beta$.
+# *20 minutes.* **What.** Write `group_normalize` for arrays of any rank: batch on axis 0, channels on `axis`, positions on all other axes. The
+# channels are split into `groups` of neighbours. Each group of each example is standardized over its channels and positions, with $\varepsilon$ added
+# to the variance. There is no $\gamma$ and no $\beta$.
 #
-# **Why.** With one group it does what layer normalization does, with a group for each channel what instance normalization does: three layers for
-# one. And you meet a reshape that goes wrong without an error message.
+# **Why.** With one group it does what layer normalization does; with a group for each channel it does what instance normalization does. So one
+# function covers three layers. And you will see a reshape that goes wrong without an error message.
 
 
 # %% tags=["exercise"]
@@ -709,18 +717,18 @@ for groups in (1, 2, 5, 10):
     print(f"groups={groups:<2}{alike!s:>15}   ", *deviations)
 
 # %% [markdown] tags=["solution"]
-# Ten channels go in, each stronger than the one before. With a single group their order of strength stays. With more groups it stays within
-# a group only, and starts again with the next one. With a group for each channel it is gone: every channel comes out with the same deviation. The
-# number of groups decides how much the net may keep of what channels mean *beside each other*.
+# In the input each of the ten channels has a larger deviation than the one before. With a single group this order stays. With more groups it stays
+# within a group only, and starts again with the next group. With a group for each channel it is lost: every channel comes out with the same
+# deviation. So the number of groups decides how much the net can know about the relative strength of the channels.
 
 # %% [markdown] tags=["exercise"]
 # ### 3 · Which axes?
 #
-# *25 minutes.* **What.** Write `averaged_axes`, which finds out by poking which axes a layer averages over: the axes along which a change of
-# one cell reaches *other* cells. `layer` takes an array of the given shape and gives one of the same shape; you cannot look inside. In group
-# normalization the channels' axis counts, although only some of the channels answer. A layer without any average has no axes.
+# *25 minutes.* **What.** Write `averaged_axes`, which finds out by poking which axes a layer averages over: the axes along which a change of one cell
+# reaches *other* cells. `layer` takes an array of the given shape and returns one of the same shape; you cannot look inside. In group normalization
+# the axis of the channels counts, although only some of the channels change. A layer that takes no mean has no such axes.
 #
-# **Why.** Documentation describes `axis` in words, and not every layer means the same by it. A poke shows what it does.
+# **Why.** Documentation describes `axis` in words, and its meaning differs between layers. A poke shows what a layer does.
 
 
 # %% tags=["exercise"]
@@ -755,19 +763,19 @@ for layer in [
     print(f"{type(layer).__name__:22} with axis=3 averages over the axes {axes}")
 
 # %% [markdown] tags=["solution"]
-# The same argument has opposite meanings. Layer normalization, and unit normalization, which divides by the length, average *over* the axis that you name.
-# Batch and instance normalization average over others and keep this one apart. Group normalization splits it, and a mean is taken over a part of
-# it. No layer complains when you meant the other.
+# The same argument has opposite meanings. Layer normalization averages *over* the axis that you name. So does unit normalization, which divides by
+# the length. Batch and instance normalization average over other axes, and compute separate means along this one. Group normalization splits this
+# axis, and a mean is taken over a part of it. No layer complains if you meant the other.
 
 # %% [markdown] tags=["exercise"]
 # ### 4 · Predict, run, explain: shorter steps
 #
-# *15 minutes.* **What.** With batches of two, group normalization after the convolution can fall behind the plain net, although it never looks at
-# the batch. A candidate for the cause: a normalized signal is larger than the convolution's own output, so one step of Adam changes the net's outputs
-# more, and for small, noisy batches that is too much. If so, what happens with a tenth of Adam's rate? **Write down, for each of the three nets: does its test accuracy
-# rise or fall?** And what would you expect if the statistics of the batch were the cause? Then run the cell.
+# *15 minutes.* **What.** With batches of two, group normalization after the convolution can fall behind the plain net, although it does not use the
+# batch. Here is a possible cause. A normalized signal is larger than the convolution's own output, so one step of Adam changes the net's outputs
+# more. For small, noisy batches this may be too much. If so, what happens with a tenth of Adam's rate? **Write down, for each of the three nets: does
+# its test accuracy rise or fall?** And what would you expect if the statistics of the batch were the cause? Then run the cell.
 #
-# **Why.** Two candidates that predict different results: that makes an experiment worth running.
+# **Why.** The two possible causes predict different results, so the experiment can tell them apart.
 
 # %% tags=["predict"]
 nets = {
@@ -790,10 +798,10 @@ shorter.round(4)
 # %% [markdown] tags=["exercise"]
 # <details><summary>Our explanation</summary>
 #
-# Each candidate predicts something. If Adam's steps were too long for the normalized nets, shorter ones help both of them, while the plain net, whose
-# steps were not too long, gets less far in the same number of steps. If the statistics of the batch were the cause, shorter steps help batch normalization
-# at most: group normalization never looks at the batch, so it has no more reason to gain than the plain net. Compare the three rows with the two predictions.
-# (In part both can be true.)
+# Suppose that Adam's steps are too long for the normalized nets. Then shorter steps help both of them. The plain net, whose steps are not too long,
+# makes less progress in the same number of steps. Now suppose that the statistics of the batch are the cause. Then shorter steps help batch
+# normalization at most. Group normalization does not use the batch, so it has no more reason to gain than the plain net. Compare the three rows with
+# the two predictions. (Both causes may act together.)
 #
 # </details>
 

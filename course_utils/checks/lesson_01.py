@@ -38,7 +38,7 @@ def dead_share(answer):
                 "you returned a percentage; a share lies between 0 and 1": 100 * share,
             },
         )
-    # Only a zero for every image is death: a leaky unit lives on the negative side.
+    # A unit is dead only if it gives zero for every image; one with negative outputs is not.
     leaky = -np.abs(rng.normal(size=(10, 5))) - 0.1
     assert_close(
         "the share of a layer with negative outputs",
@@ -48,7 +48,10 @@ def dead_share(answer):
             "you counted negative outputs as dead; only units that are always zero pass no gradient": 1.0
         },
     )
-    return "Counted right in layers of several shapes, with dead units, half-dead ones and negative ones."
+    return (
+        "The shares agree in layers of several shapes, with dead units, with units that are zero for some "
+        "images only, and with negative outputs."
+    )
 
 
 @exercise
@@ -65,7 +68,7 @@ def residual_factor(answer):
             "But ReLU adds positive numbers only, so their means add up too"
         )
     elif min(factors) >= 1:
-        cause = "each layer adds as much as its input already has; the factor should be below 1"
+        cause = "each layer adds as much as it gets; the factor should be below 1"
     for depth, factor in zip(depths, factors, strict=True):
         low, high, change = _residual(factor, depth)
         what = (
@@ -81,11 +84,11 @@ def residual_factor(answer):
         expect(
             high < 10 and low > 0.5,
             what,
-            "between 0.5 and 10 all the way",
-            f"{high:.3g} at its largest",
+            "between 0.5 and 10 after every layer",
+            f"{low:.3g} at its smallest, {high:.3g} at its largest",
             cause,
         )
-    return "In nets of 10, 40, 150 and 400 layers the signal kept its size."
+    return "In nets of 10, 40, 150 and 400 layers the signal neither falls to half nor grows tenfold."
 
 
 def _residual(factor, depth, units=100):
@@ -131,7 +134,7 @@ def orthogonal(answer):
             f"{shape}: the lengths of the {side}",
             1.0,
             float(lengths.max()),
-            "the {side} are orthogonal, but their lengths are not 1",
+            f"the {side} are orthogonal, but their lengths are not 1",
         )
         again = as_array(shape, call_answer(answer, n_in, n_out, rng))
         expect(
@@ -141,4 +144,4 @@ def orthogonal(answer):
             "the same matrix",
             "you created a generator inside the function; use `rng`",
         )
-    return "Square, tall and wide, drawn afresh each time: orthonormal to the last digit."
+    return "Square, tall and wide matrices are orthonormal, up to rounding, and each call draws a new one."

@@ -82,8 +82,8 @@ _MISTAKES = {
     "all": "you used one mean for the whole batch; each unit has its own (`axis=0`)",
     "one life": "you used the batch's statistics in inference; use the running ones",
     "the other way": "you exchanged the modes: the batch's statistics are for training",
-    "memory in training": "you used the updated running statistics in training; use the batch's",
-    "memory before": "you used the running statistics in training; use the batch's",
+    "memory in training": "you used the updated running averages in training; use the batch's",
+    "memory before": "you used the running averages in training; use the batch's",
     "starts at zero": "your running variance starts at 0; it should start at 1",
     "no root": "you divided by the variance; divide by its square root",
     "outside": "you added ε to the root; add it to the variance, under the root",
@@ -91,13 +91,13 @@ _MISTAKES = {
     "sample": "you divided by n - 1 in the batch's variance; divide by n",
     "sample in memory": "your running variance divides by n - 1, as in PyTorch; Keras divides by n",
     "swapped": "you exchanged the weights: the old value gets `momentum`, the batch gets `1 - momentum`",
-    "inference moves": "you updated the running statistics in inference; update them in training only",
-    "never moves": "you never update the running statistics; do so in every training call",
-    "last": "your running statistics are those of the last batch; mix them with the old ones by `momentum`",
+    "inference moves": "you updated the running averages in inference; update them in training only",
+    "never moves": "you never update the running averages; do so in every training call",
+    "last": "your running averages are those of the last batch; mix them with the old ones by `momentum`",
     "first replaces": "your first batch replaces the start values; mix it in by `momentum` like all others",
     "deviation in memory": "you keep a running standard deviation; keep a running variance",
     "around the memory": "you took the variance around the running mean; take it around the batch's own mean",
-    "forgets to multiply": "your running statistics grow without limit: multiply the old value by `momentum`",
+    "forgets to multiply": "your running averages grow without limit: multiply the old value by `momentum`",
 }
 
 
@@ -137,10 +137,10 @@ def TwoLives(answer):
             "a second layer, fresh, beside one that has been trained",
             call_answer(layers[1], probe, training=False, what="a second layer"),
             _Lives(4, **settings)(probe, training=False),
-            cause="two layers share their running statistics; store them in `self`",
+            cause="two layers share their running averages; store them in `self`",
             **_NEARLY,
         )
-    return "In training and in inference, in turns, with batches of 1, 3, 8 and 20: both lives are right."
+    return "Both modes are right, called in turns, in training with batches of 1, 3, 8 and 20."
 
 
 def _mistake(found, expected, script, settings):
@@ -221,4 +221,6 @@ def folded(answer):
                 "you returned the bias unchanged": bias,
             },
         )
-    return "One Dense layer in place of two, for layers wide and narrow, a γ of zero and a variance of zero."
+    return (
+        "One dense layer gives what the two give, for several shapes, also where γ or the variance is zero."
+    )

@@ -50,7 +50,7 @@ def values_per_mean(answer):
             }
             behind *= channels // groups
         assert_close(what, call_answer(answer, *arguments), behind, mistakes=mistakes)
-    return "The counts agree for images, sequences and dense layers, for groups, and for a batch of one."
+    return "The counts agree for images, sequences and dense layers, with groups, and for a batch of one."
 
 
 @exercise
@@ -85,8 +85,8 @@ def group_normalize(answer):
         "you changed the input: `-=` and `/=` work in place",
     )
     return (
-        "As expected for images, sequences and dense layers, with channels on any axis, for a batch of one "
-        "and a constant group."
+        "The values agree for images, sequences and dense layers, with channels on any axis, for a batch of "
+        "one and for a constant group."
     )
 
 
@@ -187,9 +187,7 @@ def averaged_axes(answer):
             f"{tuple(found.tolist())}",
             _why(layer, given, set(axes), rank),
         )
-    return (
-        "Seven normalizations and a layer that averages over nothing, and you told them all by poking alone."
-    )
+    return "You found the axes of seven normalizations, and of a layer that averages over nothing, by poking."
 
 
 def _why(layer, given, axes, rank):

@@ -78,7 +78,7 @@ def a_constant(depth):
     return 0.1
 
 
-@wrong("residual_factor", says="each layer adds as much as its input already has")
+@wrong("residual_factor", says="each layer adds as much as it gets")
 def none_at_all(depth):
     return 1.0
 

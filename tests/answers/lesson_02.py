@@ -96,7 +96,7 @@ class TheOtherWay(Mistaken):
         return self.normalized(x, x.mean(axis=0), x.var(axis=0))
 
 
-@wrong("TwoLives", says="you used the updated running statistics")
+@wrong("TwoLives", says="you used the updated running averages")
 class MemoryInTraining(Mistaken):
     def __call__(self, x, training):
         if training:
@@ -125,7 +125,7 @@ class Sample(Mistaken):
     ddof = memory_ddof = 1
 
 
-@wrong("TwoLives", says="you updated the running statistics in inference")
+@wrong("TwoLives", says="you updated the running averages in inference")
 class InferenceMovesTheMemory(Mistaken):
     def __call__(self, x, training):
         if training:
@@ -134,7 +134,7 @@ class InferenceMovesTheMemory(Mistaken):
         return self.normalized(x, self.mean, self.variance)
 
 
-@wrong("TwoLives", says="you never update the running statistics")
+@wrong("TwoLives", says="you never update the running averages")
 class NoMemory(Mistaken):
     def remember(self, x):
         self.seen = len(x)
@@ -160,7 +160,7 @@ class AcrossTheUnits(Mistaken):
         return self.normalized(x, x.mean(axis=1, keepdims=True), x.var(axis=1, keepdims=True))
 
 
-@wrong("TwoLives", says="two layers share their running statistics")
+@wrong("TwoLives", says="two layers share their running averages")
 class OneMemoryForAll(Mistaken):
     memory: ClassVar = {}
 
