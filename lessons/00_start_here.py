@@ -396,8 +396,8 @@ lesson.times()
 # %% [markdown]
 # ## Exercises
 #
-# Each exercise has a cell to fill in. The check below it tries your code on inputs of its own and answers in a sentence. The solutions are in [a
-# separate notebook](solutions/00_start_here.ipynb). Any code that does what the card asks passes.
+# Each exercise has a cell to fill in. The check below it tries your code on inputs of its own and answers in a sentence. The solutions are in
+# [a separate notebook](solutions/00_start_here.ipynb). Any code that does what the card asks passes.
 
 # %% tags=["given"]
 from course_utils.checks import check
