@@ -13,16 +13,16 @@
 # %% [markdown]
 # # 00 · Start here
 #
-# Some deep nets learn and others do not. This course is about the reasons, and about what to change when a net does not learn. It retells five
-# well-known documents: a chapter of a book, three tutorials and a memo. They show code, print numbers, and say that one method is better than
-# another. This course runs their code again, from several random seeds and on two versions of the software, and says which of their statements hold.
-# You need no GPU.
+# Some deep nets learn, and others do not. This course explains why, and what you can change when a net does not learn. It follows five published
+# documents: a chapter of a book, three tutorials and a memo. They contain code and numbers, and say that one method is better than another. This
+# course repeats their experiments several times, with different random numbers and two versions of the software. Then it says which of their
+# statements hold. You need no GPU.
 #
-# - **You will learn:** how to run a lesson, in full or quickly · to read a learning curve · why one run proves little · what a seed fixes · what `fit`
+# - **You will learn:** to run a lesson, in full or quickly · to read a learning curve · why one run proves little · what a seed fixes · what `fit`
 #   does in this course.
-# - **You need:** some Python, and to have seen a neural net before.
+# - **You need:** some Python, and an introduction to neural nets.
 # - **Reproduces:** nothing. It explains how the other lessons reproduce their sources.
-# - **Time:** about 15 minutes to read; a run takes as long as the line above says, in quick mode under a minute.
+# - **Time:** about 15 minutes to read; a full run takes as long as the line above says, a run in quick mode less than a minute.
 #
 # Run the cells from top to bottom with Shift+Enter.
 
@@ -34,22 +34,25 @@ lesson = Lesson("00_start_here")
 # %% [markdown]
 # ## How to run a lesson
 #
-# Every lesson begins with these two lines. Below them stands what kind of run this is:
+# Every lesson begins with these two lines. The output below them says what kind of run this is:
 #
-# - **The mode.** *Full mode* uses the sources' settings: all images, all epochs. *Quick mode* takes about a thousand images and two epochs, so that you can watch
-#   a whole lesson in less than a minute. Its numbers mean little. To switch it on, in Jupyter or on Colab, put one line into a cell *before* the two lines above:
+# - **The mode.** *Full mode* uses the settings of the sources: all images and all epochs. *Quick mode* uses about a thousand images and two epochs,
+#   so that a whole lesson runs in less than a minute. The numbers of a quick run mean little. For quick mode, in Jupyter or on Colab, run this line
+#   in a cell *before* the two lines above:
 #
 #   ```python
 #   import os; os.environ["COURSE_MODE"] = "quick"
 #   ```
 #
-# - **The stack** is the software. With Python 3.10 or 3.11 it is close to what the sources used: TensorFlow 2.15 with Keras 2 and TensorFlow Addons. With
-#   Python 3.12 or later it is Keras 3, and the course brings its own versions of the layers and optimizers that Addons had. The lessons are the same on both.
-#   Older code from the web may not run on either; [a table](../docs/keras_2_to_3.md) says what to write instead.
-# - **The seed** is the number from which all random numbers follow, 42 unless you change it. A section below is about it.
+# - **The stack** is the software. Python 3.10 or 3.11 has the *addons* stack: TensorFlow 2.15 with Keras 2 and TensorFlow Addons, which is close to
+#   what the sources used. Python 3.12 or later has the *keras3* stack: Keras 3, and the course's own versions of the layers and optimizers from
+#   Addons. The lessons are the same on both stacks. Older code from the web may run on neither; [a table](../docs/keras_2_to_3.md) says what to
+#   write instead.
+# - **The seed** is a number that fixes all random numbers of a run. It is 42 unless you change it. A section below explains what it does.
 #
-# A lesson asks a question, shows the smallest example, writes the idea in code, and repeats the experiment of its source. It ends with verdicts, questions whose
-# answers unfold, and exercises. An exercise has a cell to fill in and, below it, a cell that checks your code and names a likely mistake.
+# A lesson asks a question, shows a small example, writes the idea in code, and repeats the experiment of its source. It ends with verdicts on the
+# statements of the source, with questions whose answers you can unfold, and with exercises. An exercise has a cell to fill in. A cell below it
+# checks your code and names a likely mistake.
 
 # %% tags=["needed"]
 import platform
@@ -73,17 +76,17 @@ for module in (tf, keras, np):
 # %% [markdown]
 # ## The data
 #
-# Three sets of small images serve the whole course. The loaders look in the folder that the environment variable `COURSE_DATA_DIR` names, then in Keras' cache,
-# then on the network, and check what they find. Where there is no real data they draw a *stand-in* and say so. A lesson then still
-# runs, but its numbers mean something else.
+# The whole course uses three sets of small images. The loaders search in the folder that the environment variable `COURSE_DATA_DIR` names, then in
+# Keras' cache, then on the network. They check the files that they find. If there is no real data, they draw *stand-in* images and say so. A lesson
+# then still runs, but its numbers say nothing about the real data.
 
 # %%
 for load in (load_mnist, load_fashion_mnist, load_cifar10):
     print(load())
 
 # %% [markdown]
-# Here is Fashion-MNIST: ten kinds of clothing, 28 × 28 grey pixels each. Of the 60,000 training images, the first 5,000 are kept apart for *validation*: nets do not learn from them, and we
-# compare nets on them.
+# Here is Fashion-MNIST: ten kinds of clothing, in grey images of 28 × 28 pixels. The first 5,000 of the 60,000 training images are kept apart for
+# *validation*. Nets do not learn from them, and we compare nets on them.
 
 # %% tags=["needed"]
 fashion = lesson.data(load_fashion_mnist(validation=5_000))
@@ -97,8 +100,8 @@ plt.show()
 # %% [markdown]
 # ## One small net
 #
-# This net comes back in many lessons. We call it *300-100-10*, after the units of its layers. `trained` builds it anew from a seed and trains it; `fit` is Keras'
-# own `net.fit` with one word changed. What it does stands further down.
+# Many lessons use this net. We call it *300-100-10*, after the numbers of units in its layers. The function `trained` builds a new net from a seed
+# and trains it. `fit(net, …)` takes the same arguments as Keras' own `net.fit(…)`. A section below shows what is different.
 
 
 # %% tags=["needed"]
@@ -126,7 +129,7 @@ def trained(seed, **arguments):
 
 
 # %% [markdown]
-# During the training we also evaluate the net on all its *training* images at the end of every epoch. Keras calls `on_epoch_end` for that.
+# We also want to know the accuracy on all *training* images at the end of every epoch. Keras calls `on_epoch_end` at that moment.
 
 
 # %%
@@ -155,24 +158,27 @@ curves = pd.DataFrame(
 )
 curves.round(4)
 
-# %% tags=["figure"] alt="Accuracy over five epochs. The training accuracy that fit reports starts lowest and rises most. The training accuracy measured after the epoch lies above it. The validation accuracy starts as high and then stays nearly level."
+# %% tags=["figure"] alt="Accuracy over five epochs. The training accuracy that fit reports starts lowest and rises most. At first the training accuracy measured after the epoch lies well above it. The validation accuracy starts about as high as that and then rises more slowly."
 fig, ax = plt.subplots()
 for (name, values), dash in zip(curves.items(), ("o-", "o:", "s--")):
     ax.plot(values, dash, color=plotting.colour("plain" if "training" in name else "validation"), label=name)
 ax.set(xlabel="epoch", ylabel="accuracy", xticks=curves.index)
-ax.set_title("What fit reports for an epoch is below what the net can do at its end")
+ax.set_title("In the first epoch fit reports less than the net can do at its end")
 ax.legend()
 plt.show()
 
 # %% [markdown]
-# Validation accuracy above training accuracy, on images the net has never learned from? The two are not measured at the same time. What `fit` reports for training is a *mean over the epoch*: each batch counts
-# with the weights of its moment, and the first of them were those of an untrained net. Validation is measured *after* the epoch. Compare the second and the
-# third column instead. Both belong to the same weights, and their difference is the one between images the net has learned from and images it has not. After one or two epochs there is hardly any; it grows as the same images come again.
-# (Small differences of either sign are luck, as the next section shows.) [Lesson 11](11_regularization.ipynb) is about this gap.
+# In the first epoch the validation accuracy is above the training accuracy that `fit` reports. But the net has never learned from the validation
+# images. How can that be? The two are not measured at the same time. What `fit` reports for training is a *mean over the epoch*: each batch counts
+# with the weights at its step, and at the first steps the net was untrained. Validation accuracy is measured *after* the epoch.
+#
+# So compare the second and the third column instead. Both belong to the same weights. Their difference is the gap between images from which the net
+# has learned and images that it has not seen. After one or two epochs there is hardly any gap. It grows as the net sees the same images again.
+# (Small differences of either sign are random, as the next section shows.) [Lesson 11](11_regularization.ipynb) is about this gap.
 #
 # ## Why one run proves little
 #
-# **Before you run the next cell:** train the same net from other seeds. Will the validation accuracies agree to within $0.1$ percentage points?
+# **Before you run the next cell:** it trains the same net from ten seeds. Will the validation accuracies agree to within $0.1$ percentage points?
 
 # %%
 final = []
@@ -180,11 +186,11 @@ for seed in progress_bar(lesson.seeds(10), "300-100-10, every seed"):
     _, history = trained(seed, verbose=0)
     final.append(history["val_accuracy"][-1])
 
-# %% tags=["figure"] alt="A row of dots, one for each of ten seeds, spread over the validation accuracies of one and the same net."
+# %% tags=["figure"] alt="A row of dots, one for each of ten seeds: the validation accuracies of the same net differ from seed to seed."
 ax = plotting.seed_dots({"plain": final})
 ax.set_yticks([0], ["300-100-10"])
-ax.set(xlabel="validation accuracy after five epochs; a dot for each seed, the line their mean")
-ax.set_title("One net, ten seeds: luck alone moves the accuracy")
+ax.set(xlabel="validation accuracy after five epochs (a dot for each seed; the line is their mean)")
+ax.set_title("One net, ten seeds: luck alone changes the accuracy")
 plt.show()
 
 # %%
@@ -194,13 +200,14 @@ print(f"two seeds differ, in the middle case, by {100 * np.median(pairs):.2f} pe
 print(f"pairs more than half a point apart:     {sum(pair > 0.005 for pair in pairs)} of {len(pairs)}")
 
 # %% [markdown]
-# Nothing differs between these runs but luck: the first weights, and the order of the batches. Now suppose that a tutorial trains method A once and method B once, and B comes out half a
-# point better. The last line says how often this happens where A and B are *the same*. So this course compares methods over several seeds, and shows a dot for each.
+# These runs differ only by *luck*: the random first weights, and the random order of the batches. Now suppose that a tutorial trains method A once
+# and method B once, and B is half a percentage point better. The last line of the output says how often two runs differ by more than that although
+# A and B are *the same*. So this course compares methods over several seeds, and shows a dot for each seed.
 #
 # ## The same seed, the same net
 #
-# A seed makes luck repeatable. The same code from the same seed on the same machine gives the same weights, to the last bit. (On a GPU only after
-# `tf.config.experimental.enable_op_determinism()`, which makes it slower.)
+# A seed makes luck repeatable. The same code with the same seed on the same machine gives the same weights, to the last bit. (A GPU does this only
+# after `tf.config.experimental.enable_op_determinism()`, which makes it slower.)
 
 
 # %% tags=["needed"]
@@ -216,8 +223,9 @@ print("largest difference between two nets from the same seed:", largest_differe
 # %% [markdown]
 # ## What `fit` does
 #
-# Take the word away, write `net.fit(x_train, ...)`, and the code still runs: the arguments are the same (but for `label`), and so is the history. Inside, both are this loop. `net.train_step` is Keras' own step: predict a batch, take the gradient of its loss, let the
-# optimizer change the weights. `tf.function` makes one TensorFlow program of it.
+# You can write `net.fit(x_train, ...)` instead of `fit(net, x_train, ...)`, and the code still runs. The arguments are the same, except for
+# `label`, and the history has the same form. Inside, both run the loop below. `net.train_step` is Keras' own step: it predicts a batch, computes
+# the gradient of its loss, and lets the optimizer change the weights. `tf.function` turns it into one TensorFlow program.
 
 
 # %%
@@ -249,11 +257,13 @@ for one, other in [("by hand, in order", "net.fit, in order"), ("by hand, shuffl
     print(f"{one} against {other}: largest difference", largest_difference(nets[one], nets[other]))
 
 # %% [markdown]
-# Not a bit of difference. So why another word? For two reasons. The first is time. `fit` keeps the images in TensorFlow and runs the loop there, without going back to Python for every batch; and it lets a compiler (XLA) translate a
-# long training of dense layers into one program. XLA may add numbers in another order, so the last digit of a step may change. That is luck of the same kind as another seed's.
+# There is no difference at all. Why, then, does the course have a `fit` of its own? There are two reasons. The first is time. `fit` keeps the
+# images in TensorFlow and runs the loop there, without going back to Python for every batch. For a long training of dense layers it also uses a
+# compiler (XLA), which makes one program of the whole loop. XLA may add numbers in another order, so the last digit of a step may change. Such a
+# change is luck too, like another seed.
 #
-# The second reason is the order of the batches. Both promise to shuffle before every epoch. Let us look: the layer below changes nothing, and notes which examples pass. The examples are the
-# numbers 0 to 7.
+# The second reason is the order of the batches. Both functions promise to shuffle the examples before every epoch. We can watch this: the layer
+# below changes nothing, and notes which examples pass through it. The examples are the numbers 0 to 7.
 
 
 # %%
@@ -286,22 +296,27 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# With Keras 3 and a seed, `net.fit` brings **the same order in every epoch**: its shuffling starts from the same random state each time (seen with Keras 3.15; Keras 2 draws anew). Nothing warns you, and a
-# comparison of Keras versions would blame something else. `fit` draws a new order for every epoch on both stacks. It also shows one bar, and in quick mode it stops after two epochs.
+# With Keras 3 and a seed, `net.fit` uses **the same order in every epoch**: its shuffling starts from the same random state each time (seen with
+# Keras 3.15). Keras 2 draws a new order. No warning tells you so. `fit` draws a new order for every epoch on both stacks. It also shows one
+# progress bar for the whole training, and in quick mode it stops after two epochs.
 #
 # ## How to read a verdict
 #
-# Each lesson ends with a table: what the source says, what our runs gave, and a verdict. Our runs start from several seeds, in full mode. A statement is one of three kinds:
+# Each lesson ends with a table: what the source says, what our runs gave, and a verdict. Our runs start from several seeds, in full mode. A
+# statement is one of three kinds:
 #
-# - **A number** is *reproduced* if it lies where one more run of ours would lie with $95\,\%$ probability, and *not reproduced* if it lies outside.
-# - **An ordering** (“A beats B”) *holds* or is *reversed* if the differences between A and B, seed by seed, are clearly on one side. Otherwise it is *within noise*.
-# - **A property** (“always stays below 1”) *holds* or *fails*, and the table names the worst case.
+# - **A number** is *reproduced* if it lies in a certain range, and *not reproduced* if it lies outside. One more run of ours would lie in this
+#   range with a probability of $95\,\%$.
+# - **An ordering** (“A beats B”) is judged by the differences between A and B, seed by seed. It *holds* if their mean is clearly above zero, and is
+#   *reversed* if their mean is clearly below. Otherwise it is *within noise*.
+# - **A property** (“always stays below 1”) *holds* if it held in every run. Otherwise it *fails*. The table names the worst case.
 #
-# With fewer than three seeds there is no verdict, and the table says how many seeds there are so far. [RESULTS](../RESULTS.md) shows all tables, and explains how the verdicts come about.
+# With fewer than three seeds there is no verdict, and the table says how many seeds there are so far. [RESULTS](../RESULTS.md) shows all tables,
+# and explains the rules for the verdicts.
 #
 # ## Where to go from here
 #
-# Every lesson stands on its own. Take the one whose question is yours.
+# You can read every lesson alone. Take the one whose question interests you.
 #
 # - [01 · Initialization and activations](01_initialization_and_activations.ipynb): why do some deep nets not even start to learn?
 # - [02 · Batch normalization](02_batch_normalization.ipynb): what does a net gain when every layer's inputs are brought to one scale, batch by batch?
@@ -310,12 +325,13 @@ pd.DataFrame(
 # - [05 · Weight normalization](05_weight_normalization.ipynb): does a net learn faster if the length and the direction of its weights are trained apart?
 # - [06 · Transfer learning](06_transfer_learning.ipynb): how often does it help to start from another net's weights?
 # - [07 · Optimizers and clipping](07_optimizers_and_clipping.ipynb): what does each optimizer remember, and when must a gradient be shortened?
-# - [08 · Learning-rate schedules](08_learning_rate_schedules.ipynb): how high should the rate start, and how should it come down?
-# - [09 · The learning-rate finder and 1cycle](09_lr_finder_and_1cycle.ipynb): can one short run find a good rate, and is a large one enough?
-# - [10 · Conditional gradient](10_conditional_gradient.ipynb): what happens to weights that may not leave a ball?
+# - [08 · Learning-rate schedules](08_learning_rate_schedules.ipynb): how high should the learning rate start, and how should it fall?
+# - [09 · The learning-rate finder and 1cycle](09_lr_finder_and_1cycle.ipynb): can one short run find a good learning rate, and is a large rate
+#   enough?
+# - [10 · Conditional gradient](10_conditional_gradient.ipynb): what happens to weights that have to stay inside a ball?
 # - [11 · Regularization](11_regularization.ipynb): how does one keep a net from learning its training images by heart?
 # - [12 · Monte Carlo dropout](12_mc_dropout.ipynb): does a net know when it is unsure?
-# - [13 · A deep net on CIFAR-10](13_deep_net_on_cifar10.ipynb): which of six nets is best, and which is trained first?
+# - [13 · A deep net on CIFAR-10](13_deep_net_on_cifar10.ipynb): which of six nets is best, and which reaches its best first?
 #
 # How long a full run of each takes, on the two stacks:
 
@@ -328,60 +344,60 @@ lesson.times()
 # - What `fit` reports for training is a mean over the epoch. To compare with validation, evaluate on the training images after the epoch.
 # - Two runs of one net differ by luck. Train from several seeds before you say that a method is better.
 # - A seed makes luck repeatable. It does not remove it.
-# - With Keras 3 and a seed, `net.fit` repeats the order of the batches.
+# - With Keras 3 and a seed, `net.fit` uses the same order of the batches in every epoch.
 
 # %% [markdown]
 # ## Questions
 #
-# Answer in a sentence or two before you unfold ours.
+# Answer in a sentence or two before you unfold our answer.
 #
-# **1.** Somebody trains method A and method B, each once and both from seed 42, and says: “It was the same seed, so luck is ruled out.” What is
+# **1.** Somebody trains method A and method B, each once and both from seed 42, and says: “It was the same seed, so luck plays no role.” What is
 # wrong with that?
 #
 # <details><summary>An answer</summary>
 #
-# A seed makes luck repeatable, it does not remove it. From this seed one of the two may have drawn good weights, and from the next seed the
-# other. Nor is it the same luck: as soon as the methods draw in another order, or weights of other shapes, one seed gives them different
-# numbers. Only several seeds show how far luck reaches.
+# A seed makes luck repeatable. It does not remove luck. From this seed one of the two methods may have drawn good weights, and from the next seed
+# the other. The two methods do not even share their luck. If they draw in another order, or have weights of other shapes, the same seed gives them
+# different numbers. Only several seeds show how much luck can change.
 #
 # </details>
 #
-# **2.** Over five seeds the accuracies of A and B overlap widely, and yet A is ahead of B for each single seed. Does “A beats B” hold or not?
+# **2.** Over five seeds the accuracies of A and B overlap widely. But A is ahead of B for every single seed. Does “A beats B” hold or not?
 #
 # <details><summary>An answer</summary>
 #
-# It may well hold. Runs from one seed share some of their luck, such as the order of the batches, and a difference taken seed by seed is free of what
-# they share. So look at the five differences, their mean and their spread. Two ranges that overlap answer another question: whether a
-# single run of A would beat a single run of B.
+# It may hold. Two runs from one seed share some of their luck, such as the order of the batches. What they share cancels in their difference. So
+# look at the five differences, their mean and their spread. The overlap of the two ranges answers another question: would any single run of A beat
+# any single run of B?
 #
 # </details>
 #
-# **3.** With Keras 3 and a seed, `net.fit` brings the same batches in every epoch. Would you notice if every batch held the whole training
+# **3.** With Keras 3 and a seed, `net.fit` uses the same batches in every epoch. Would you notice this if one batch contained the whole training
 # set?
 #
 # <details><summary>An answer</summary>
 #
-# No. With one batch for each epoch, every step takes the mean over all examples, and their order changes at most the last digits of a sum. The trap
-# needs smaller batches: then the same examples always share a step, and the steps always follow one another in the same order.
+# No. With one batch for each epoch, every step takes the mean over all examples. Their order changes at most the last digits of a sum. With smaller
+# batches it matters: the same examples always share a step, and the steps always follow one another in the same order.
 #
 # </details>
 #
-# **4.** After the first epoch a net's validation accuracy is five points above its training accuracy. “The validation images are easier”, says a colleague. Which other reasons do you
-# know, and how do you test them?
+# **4.** After the first epoch a net's validation accuracy is five percentage points above its training accuracy. “The validation images are
+# easier”, says a colleague. Which other reasons do you know, and how do you test them?
 #
 # <details><summary>An answer</summary>
 #
-# The training accuracy is a mean over an epoch in which the net was still bad. And some nets are worse while they train: dropout, for example, switches units off then, and only then. Evaluate the
-# net on its training images after the epoch. If that accuracy lies above the validation accuracy, your colleague is wrong. If it still lies below, the validation images may
-# be easier indeed.
+# The training accuracy is a mean over the epoch, and at the start of the epoch the net was still bad. Also, some nets are worse while they train:
+# dropout, for example, switches units off during training only. So evaluate the net on its training images after the epoch. If the lead of the
+# validation images is then gone, it came from the way of measuring. If a lead remains, the validation images may really be easier.
 #
 # </details>
 
 # %% [markdown]
 # ## Exercises
 #
-# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
-# [a notebook of their own](solutions/00_start_here.ipynb); any code that does what the card asks passes.
+# Each exercise has a cell to fill in. The check below it tries your code on inputs of its own and answers in a sentence. The solutions are in
+# [a separate notebook](solutions/00_start_here.ipynb). Any code that does what the card asks passes.
 
 # %% tags=["given"]
 from course_utils.checks import check
@@ -389,11 +405,12 @@ from course_utils.checks import check
 # %% [markdown] tags=["exercise"]
 # ### 1 · A new order every epoch
 #
-# *15 minutes.* **What.** Write `batch_orders`, which draws the batches of a whole training. The images have the numbers 0, 1, 2, … It returns a list with an entry for each
-# epoch. An entry is a list of arrays, one for each batch, with the numbers of the batch's images. In an epoch every image comes once. The last batch may be smaller. Each epoch has a new order.
-# `rng` is a generator of NumPy, such as `np.random.default_rng(42)`; draw from it, so that a seed makes the orders repeatable.
+# *15 minutes.* **What.** Write `batch_orders`, which draws the batches of a whole training. The images have the numbers 0, 1, 2, … The function
+# returns a list with an entry for each epoch. An entry is a list of arrays, one for each batch, with the numbers of the batch's images. In an epoch
+# every image comes once. The last batch may be smaller. Each epoch has a new order. `rng` is a generator of NumPy, such as
+# `np.random.default_rng(42)`. Draw from it, so that a seed makes the orders repeatable.
 #
-# **Why.** It is the part of a training that differs between `fit` and Keras 3's `net.fit`.
+# **Why.** The order of the batches is what differs between `fit` and the `net.fit` of Keras 3.
 
 
 # %% tags=["exercise"]
@@ -407,7 +424,7 @@ def batch_orders(images, batch_size, epochs, rng):
     """The batches of every epoch: a list of lists of arrays of image numbers."""
     orders = []
     for _ in range(epochs):
-        order = rng.permutation(images)  # drawn inside the loop: every epoch has another
+        order = rng.permutation(images)  # drawn inside the loop: a new order in every epoch
         orders.append([order[first : first + batch_size] for first in range(0, images, batch_size)])
     return orders
 
@@ -423,18 +440,18 @@ steps = sum(len(batches) for batches in batch_orders(55_000, 32, 5, np.random.de
 print(f"55,000 images in batches of 32, five epochs: {steps} steps")
 
 # %% [markdown] tags=["solution"]
-# A batch is a step of the optimizer. So the last line also counts steps, and the smaller last batch of each epoch makes one like any other. [Lesson 08](../08_learning_rate_schedules.ipynb)
-# has schedules that count steps.
+# The optimizer takes one step for each batch. So the last line also counts the steps, and the smaller last batch of each epoch is one step too.
+# Some schedules in [lesson 08](../08_learning_rate_schedules.ipynb) count steps.
 
 # %% [markdown] tags=["exercise"]
 # ### 2 · Without looking ahead
 #
-# *15 minutes.* **What.** Write `standardize_splits`. It gets training and test images and returns both standardized: from each pixel its mean
-# is subtracted, and the result is divided by its standard deviation. Both numbers come from the training images alone. Where all training images agree in a pixel, divide by
-# one. The images it gets stay as they are.
+# *15 minutes.* **What.** Write `standardize_splits`. It gets training and test images and returns both standardized: subtract from each pixel its
+# mean, and divide the result by the pixel's standard deviation. Compute both numbers from the training images alone. If a pixel is the same in all
+# training images, divide by one there. Do not change the arrays that you get.
 #
-# **Why.** [Lesson 01](01_initialization_and_activations.ipynb) wants standardized inputs. A net in use gets one image at a time, so it cannot know the mean of the images it
-# is tested on.
+# **Why.** [Lesson 01](01_initialization_and_activations.ipynb) needs standardized inputs. A net in use gets one image at a time, so it cannot know
+# the mean of the images on which it is tested.
 
 
 # %% tags=["exercise"]
@@ -465,18 +482,20 @@ index = pd.Index((20, 100, 500, 5_000, 50_000), name="training images")
 pd.DataFrame(rows, index=index).round(2)
 
 # %% [markdown] tags=["solution"]
-# The *size* is the root of the mean square, about one for the images that were used to standardize. With few training images the validation images come out far too large. A few pixels near the rim cause
-# it: they are dark in nearly all of the few images, and lit more often in the rest. Standardized by itself, the validation set would have a size of one and hide all this. The largest values are a warning for large
-# sets too: where a pixel is nearly always dark, one image that lights it lies very many deviations from the mean.
+# The *size* is the root of the mean square. It is about one for the images from which mean and deviation were computed. With few training images
+# the validation images become far too large. The cause is a few pixels near the edge: they are dark in nearly all of the few training images, and
+# bright more often in the other images. If the validation set were standardized by its own numbers, its size would be one, and you would not see
+# the problem. The largest values are a warning even with many training images: where a pixel is nearly always dark, an image in which it is bright
+# lies very many deviations from the mean.
 
 # %% [markdown] tags=["exercise"]
 # ### 3 · Where would a further run lie?
 #
-# *20 minutes.* **What.** Write `further_run`. From the results of $n$ runs it gives the range in which one more run lies with $95\,\%$ probability, if results scatter
-# normally: $m \pm t\,s\,\sqrt{1 + 1/n}$. Here $m$ is their mean, $s$ their standard deviation as a sample, and $t$ the quantile of Student's distribution with
-# $n - 1$ degrees of freedom that leaves $2.5\,\%$ above it (`scipy.stats.t.ppf`).
+# *20 minutes.* **What.** Write `further_run`. From the results of $n$ runs it computes the range in which one more run lies with a probability of
+# $95\,\%$, if the results are normally distributed: $m \pm t\,s\,\sqrt{1 + 1/n}$. Here $m$ is their mean, $s$ their standard deviation as a sample,
+# and $t$ the quantile of Student's distribution with $n - 1$ degrees of freedom that leaves $2.5\,\%$ above it (`scipy.stats.t.ppf`).
 #
-# **Why.** By this range the course calls a number *reproduced* or *off*. Try it on `np.array(final)`.
+# **Why.** The course uses this range to call a number *reproduced* or *not reproduced*. Try your function on `np.array(final)`.
 
 
 # %% tags=["exercise"]
@@ -515,17 +534,19 @@ for n in inside.index:
 inside.round(3)
 
 # %% [markdown] tags=["solution"]
-# The table shows how often one more run lies inside, of 4,000 trials. Only the first rule keeps its promise of $95\,\%$, however few the runs. Two deviations are nearly right after twenty runs and
-# too few after three. The best and the worst of three runs hold the next one only half of the time. The price of the first rule is a wide range: after three runs $t$ is above four.
+# The table shows how often one more run lies inside the range, in 4,000 trials. Only the first rule gives $95\,\%$ for any number of runs. Two
+# deviations are nearly right after twenty runs and too few after three. Between the worst and the best of three runs, the next run lies only half
+# of the time. The first rule has a price, a wide range: after three runs $t$ is above four.
 
 # %% [markdown] tags=["exercise"]
 # ### 4 · Predict, run, explain
 #
-# *10 minutes.* **What.** The cell below trains the same small net four times from seed 42. The first time nothing else happens. Then, between the seed and the training, the code draws one number from NumPy; or one from
-# Python's `random`; or it builds a layer that the net does not use. **Which of the three nets begin with the weights of the first one, and which end with its weights?** Write your six answers down
-# before you run it.
+# *10 minutes.* **What.** The cell below trains the same small net four times from seed 42. The first time nothing else happens. The other three
+# times something happens between the seed and the training: the code draws one number from NumPy; or it draws one from Python's `random`; or it
+# builds a layer that the net does not use. **Which of these three nets begin with the weights of the first one, and which end with its weights?**
+# Write down your six answers before you run the cell.
 #
-# **Why.** “I set the seed” is not enough to repeat a run. One has to know what draws from where.
+# **Why.** “I set the seed” is not enough to repeat a run. You have to know which code draws from which generator.
 
 # %% tags=["predict"]
 between = {
@@ -549,16 +570,18 @@ pd.DataFrame(same, index=list(between))
 # %% [markdown] tags=["exercise"]
 # <details><summary>What happened, and why</summary>
 #
-# `set_random_seed` sets three generators: Python's, NumPy's and TensorFlow's. Who draws from one moves it on for all who come after. The order of the batches comes from NumPy, and the
-# first weights do not; so a number of NumPy changes the end and not the start. With Keras 3 each layer takes the seed of its weights from Python's `random`: there a number of
-# Python changes both. Keras 2 has a generator of its own for that, and does not notice. The unused layer has drawn weights of its own, so on both stacks the next layer gets others. To be
-# safe, set the seed right before you build the net, as `trained` does.
+# `lesson.set_seed` sets three generators: Python's, NumPy's and TensorFlow's. Code that draws a number from a generator changes all later numbers
+# of this generator. The order of the batches comes from NumPy's generator, and the first weights do not. So a number of NumPy changes the end and
+# not the start. With Keras 3 each layer takes the seed of its weights from Python's `random`: there a number of Python changes both. Keras 2 has
+# its own generator for that, so nothing changes. The unused layer has drawn weights of its own, so on both stacks the next layer gets other
+# weights. To be safe, set the seed right before you build the net, as `trained` does.
 #
 # </details>
 
 # %% [markdown]
 # ## References
 #
-# - X. Bouthillier and others, *Accounting for Variance in Machine Learning Benchmarks*, 2021, [arXiv:2103.03098](https://arxiv.org/abs/2103.03098): which choices
-#   besides the seed move a result, and how many runs a comparison needs.
-# - D. Picard, *torch.manual_seed(3407) is all you need*, 2021, [arXiv:2109.08203](https://arxiv.org/abs/2109.08203): how far a very good or a very bad seed reaches.
+# - X. Bouthillier and others, *Accounting for Variance in Machine Learning Benchmarks*, 2021, [arXiv:2103.03098](https://arxiv.org/abs/2103.03098):
+#   which choices besides the seed change a result, and how many runs a comparison needs.
+# - D. Picard, *torch.manual_seed(3407) is all you need*, 2021, [arXiv:2109.08203](https://arxiv.org/abs/2109.08203): how much better or worse than
+#   usual a seed can be.

@@ -13,15 +13,18 @@
 # %% [markdown]
 # # 07 · Optimizers and clipping
 #
-# Gradient descent takes a step against the gradient. All other optimizers do so too, and remember something: which way they were going, how steep each weight has been, or both. What does each memory
-# do? Which optimizer should you take? And what helps when a single step is so long that it destroys the net?
+# Gradient descent takes steps against the gradient. The other optimizers of this lesson do so too, but they remember something: the direction of
+# earlier steps, the size of earlier gradients, or both. What does each memory do? Which optimizer should you take? And what helps when a single
+# step is so long that it destroys the net?
 #
-# - **You will learn:** the update rule of nine optimizers, each written by hand in a few lines · what each does in a ravine, and what it loses when the ravine is turned · to compare optimizers each at
-#   its own best rate · to clip a gradient, with and without turning it.
+# - **You will learn:** the update rules of nine optimizers, each written by hand in a few lines · what each does in a narrow valley, and what it
+#   loses when the valley is turned · to compare optimizers, each at its own best learning rate · to clip a gradient, with and without a change of
+#   its direction.
 # - **You need:** a dense net in Keras; gradients; [lesson 00](00_start_here.ipynb).
-# - **Reproduces:** *Training Deep Neural Networks*, part D (faster optimizers) and, of part B, gradient clipping: chapter 11 of A. Géron's *Hands-On Machine Learning*, notebook of the second edition, 2019. It
-#   constructs the optimizers and prints no number, so there is no claim to check. All comparisons here are the course's own.
-# - **Time:** about 25 minutes to read (count 180 words a minute, code and figures too); a run takes as long as the line above says, in quick mode under a minute.
+# - **Reproduces:** *Training Deep Neural Networks*, part D (faster optimizers) and, of part B, gradient clipping: chapter 11 of A. Géron's
+#   *Hands-On Machine Learning*, notebook of the second edition, 2019. It constructs the optimizers and prints no number for them, so there is no
+#   claim to check. All comparisons here are the course's own.
+# - **Time:** about 25 minutes to read; a full run takes as long as the line above says, a run in quick mode less than a minute.
 
 # %% tags=["needed"]
 from course_utils.lesson import Lesson
@@ -42,28 +45,33 @@ from course_utils.training import fit, progress_bar
 # %% [markdown]
 # ## Nine update rules
 #
-# The letters: $w$ is a weight, $g$ the gradient of the loss there, $\eta$ the learning rate, $t = 1, 2, \dots$ the number of the step. Everything is done weight by weight. Three things can be remembered:
+# The letters: $w$ is a weight, $g$ the gradient of the loss for this weight, $\eta$ the learning rate, and $t = 1, 2, \dots$ the number of the
+# step. All rules work on each weight separately. There are three kinds of memory:
 #
-# - a *velocity* $v$, in which earlier steps live on;
+# - a *velocity* $v$, a sum of the earlier $-\eta g$ in which older ones count less and less;
 # - a *mean gradient* $m \leftarrow \beta_1 m + (1-\beta_1)\,g$, an average over about the last $1/(1-\beta_1)$ steps;
-# - a *mean square* $s \leftarrow \beta_2 s + (1-\beta_2)\,g^2$, which says how steep this weight has been.
+# - a *mean square* $s \leftarrow \beta_2 s + (1-\beta_2)\,g^2$, which says how large the gradients of this weight have been.
 #
-# $m$ and $s$ start at zero, so at first they are too small. $\hat m = m/(1-\beta_1^t)$ and $\hat s = s/(1-\beta_2^t)$ correct that. $\varepsilon$ (`1e-7`) only prevents a division by zero.
+# $m$ and $s$ start at zero, so at first they are too small. The corrected values are $\hat m = m/(1-\beta_1^t)$ and $\hat s = s/(1-\beta_2^t)$.
+# $\varepsilon$ (`1e-7`) only prevents a division by zero. (Keras' Adam adds it before the correction, which changes almost nothing.)
 #
 # | | it remembers | its step, as in Keras |
 # |---|---|---|
 # | SGD | nothing | $w \leftarrow w - \eta g$ |
-# | momentum | where it was going | $v \leftarrow \beta v - \eta g, \quad w \leftarrow w + v$ |
-# | Nesterov | the same, and looks one step ahead | $v \leftarrow \beta v - \eta g, \quad w \leftarrow w + \beta v - \eta g$ |
-# | Adagrad | all squares, summed | $s \leftarrow s + g^2, \quad w \leftarrow w - \eta\, g/\sqrt{s + \varepsilon}$; $s$ starts at $0.1$ |
-# | RMSprop | recent squares | $s \leftarrow \rho s + (1-\rho) g^2, \quad w \leftarrow w - \eta\, g/\sqrt{s + \varepsilon}$ |
+# | momentum | a velocity | $v \leftarrow \beta v - \eta g, \quad w \leftarrow w + v$ |
+# | Nesterov | the same, with the gradient one step ahead | $v \leftarrow \beta v - \eta g, \quad w \leftarrow w + \beta v - \eta g$ |
+# | Adagrad | the sum of all squares | $s \leftarrow s + g^2, \quad w \leftarrow w - \eta\, g/\sqrt{s + \varepsilon}$; $s$ starts at $0.1$ |
+# | RMSprop | the mean square | $s \leftarrow \rho s + (1-\rho) g^2, \quad w \leftarrow w - \eta\, g/\sqrt{s + \varepsilon}$ |
 # | Adam | mean gradient and mean square | $w \leftarrow w - \eta\, \hat m/(\sqrt{\hat s} + \varepsilon)$ |
 # | AdamW | the same, and shrinks the weights | $w \leftarrow (1-\eta\lambda)\,w$, then Adam's step |
-# | Adamax | mean gradient and largest gradient | $s \leftarrow \max(\beta_2 s, \lvert g\rvert), \quad w \leftarrow w - \eta\, \hat m/(s + \varepsilon)$ |
-# | Nadam | as Adam, and looks ahead | $\bar m = \dfrac{\mu_{t+1}\, m}{1-\mu_1\cdots\mu_{t+1}} + \dfrac{(1-\mu_t)\, g}{1-\mu_1\cdots\mu_t}, \quad w \leftarrow w - \eta\, \bar m/(\sqrt{\hat s} + \varepsilon)$ |
+# | Adamax | mean gradient and largest recent gradient | $s \leftarrow \max(\beta_2 s, \lvert g\rvert), \quad w \leftarrow w - \eta\, \hat m/(s + \varepsilon)$ |
+# | Nadam | as Adam, one step ahead | $\bar m = \dfrac{\mu_{t+1}\, m}{1-\mu_1\cdots\mu_{t+1}} + \dfrac{(1-\mu_t)\, g}{1-\mu_1\cdots\mu_t}, \quad w \leftarrow w - \eta\, \bar m/(\sqrt{\hat s} + \varepsilon)$ |
 #
-# The chapter's settings are $\beta = 0.9$, $\rho = 0.9$, $\beta_1 = 0.9$, $\beta_2 = 0.999$. Nadam's $\mu_t = \beta_1\,(1 - 0.5 \cdot 0.96^t)$ grows from about half of $\beta_1$ to $\beta_1$. Keras' Nesterov keeps in $w$ the place where it looks, so its gradient, too, is taken at $w$. AdamW is younger than the chapter's list; $\lambda$ is its
-# weight decay. In code, first those with a velocity. `memory` is a dictionary that starts empty.
+# The chapter's settings are $\beta = 0.9$, $\rho = 0.9$, $\beta_1 = 0.9$, $\beta_2 = 0.999$. Nadam's $\mu_t = \beta_1\,(1 - 0.5 \cdot 0.96^t)$
+# grows from about half of $\beta_1$ to $\beta_1$. Nesterov takes the gradient one step ahead; Keras stores this place ahead as $w$, so $g$ is again
+# the gradient at $w$. AdamW is not in the chapter; $\lambda$ is its weight decay.
+#
+# Now the rules in code, first those with a velocity. `memory` is a dictionary that is empty at the start.
 
 
 # %% tags=["needed"]
@@ -82,7 +90,7 @@ def nesterov(w, g, t, memory, rate, beta=0.9):
 
 
 # %% [markdown]
-# Then those that divide by the steepness of each weight:
+# Then the rules that divide by the size of each weight's gradients:
 
 
 # %% tags=["needed"]
@@ -97,7 +105,7 @@ def rmsprop(w, g, t, memory, rate, rho=0.9):
 
 
 # %% [markdown]
-# And those that do both:
+# And the rules that do both:
 
 
 # %% tags=["needed"]
@@ -123,7 +131,8 @@ def nadam(w, g, t, memory, rate, beta_1=0.9, beta_2=0.999):
 
 
 # %% [markdown]
-# In Keras each is a line. Do both make the same steps? (AdamW follows further down.) We hand them twenty random gradients for three weights.
+# In Keras each optimizer is one line. Does it make the same steps as our function? (AdamW follows further down.) We give both the same twenty
+# random gradients for three weights.
 
 # %% tags=["needed"]
 by_hand = {
@@ -167,12 +176,14 @@ for name, step in by_hand.items():
 # %% [markdown]
 # ## A ravine
 #
-# Two weights and a long narrow valley, two hundred times steeper across than along:
+# Our loss has two weights and looks like a long narrow valley, a *ravine*. It is two hundred times steeper across the valley than along it:
 #
 # $$\text{loss} = \tfrac12\,(0.01\,w_1^2 + 2\,w_2^2).$$
 #
-# The optimizers start on a wall and should reach the minimum at the origin. A rate that suits one is a handicap for another. So each gets its own: of twenty-five rates, the one with the lowest loss after sixty steps, in the median over
-# twenty starting points, without ever leaving the picture. **Before you look:** which will zigzag, which will overshoot, and which will walk straight?
+# The optimizers start on a wall of the valley and should reach the minimum at the origin. They need different learning rates, so each gets its own.
+# We try twenty-five rates, and allow those with which $\lvert w_1 \rvert$ stays below 10 and $\lvert w_2 \rvert$ below `2.6`. Of these we take the
+# rate with the lowest loss after sixty steps, in the median over twenty starting points. **Before you look:** which optimizers will zigzag, which
+# will overshoot, and which will walk straight?
 
 
 # %% tags=["needed"]
@@ -217,7 +228,7 @@ def best_walk(step, degrees=0):
 # %%
 straight = {name: best_walk(step) for name, step in by_hand.items()}
 
-# %% tags=["figure", "cover"] alt="Eight panels with the same narrow valley, one for each optimizer. SGD comes down the wall and crawls along the floor. Momentum and Nesterov move fast along the floor. The optimizers that divide by each weight's steepness walk straight or in a curve to the minimum."
+# %% tags=["figure", "cover"] alt="Eight panels with the same narrow valley, one for each optimizer. SGD comes down the wall and moves only a short way along the floor. Momentum and Nesterov get much further; momentum swings across the valley. The five optimizers that divide by the size of each weight's gradients end at the minimum or close to it."
 fig, panels = plt.subplots(2, 4, figsize=(12.5, 4.6), sharex=True, sharey=True)
 grid = np.stack(np.meshgrid(np.linspace(-10, 4, 200), np.linspace(-2.6, 2.6, 200)), axis=-1)
 heights = 0.5 * np.sum(grid * (grid @ ravine()[0]), axis=-1)
@@ -238,17 +249,20 @@ lesson.save_figure(fig, "ravine")
 plt.show()
 
 # %% [markdown]
-# SGD must choose a rate that the steep walls allow, and crawls along the floor with it. Momentum gathers speed along the floor, where all gradients point the same way, and swings while it does. Nesterov looks at where it is about to go, and swings less.
-# The others divide each weight's gradient by its own size, so that both weights set out at the same pace.
+# SGD needs a rate that is small enough for the steep walls. At this rate it moves very slowly along the floor. Along the floor all gradients point
+# the same way, so momentum becomes faster there; but it swings from wall to wall. Nesterov uses the gradient one step ahead, and swings less. The
+# others divide each weight's gradient by the size of its gradients so far. So both weights start with steps of about the same length. (Adagrad is
+# an exception: its $s$ starts at $0.1$, which keeps the first steps along the floor short.)
 #
 # ## The turned ravine
 #
-# This valley runs along an axis. Dividing weight by weight is made for that. But the valleys of a net run in any direction. So we turn the valley by 45°, starting points and all. **Which optimizers will not notice?**
+# This valley runs along an axis, and that suits rules that divide weight by weight. But the valleys of a net's loss run in any direction. So we
+# turn the valley by 45°, and the starting points with it. **For which optimizers will this make no difference?**
 
 # %%
 turned = {name: best_walk(step, degrees=45) for name, step in by_hand.items()}
 
-# %% tags=["figure"] alt="Four panels with the valley turned by 45 degrees. Momentum walks along it as before. Adagrad and RMSprop come down the wall and then crawl along the floor. Adam gets further, and not all the way."
+# %% tags=["figure"] alt="Four panels with the valley turned by 45 degrees. Momentum moves along it as before. Adagrad and RMSprop come down the wall and then move slowly along the floor. Adam gets further, but does not reach the minimum."
 fig, panels = plt.subplots(1, 4, figsize=(12.5, 3.4), sharex=True, sharey=True)
 grid = np.stack(np.meshgrid(np.linspace(-9, 3, 200), np.linspace(-9, 3, 200)), axis=-1)
 heights = 0.5 * np.sum(grid * (grid @ ravine(45)[0]), axis=-1)
@@ -263,7 +277,7 @@ for ax, name in zip(panels, ("momentum", "Adagrad", "RMSprop", "Adam")):
     ax.set(xlabel="first weight", aspect="equal")
     ax.grid(False)
 panels[0].set_ylabel("second weight")
-fig.suptitle("The same valley turned: momentum walks as before, the others do not")
+fig.suptitle("The valley turned: momentum moves as before, the other three do not")
 plt.show()
 
 # %%
@@ -275,7 +289,7 @@ median = {
 }
 pd.DataFrame(median).map(lambda value: f"{value:.2g}")
 
-# %% tags=["figure"] alt="For each optimizer two rows of twenty dots, the loss after sixty steps in the straight and in the turned valley. The rows of SGD, momentum and Nesterov are the same. Those of the other five have moved to larger losses, Adagrad's and RMSprop's by several powers of ten."
+# %% tags=["figure"] alt="For each optimizer two rows of twenty dots, the loss after sixty steps in the straight and in the turned valley. The two rows of SGD are the same, and so are those of momentum and Nesterov. The other five have larger losses in the turned valley; for Adagrad, RMSprop and Nadam they are larger by several powers of ten."
 fig, ax = plt.subplots(figsize=(8.4, 4.6))
 for row, name in enumerate(by_hand):
     for shift, (_, _, losses), face in [(-0.15, straight[name], None), (0.15, turned[name], "white")]:
@@ -286,20 +300,27 @@ for row, name in enumerate(by_hand):
         )  # fmt: skip
 ax.set_yticks(range(len(by_hand)), list(by_hand))
 ax.invert_yaxis()
-ax.set(xscale="log", xlabel="loss after sixty steps, a dot for each starting point (the axis ends at 1e-9)")
-ax.set_title("Turned, five of eight lose what they had gained")
+ax.set(
+    xscale="log",
+    xlabel="loss after sixty steps, a dot for each starting point (smaller losses are drawn at 1e-9)",
+)
+ax.set_title("In the turned valley five of eight end higher")
 ax.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# SGD, momentum and Nesterov add gradients and multiply them by numbers. If the valley turns, everything turns with it. The others divide weight by weight. In the turned valley every weight sees a mixture of steep and flat, all weights are divided by about the same number,
-# and little is left of the advantage: Adagrad and RMSprop crawl along the floor like SGD, and Adam, ahead of momentum before, is now behind it. Nesterov and Nadam come out well in both valleys. A ravine shows what a memory does. It does not say which optimizer is best for a net.
+# SGD, momentum and Nesterov only add gradients and multiply them by numbers. If the valley turns, their paths turn with it. The others divide
+# weight by weight. In the turned valley both weights have a steep and a flat part in their gradients. So both are divided by about the same number,
+# and most of the advantage is lost: Adagrad and RMSprop move along the floor about as slowly as SGD. Adam was ahead of momentum and is now behind
+# it. Nesterov and Nadam do well in both valleys. A ravine shows what a memory does. It does not say which optimizer is best for a net.
 #
 # ## The race
 #
-# Now a net: 300-100-10 with ReLU on 12,800 images of Fashion-MNIST, batches of 64, four epochs, so eight hundred steps. First every optimizer trains at five rates, from two seeds each, and keeps the rate with the lowest mean loss on
-# the *validation* images. (The five rates span two decades, around the best of a coarser search that we do not show.) At that rate it trains from five other seeds, and is measured on the *test* images, which had no say in the choice. The search is as long as the race, because the best rate for a short training is not the best
-# for a long one.
+# Now we train a net: 300-100-10 (the units of its three layers) with ReLU, on 12,800 images of Fashion-MNIST, with batches of 64. Four epochs are
+# eight hundred steps. First comes a search: every optimizer trains at five rates, from two seeds each. It keeps the rate with the lowest mean loss
+# on the *validation* images. (The five rates span a factor of a hundred. A coarser search, not shown, found where to look.) Then comes the race: at
+# this rate the optimizer trains from five other seeds, and we measure on the *test* images, which played no part in the choice. The trainings of
+# the search are as long as those of the race, because a short training has another best rate than a long one.
 
 # %%
 fashion = lesson.data(load_fashion_mnist(validation=5_000))
@@ -353,7 +374,7 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
-# Look at the widths as well as at the circles. An optimizer that does well over a wide range of rates saves you much of the search.
+# Also look at how wide each curve is. If an optimizer does well over a wide range of rates, you need less search.
 
 # %%
 accuracy = {name: [] for name in racing}
@@ -364,7 +385,7 @@ for name, seed in progress_bar(plan, "the race, every seed", unit="training"):
 # %% tags=["figure"] alt="A row of five dots for each optimizer, the test accuracy from five seeds at its own best rate. Most rows overlap."
 ax = plotting.seed_dots(accuracy)
 ax.set_yticks(range(len(racing)), [f"{name}, η = {chosen[name]:.2g}" for name in racing])
-ax.set(xlabel="test accuracy after four epochs; a dot for each seed, the line their mean")
+ax.set(xlabel="test accuracy after four epochs (a dot for each seed; the line is their mean)")
 ax.set_title("At their own best rates most optimizers overlap")
 lesson.save_figure(ax.figure, "race")
 plt.show()
@@ -382,15 +403,18 @@ pd.DataFrame(
 ).loc[racing].round(4)
 
 # %% [markdown]
-# Look at the last two columns, the lead over SGD at its worst and at its best seed. Where one is below zero and the other above, five seeds do not even say which of the two is better. Where both lie on one side, they agree, for this net and four epochs.
-# Among themselves most rows of dots overlap, so we print no ranking. Where one row lies clear of another, the seeds agree; another net or a longer training may not. A ranking from one seed would be mostly luck.
+# The last two columns show the lead over SGD at its worst and at its best seed. Where one is negative and the other positive, five seeds do not
+# even show which of the two is better. Where both have the same sign, the seeds agree, for this net and four epochs. Most of the other optimizers'
+# rows of dots overlap, so we print no ranking. A ranking from one seed would be mostly luck. Where one row lies apart from another, the seeds
+# agree; another net or a longer training may give another result.
 #
-# The search says more. SGD's best rate is far above Adam's. A race at one shared rate would have been decided by the rate.
+# The search shows something clearer. SGD's best rate is far above Adam's. In a race at one shared rate, the rate would decide who wins.
 #
 # ## Weight decay: AdamW
 #
-# To keep weights small one can add $\tfrac{\lambda}{2} w^2$ to the loss, which adds $\lambda w$ to the gradient. For SGD this is the same as multiplying each weight by $1-\eta\lambda$ in every step. For Adam it is not, because Adam divides the gradient, and with it
-# $\lambda w$, by $\sqrt{\hat s}$. AdamW multiplies the weights instead.
+# To keep weights small, one can add $\tfrac{\lambda}{2} w^2$ to the loss. This penalty adds $\lambda w$ to the gradient. For SGD this is the same
+# as multiplying each weight by $1-\eta\lambda$ in every step. For Adam it is not the same. Adam divides the gradient, and with it $\lambda w$, by
+# $\sqrt{\hat s}$. AdamW multiplies the weights instead.
 
 
 # %%
@@ -403,7 +427,8 @@ in_keras_too = keras.optimizers.AdamW(0.1, weight_decay=0.004)
 print("AdamW: the same steps:", bool(largest_difference(adamw, in_keras_too) < 1e-5))
 
 # %% [markdown]
-# Let us see both ways. The weights all start at 1, and their gradients are pure noise of three sizes. The loss asks for nothing, so all that should act is the decay. We take 500 weights of each size and 2,000 steps.
+# We compare the two. All weights start at 1. Their gradients are random numbers with mean zero, in three sizes. On average these gradients move no
+# weight, so only the decay should act. We take 500 weights of each size and 2,000 steps.
 
 # %%
 sizes, rate, decay, steps = np.array([10, 1, 0.1]), 0.001, 0.1, 2000
@@ -422,15 +447,17 @@ print("what the decay alone should leave:", round((1 - rate * decay) ** steps, 3
 pd.DataFrame(columns, index=index).round(3)
 
 # %% [markdown]
-# With the penalty in the loss, weights with large gradients hardly shrink, and weights with small gradients shrink most. AdamW takes the decay out of the division, and all weights shrink alike.
+# With the penalty in the loss, weights with large gradients hardly shrink, and weights with small gradients shrink most. AdamW does not divide the
+# decay, and all weights shrink alike.
 #
 # ## Clipping: when one step is too long
 #
-# Some losses have walls: nearly flat here, very steep one step further on. There the gradient is suddenly thousands of times as long, and a single step throws the weights far away. Recurrent nets are known for it
-# (Pascanu and others, 2012). Ours reads an image row by row and multiplies by the same weights at each of the 28 rows. If these make what comes in larger by a tenth, it grows to $1.1^{28} \approx 14$ times its size; by a half, to
-# $1.5^{28} \approx 85{,}000$ times.
+# Some losses have walls: they are nearly flat, and one step further very steep. There the gradient is suddenly thousands of times as long, and a
+# single step moves the weights far away. Recurrent nets are known for this (Pascanu and others, 2012). Our recurrent net reads an image row by row,
+# and multiplies by the same weights at each of the 28 rows. If each multiplication makes the signal larger by a tenth, it grows to
+# $1.1^{28} \approx 14$ times its size; if larger by a half, to $1.5^{28} \approx 85{,}000$ times.
 #
-# Clipping shortens a gradient that is too long. In Keras it is an argument of the optimizer.
+# *Clipping* shortens a gradient that is too long. In Keras it is an argument of the optimizer.
 
 
 # %%
@@ -443,7 +470,7 @@ def row_reader(rate, **clip):
 
 
 # %% [markdown]
-# We train by hand for a moment, to see the loss and the length of the whole gradient at every step.
+# We write the training loop by hand here, to see the loss and the length of the whole gradient at every step.
 
 
 # %%
@@ -472,7 +499,7 @@ for way, clip in ways.items():
         lesson.set_seed(seed)
         watched_runs[way].append(watched(row_reader(rate, **clip), seed, 32 if lesson.quick else 200))
 
-# %% tags=["figure"] alt="Two panels over the steps of training, the loss and the length of the gradient, for three seeds each. Without clipping the length jumps by several powers of ten after a few steps, and all three lines end. With clipping the loss falls, although some gradients are long."
+# %% tags=["figure"] alt="Two panels over the steps of training, the loss and the length of the gradient, for three seeds each. Without clipping the length jumps by several powers of ten, and all three lines end after a few more steps. With clipping the loss falls, although some gradients are long."
 fig, panels = plt.subplots(1, 2, figsize=(10.5, 4), sharex=True)
 for way, found in watched_runs.items():
     for i, run in enumerate(found):
@@ -488,21 +515,22 @@ panels[0].set(
     xlabel="step",
     ylabel="loss of the batch",
     ylim=(0, 5),
-    title="Clipped, it learns where the other is destroyed",
+    title="Clipped nets learn, unclipped ones are destroyed",
 )
 panels[1].set(
     xlabel="step",
     ylabel="length of the gradient, before clipping",
     yscale="log",
-    title="One long gradient brings the next",
+    title="Unclipped, long gradients bring longer ones",
 )
 panels[0].legend()
 plt.show()
 
 # %% [markdown]
-# At first the gradients are about as long as 1. Then, unclipped, one long gradient throws the weights to a place where the next is longer by far, and after a few such steps nothing is a number any more: the lines end. Clipped, long gradients come too, and do little harm: the same net learns at the same
-# rate. Would a lower rate have done as well? We train for two epochs at
-# three rates, unclipped and in Keras' three ways. `clipvalue=1.0` and `clipnorm=1.0` are the chapter's.
+# At first the gradients are about as long as 1. Without clipping, one long gradient moves the weights to a place where the next gradient is much
+# longer. After a few such steps the weights are no longer finite numbers, and the lines end. With clipping there are long gradients too, but they
+# do little harm: the net learns, at the same rate. Would a lower rate have been as good? We train for two epochs at three rates, unclipped and in
+# the three ways that Keras has. The chapter uses `clipvalue=1.0` and `clipnorm=1.0`.
 
 # %%
 ways = {
@@ -538,11 +566,12 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
-# Clipping does not replace the search for a rate. It makes the range of rates wider, and a rare long gradient harmless.
+# Clipping does not replace the search for a rate. It widens the range of good rates, and makes a rare long gradient harmless.
 #
 # ## By value or by norm?
 #
-# `clipvalue` limits each component by itself. `clipnorm` multiplies the whole gradient by one factor. Here is a gradient in two dimensions, through Keras' own optimizers at a rate of 1:
+# `clipvalue` limits each component separately. `clipnorm` multiplies all components of a variable by one factor. Here is a gradient with two
+# components, clipped by Keras' own optimizers at a rate of 1:
 
 
 # %%
@@ -589,13 +618,16 @@ panels[1].set_title("clipnorm only shortens it")
 plt.show()
 
 # %% [markdown]
-# In two dimensions `clipvalue` turns a gradient by less than 45°. In $n$ dimensions it can be more: if one of $n$ components is very long and the others are just at the limit, all come out equal, and the angle is nearly
-# $\arccos(1/\sqrt n)$, which for $n = 100$ is $84°$.
+# In two dimensions `clipvalue` turns a gradient by less than 45°. In $n$ dimensions the angle can be larger. Suppose that one of $n$ components is
+# very long and all others are just at the limit. After clipping all are equal, and the angle is nearly $\arccos(1/\sqrt n)$. For $n = 100$ this is
+# $84°$.
 #
 # ## Whose norm?
 #
-# `clipnorm=1.0` keeps the direction of *each variable's* gradient. A net has many variables, and each is clipped by itself: a long gradient in one layer is shortened, a short one in another is not. So the gradient of the whole net turns after all.
-# `global_clipnorm` takes one norm over all variables. We look at the row reader's gradient for one batch, after its recurrent weights have been multiplied by `1.4`, as a bad step might do:
+# `clipnorm=1.0` keeps the direction of *each variable's* gradient. But a net has many variables, and each is clipped separately: a long gradient in
+# one layer is shortened, a short one in another layer is not. So the gradient of the whole net changes its direction. `global_clipnorm` takes one
+# norm over all variables. We look at the gradient of our recurrent net for one batch. Before, we multiply its recurrent weights by `1.4`, as a bad
+# step might do:
 
 # %%
 lesson.set_seed()
@@ -616,70 +648,73 @@ table.loc["turned by (degrees)"] = [angle(gradients, found) for found in results
 table.round(2)
 
 # %% [markdown]
-# The rows are lengths, the last one is an angle. `clipvalue` does nothing where no single component is above the limit, however long the whole. With `clipnorm` all variables whose gradients were longer than 1 come out equally long. Only `global_clipnorm` keeps their relation, and the direction. Most papers that say “gradient clipping” mean this form.
+# The rows are lengths; the last row is an angle. `clipvalue` does nothing where no single component is above the limit, even if the whole gradient
+# is very long. With `clipnorm` all variables whose gradients were longer than 1 get the same length. Only `global_clipnorm` keeps the ratios of the
+# lengths, and the direction. Papers that say “gradient clipping” mostly mean this form.
 #
 # ## What to take away
 #
-# - Every optimizer is gradient descent with a memory: of a velocity, of the steepness of each weight, or of both.
-# - Dividing weight by weight helps where the valleys of the loss run along the axes. Where they do not, much of that is lost.
-# - Compare optimizers each at its own best rate, chosen on images that do not decide the result, from several seeds.
-# - With Adam, decay the weights outside the gradient: AdamW.
-# - `clipvalue` turns a gradient, `clipnorm` turns the gradient of the net, `global_clipnorm` turns neither.
+# - Each of these optimizers is gradient descent with a memory: of a velocity, of the size of each weight's gradients, or of both.
+# - Dividing weight by weight helps where the valleys of the loss run along the axes. In other valleys much of this is lost.
+# - Compare optimizers each at its own best rate, from several seeds. Choose the rate on other images than those of the comparison.
+# - With Adam, apply weight decay outside the gradient, as AdamW does.
+# - `clipvalue` turns the gradient of a variable. `clipnorm` does not, but it turns the gradient of the whole net. `global_clipnorm` turns neither.
 #
-# **Today** AdamW is the usual first choice; SGD with momentum and a good [schedule](08_learning_rate_schedules.ipynb) is still used for convolutional nets. Large language models are trained with a limit on the global norm, often 1.
+# **Today** AdamW is the usual first choice. SGD with momentum and a good [schedule](08_learning_rate_schedules.ipynb) is still used for
+# convolutional nets. Large language models are trained with a limit on the global norm, often 1.
 
 # %% [markdown]
 # ## Questions
 #
-# Answer in a sentence or two before you unfold ours.
+# Answer in a sentence or two before you unfold our answer.
 #
-# **1.** The gradient stays the same for many steps. How long do the steps of momentum become, with $\beta=0.9$? What does that say about a race
-# in which SGD and momentum get the same rate?
+# **1.** The gradient stays the same for many steps. How long do the steps of momentum become, with $\beta=0.9$? What does that say about a race in
+# which SGD and momentum have the same rate?
 #
 # <details><summary>An answer</summary>
 #
-# They grow until $v = \beta v - \eta g$, which is $v = -\eta g/(1-\beta)$: ten times the step of SGD. At a shared rate, then, momentum
-# makes up to ten times longer steps where the ground is even, and the race compares rates. Look at what the search chose for the
-# two.
+# They grow until $v = \beta v - \eta g$, which means $v = -\eta g/(1-\beta)$: ten times the step of SGD. So at a shared rate, the steps of momentum
+# are up to ten times as long where the gradient stays the same, and the race compares rates. Compare the rates that the search chose for the two.
 #
 # </details>
 #
-# **2.** Adagrad does well in the straight ravine. What would you expect of it in a training of a million steps? What does RMSprop do differently, and what does
-# RMSprop lose by that?
+# **2.** Adagrad does well in the straight ravine. What would you expect of it in a training of a million steps? What does RMSprop do differently,
+# and what is the disadvantage?
 #
 # <details><summary>An answer</summary>
 #
-# Adagrad's $s$ only grows. With gradients that keep their size its steps shrink like one over the root of the number of steps, and it may stop long
-# before it arrives. RMSprop forgets, so its steps keep their length. Hence they do not get short near the goal either, and it needs a
-# [schedule](08_learning_rate_schedules.ipynb) that makes them so.
+# Adagrad's $s$ only grows. If the gradients keep their size, the length of its steps falls like one over the square root of the number of steps. So
+# it may nearly stop long before the minimum. RMSprop forgets old gradients, so its steps keep their length. But then they do not become short near
+# the minimum either. RMSprop needs a [schedule](08_learning_rate_schedules.ipynb) that makes them short.
 #
 # </details>
 #
-# **3.** You train with Adam and set `global_clipnorm` to a hundredth of the length that the gradient has at every step. Do the steps
-# become a hundred times shorter?
+# **3.** You train with Adam and set `global_clipnorm` to a hundredth of the gradient's usual length. At every step the gradient is longer than this
+# limit. Do the steps become a hundred times shorter?
 #
 # <details><summary>An answer</summary>
 #
-# No, they keep about their length. Adam divides an average of the gradients by the root of an average of their squares, and a factor common to all steps
-# cancels, except for its small ε. What changes is their relation: all gradients now have the same length, so a large one counts no more
-# than a small one. With SGD every step would indeed be that much shorter.
+# No, they keep about their length. Adam divides an average of the gradients by the square root of an average of their squares. A factor that all
+# gradients share cancels, except for the small ε. But one thing changes: all gradients now have the same length, so a step with a long gradient
+# counts no more than one with a short gradient. With SGD the steps would be about a hundred times shorter.
 #
 # </details>
 #
-# **4.** A paper tunes the rate of its new optimizer over twenty values. Adam runs beside it at its default rate, `0.001`, and loses. What do you conclude?
+# **4.** A paper tries twenty learning rates for its new optimizer. It compares the best with Adam at its default rate, `0.001`, and Adam loses.
+# What do you conclude?
 #
 # <details><summary>An answer</summary>
 #
-# Nothing about the optimizers. Twenty attempts were compared with one, and the default need not lie near Adam's best rate on this task. Give both the same search, over rates of their own, on validation
-# images; then compare on others, from several seeds.
+# Nothing about the optimizers. One of them had twenty attempts and the other had one, and Adam's best rate for this task may be far from the
+# default. Give both the same search, each over rates of its own, on validation images. Then compare on other images, from several seeds.
 #
 # </details>
 
 # %% [markdown]
 # ## Exercises
 #
-# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
-# [a notebook of their own](solutions/07_optimizers_and_clipping.ipynb); any code that does what the card asks passes.
+# Each exercise has a cell to fill in. The check below it tries your code on inputs of its own and answers in a sentence. The solutions are in
+# [a separate notebook](solutions/07_optimizers_and_clipping.ipynb). Any code that does what the card asks passes.
 
 # %% tags=["given"]
 from course_utils.checks import check
@@ -687,10 +722,12 @@ from course_utils.checks import check
 # %% [markdown] tags=["exercise"]
 # ### 1 · The largest stable rate
 #
-# *15 minutes.* **What.** One linear unit without a bias, the mean squared error, and all examples in every step. Above a certain rate
-# gradient descent runs away. Write `stable_rate`, which computes that rate from the inputs, one row for each example.
+# *15 minutes.* **What.** Take one linear unit without a bias, the mean squared error as its loss, and all examples in every step. Above a certain
+# learning rate gradient descent diverges: the loss grows from step to step. Write `stable_rate`, which computes this rate from the inputs `x`. Each
+# row of `x` is one example.
 #
-# **Why.** The steepest direction sets the rate for all the others. The lesson's ravine is the loss of such a unit, for the inputs `np.diag([0.1, 2**0.5])` and targets of zero; its limit is 1. The solution shows the limit for images.
+# **Why.** The steepest direction limits the rate for all other directions. The lesson's ravine is the loss of such a unit, for the inputs
+# `np.diag([0.1, 2**0.5])` and targets of zero; its limit is 1. The solution shows the limit for images.
 
 
 # %% tags=["exercise"]
@@ -738,17 +775,18 @@ columns = ["the limit", "loss at 0.98 of it", "loss at 1.02 of it"]
 pd.DataFrame.from_dict(rows, orient="index", columns=columns).round(4)
 
 # %% [markdown] tags=["solution"]
-# The unit learns to tell trousers from the rest. Just below the limit it learns, just above it runs away. Subtracting the mean image allows a rate several times higher:
-# what all images have in common was the steepest direction. Standardizing lowers the limit again, because faint pixels now count as much as strong ones. So a rate says nothing without
-# the inputs it was found for.
+# The unit learns to tell trousers from other clothes. Just below the limit it learns, just above it diverges. Subtracting the mean image allows a
+# rate several times higher: the mean image, which all images share, was the steepest direction. Standardizing lowers the limit again, because now
+# pixels that hardly vary count as much as the others. So a rate says little without the inputs for which it was found.
 
 # %% [markdown] tags=["exercise"]
 # ### 2 · Adam with weight decay
 #
-# *20 minutes.* **What.** Write `adam_step`, one step of AdamW, without looking at the lesson. It gets the weights, the memories `m` and `s`, the gradient `g` and the number `t` of the step,
-# counted from 1, and returns the new `w, m, s`. `decay` is $\lambda$: the old weights are multiplied by $1-\eta\lambda$, and `m` and `s` do not notice. A small ε in the denominator, say `1e-7`, keeps a gradient of zero harmless.
+# *20 minutes.* **What.** Write `adam_step`, one step of AdamW, without looking at the lesson. It gets the weights, the memories `m` and `s`, the
+# gradient `g` and the number `t` of the step, counted from 1. It returns the new `w, m, s`. `decay` is $\lambda$: the old weights are multiplied by
+# $1-\eta\lambda$, and the decay does not enter `m` and `s`. A small ε in the denominator, such as `1e-7`, keeps a gradient of zero harmless.
 #
-# **Why.** It is the optimizer that most large nets are trained with today. The solution shows what the corrections of $m$ and $s$ are for.
+# **Why.** Most large nets are trained with this optimizer today. The solution shows the purpose of the corrections of $m$ and $s$.
 
 
 # %% tags=["exercise"]
@@ -795,17 +833,18 @@ for t in (1, 10, 100, 1000, 10_000):
     print(f"step {t:6}: without the correction longer by a factor of {factor:.2f}")
 
 # %% [markdown] tags=["solution"]
-# Without the correction the first steps are several times as long as the rate says. The factor grows for a while before it falls, because `m` has filled after some ten steps and `s` only after some thousand. (The second table is for
-# one and the same history of gradients.) So the correction keeps the first steps short.
+# Without the correction the first steps are several times as long as the rate says. The factor grows for some steps before it falls: `m` has its
+# right size after some ten steps, and `s` only after some thousand. (The second output is for the same gradients with and without the correction.)
+# So the correction keeps the first steps short.
 
 # %% [markdown] tags=["exercise"]
 # ### 3 · Clipping as one
 #
-# *15 minutes.* **What.** Write `clip_together`. It gets a list of gradients, an array for each variable, and a limit. If the length of all
-# of them together (the root of the sum of *all* squares) is above the limit, it multiplies all by one factor, so that the length is the limit. Otherwise they stay as they
-# are. It returns a list of arrays with the same shapes.
+# *15 minutes.* **What.** Write `clip_together`. It gets a list of gradients, an array for each variable, and a limit. Compute the length of all
+# gradients together, the root of the sum of *all* squares. If it is above the limit, multiply all gradients by one factor, so that the length
+# becomes the limit. Otherwise do not change them. Return a list of arrays with the same shapes.
 #
-# **Why.** It is what `global_clipnorm` does, and what most papers mean by gradient clipping. Only this form keeps the direction of the step.
+# **Why.** This is what `global_clipnorm` does, and what most papers mean by gradient clipping. Only this form keeps the direction of the step.
 
 
 # %% tags=["exercise"]
@@ -847,16 +886,18 @@ angles = {way: [turned_by(clip(limit)) for limit in limits] for way, clip in way
 pd.DataFrame(angles, index=pd.Index(limits, name="limit")).round(1)
 
 # %% [markdown] tags=["solution"]
-# Three random gradients, of which the first is the longest, and the angle in degrees by which clipping turns all of them together. Clipped together they keep their direction at any limit. Clipped one by one, at a small limit all
-# three come out equally long, so a still smaller limit turns no further. Clipped component by component, at a small limit all components become equally large.
+# The table is for three random gradients, of which the first is the longest. It shows the angle in degrees by which clipping turns all of them
+# together. Clipped together, they keep their direction at any limit. Clipped variable by variable, at a small limit all three get the same length,
+# so a still smaller limit turns them no further. Clipped component by component, at a small limit nearly all components get the same size.
 
 # %% [markdown] tags=["exercise"]
 # ### 4 · Predict, run, explain
 #
-# *10 minutes.* **What.** Somebody sums the loss over a batch of 64, where it used to be the mean, and forgets to change the rate. Every gradient is now 64 times as long. We do that in the straight ravine, with the optimizers at the lesson's rates. **Which of
-# the eight run away, and which hardly notice?** Write your answer down before you run the cell.
+# *10 minutes.* **What.** Somebody changes the loss from the mean over a batch of 64 to the sum, and forgets to change the rate. Every gradient is
+# now 64 times as long. We do the same in the straight ravine, with each optimizer at the rate that the lesson found. **Which of the eight diverge,
+# and which hardly change?** Write down your answer before you run the cell.
 #
-# **Why.** It decides whose rate you have to find again when you change a loss or a batch size.
+# **Why.** If you change a loss or a batch size, you should know which optimizers need a new rate.
 
 
 # %% tags=["predict"]
@@ -876,8 +917,10 @@ pd.DataFrame.from_dict(losses, orient="index", columns=["loss, mean", "loss, sum
 # %% [markdown] tags=["exercise"]
 # <details><summary>What happened, and why</summary>
 #
-# SGD, momentum and Nesterov make steps in proportion to the gradient, so they need a rate 64 times smaller. The others divide by the size of past gradients, which has grown by the same factor, and their steps stay as they were. Only two
-# small numbers do not grow along: ε, and the $0.1$ that Adagrad's sum starts with. In the valley the $0.1$ keeps Adagrad's steps along the floor short, so with longer gradients it comes even closer. (The losses in the table are those of the valley as it was.)
+# The steps of SGD, momentum and Nesterov are proportional to the gradient, so they need a rate 64 times smaller. The others divide by the size of
+# past gradients. This size has grown by the same factor, so their steps stay as they were. Only two small numbers do not grow with the gradients:
+# ε, and the $0.1$ with which Adagrad's sum starts. In the ravine this $0.1$ keeps Adagrad's steps along the floor short. With longer gradients it
+# matters less, and Adagrad comes even closer to the minimum. (The losses in the table are those of the unchanged ravine.)
 #
 # </details>
 

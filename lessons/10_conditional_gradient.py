@@ -13,15 +13,19 @@
 # %% [markdown]
 # # 10 · Conditional gradient
 #
-# Suppose the weights of a net have to stay inside a ball of a given radius, at every step of the training. An algorithm from 1956 does
-# this in one line. This lesson writes the line, checks after every step that the weights stay inside, and repeats a published comparison
-# in which the method beats gradient descent. Then it asks: was it the ball that helped?
+# Suppose that the weights of a net have to stay inside a ball of a given radius, at every step of the training. An algorithm from 1956 does this in
+# one line. This lesson writes the line and checks after every step that the weights stay inside. Then it repeats a published comparison in which
+# the method beats gradient descent, and asks: was the ball the reason?
 #
-# - **You will learn:** to minimise over a ball without ever leaving it; to take an update rule apart and find a known one in it; to find a fair learning rate for the other side of a comparison; to see whether a constraint does anything.
-# - **You need:** gradient descent and weight decay; [lesson 00](00_start_here.ipynb); for one section the finder of [lesson 09](09_lr_finder_and_1cycle.ipynb).
-# - **Reproduces:** the TensorFlow Addons tutorial [*Optimizers: ConditionalGradient*](https://www.tensorflow.org/addons/tutorials/optimizers_conditionalgradient), 2019; the idea is
-#   Frank & Wolfe's, 1956, brought to deep nets by Ravi and others, 2018, [*Constrained Deep Learning using Conditional Gradient*](https://arxiv.org/abs/1803.06453).
-# - **Time:** about 25 minutes to read; a run takes as long as the line below says, in quick mode under a minute.
+# - **You will learn:** to minimise over a ball without ever leaving it · to take an update rule apart and find known rules in it · to find a fair
+#   learning rate for both sides of a comparison · to see whether a constraint has an effect.
+# - **You need:** gradient descent and weight decay; [lesson 00](00_start_here.ipynb); for one section the learning-rate finder of
+#   [lesson 09](09_lr_finder_and_1cycle.ipynb).
+# - **Reproduces:** the TensorFlow Addons tutorial
+#   [*Optimizers: ConditionalGradient*](https://www.tensorflow.org/addons/tutorials/optimizers_conditionalgradient), 2019. The idea comes from Frank
+#   and Wolfe, 1956. Ravi and others used it for deep nets in 2018, in
+#   [*Constrained Deep Learning using Conditional Gradient*](https://arxiv.org/abs/1803.06453).
+# - **Time:** about 25 minutes to read; a full run takes as long as the line above says, a run in quick mode less than a minute.
 
 # %% tags=["needed"]
 from course_utils.lesson import Lesson
@@ -45,21 +49,22 @@ from course_utils.training import fit, progress_bar
 # %% [markdown]
 # ## A step that cannot leave the ball
 #
-# A net with small weights is a smoother function, and often does better on new images. There are three ways to keep weights small.
+# A net with small weights is a smoother function, and is often better on new images. There are three ways to keep weights small.
 #
-# - A **penalty** adds the size of the weights to the loss. It makes them smaller, and guarantees no bound.
-# - A **projection** takes any step, and then moves the weights back to the nearest allowed point. For a ball that is a
-#   division; for other sets it can cost more than the step.
-# - **Conditional gradient** takes only steps that stay inside. It asks: if the loss were linear, with slope $\nabla$, which point $s$ of the allowed set would have
-#   the lowest loss? Then it goes a part of the way from $w$ to $s$.
+# - A **penalty** adds the size of the weights to the loss. It makes the weights smaller, but it guarantees no bound.
+# - A **projection** takes any step, and then moves the weights back to the nearest allowed point. For a ball this is one division; for other sets
+#   it can cost more than the step.
+# - **Conditional gradient** takes only steps that stay inside. It asks: if the loss were linear, with slope $\nabla$, which point $s$ of the
+#   allowed set would have the lowest loss? Then it goes a part of the way from the weights $w$ to $s$.
 #
-# For a ball of radius $\lambda$ around the origin, $s$ lies straight downhill, on the surface:
+# For a ball of radius $\lambda$ around the origin, the lowest point $s$ is on the surface, in the direction opposite to the gradient:
 #
 # $$s = -\lambda\,\frac{\nabla}{\lVert\nabla\rVert}, \qquad w \leftarrow \eta\, w + (1-\eta)\, s .$$
 #
-# The new $w$ lies on the straight line between two points of the ball. A ball is *convex*: such a line stays inside. So no projection is needed.
+# The new $w$ lies on the straight line between two points of the ball. A ball is *convex*: the line between two of its points stays inside. So no
+# projection is needed.
 #
-# Mind the names. The factor $\eta$ is called `learning_rate` by the source, and it is the share of $w$ that is *kept*: a larger one
+# Be careful with the name: the source calls the factor $\eta$ `learning_rate`. But $\eta$ is the share of $w$ that is *kept*, so a larger $\eta$
 # means a smaller step.
 
 
@@ -78,7 +83,7 @@ def path_to(target, eta=0.9, radius=1.0, steps=60):
 
 
 # %% [markdown]
-# We try to reach two targets, one outside the ball and one inside. **What will the point do in each case?**
+# We try to reach two targets, one outside the ball and one inside. **What will $w$ do in each case?**
 
 # %% tags=["nbval-check-output"]
 targets = {"outside": np.array([1.2, 0.7]), "inside": np.array([0.45, 0.3])}
@@ -90,7 +95,7 @@ for where, path in paths.items():
         f"target {where:7}: largest norm {largest_norm:.3f}, last steps {moved.min():.3f} to {moved.max():.3f} long"
     )
 
-# %% tags=["figure"] alt="Two unit discs. Left, with the target outside: the path of w ends at the surface, at the point nearest downhill. Right, with the target inside: the path reaches the target and then circles round it in steps that do not shrink; an inset shows the last twenty."
+# %% tags=["figure"] alt="Two unit discs. Left, with the target outside: the path of w ends at the surface, at the lowest point of the disc. Right, with the target inside: the path reaches the target and then goes round it in steps that do not shrink; an inset shows the last twenty."
 fig, panels = plt.subplots(1, 2, figsize=(9.6, 4.3), sharex=True, sharey=True)
 blue = plotting.OTHERS[3]
 titles = {"outside": "Target outside: w stops at the surface", "inside": "Target inside: w never settles"}
@@ -111,14 +116,14 @@ panels[0].legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# In both cases $w$ stays inside. But in the right panel it reaches the target and cannot stop there. The distance of
-# $s$ from the origin is $\lambda$, however small the gradient is. So a step from near the origin is always about $(1-\eta)\lambda$ long. Frank and Wolfe let
-# $1-\eta$ shrink from step to step. The source keeps it fixed.
+# In both cases $w$ stays inside. But in the right panel $w$ comes to the target and does not stop there. The point $s$ is always on the surface,
+# however small the gradient is. So the step $(1-\eta)(s-w)$ does not become shorter near the target. The usual remedy is to let $1-\eta$ shrink
+# from step to step. The source keeps it fixed.
 #
 # ## The source's two runs
 #
-# The data are MNIST digits as 784 numbers from 0 to 1. The net has two hidden layers of 64 ReLU units. It trains for ten epochs with batches of 64. After each epoch it is tried
-# on the test images, which the source calls its validation set. Every variable has a ball of its own, biases too.
+# The data are MNIST digits as 784 numbers from 0 to 1. The net has two hidden layers of 64 ReLU units. It trains for ten epochs with batches of 64.
+# After each epoch it is evaluated on the test images, which the source calls its validation set. Every variable has its own ball, biases too.
 
 # %% tags=["needed"]
 mnist = lesson.data(load_mnist())
@@ -148,7 +153,7 @@ class NormRecorder(keras.callbacks.Callback):
 
 
 # %% [markdown]
-# To check the bound later, one net also notes after *every step* how large each of its six variables has become so far.
+# To check the bound later, one net also notes its norms after *every step*: for each of its six variables, the largest norm so far.
 
 # %%
 largest = tf.Variable(tf.zeros(6))  # one for each kernel and each bias
@@ -176,9 +181,11 @@ def first_weights(seed):
 
 
 # %% [markdown]
-# Neither the source's rule nor SGD keeps any memory from step to step. So a net begins anew when we put its first weights back. All runs from one seed have the same first weights and the same batches.
+# Neither the source's rule nor SGD remembers anything from step to step. So to start a net again, we only put its first weights back. All runs from
+# one seed have the same first weights and the same batches.
 #
-# First, is the library's step the one that we wrote? We let it take one step with the source's settings, and compare it with ours from the same weights.
+# First, does the library's optimizer take the step that we wrote? It takes one step with the source's settings, and we compare it with our step
+# from the same weights.
 
 
 # %%
@@ -201,7 +208,8 @@ for old, gradient, new in zip(before, gradients, after):
     )
 
 # %% [markdown]
-# It is. Now the source's comparison: `ConditionalGradient(0.99949, lambda_=203)` against `SGD(0.01)`. **What could the two numbers `0.99949` and `203` have been chosen for?**
+# It does. Now comes the source's comparison: `ConditionalGradient(0.99949, lambda_=203)` against `SGD(0.01)`. **What may be the reason for the two
+# numbers `0.99949` and `203`?**
 
 
 # %%
@@ -233,7 +241,7 @@ lesson.record("S4.c3", **{name: values for name, values in both.items() if name.
 lesson.record("S4.c4", sgd_norm=sgd["norm"][1:], conditional_gradient_norm=cg["norm"][1:])
 
 # %% [markdown]
-# Here is what the source printed, every column of it, beside our first seed.
+# Here are the losses and accuracies that the source printed, beside those of our first seed.
 
 # %%
 printed = {
@@ -269,9 +277,10 @@ beside("conditional gradient")
 beside("SGD")
 
 # %% [markdown]
-# The source draws two figures: the norm of all weights over the epochs, and the four accuracies. Thin lines are our seeds, thick lines their mean, dotted lines the source's numbers.
+# The source draws two figures: the norm of all weights over the epochs, and the accuracies. In our figure a thin line is one of our seeds, a thick
+# line is their mean, and a dotted line shows the source's numbers. (The source prints no norms.)
 
-# %% tags=["figure"] alt="Three panels over ten epochs: training accuracy, test accuracy, and the Frobenius norm of all weights, for conditional gradient and SGD. Conditional gradient has the higher training accuracy; its test accuracy jumps up and down while that of SGD rises smoothly; its norm is the smaller one. The source's dotted lines follow ours."
+# %% tags=["figure"] alt="Three panels over ten epochs: training accuracy, test accuracy, and the Frobenius norm of all weights, for conditional gradient and SGD. Conditional gradient has the higher training accuracy; its test accuracy jumps up and down while that of SGD rises smoothly; its norm is the smaller one. After the first epoch the source's dotted lines lie close to ours."
 fig, axes = plt.subplots(1, 3, figsize=(11.4, 4.4))
 plotting.learning_curves(runs, validation=False, ax=axes[0])
 plotting.learning_curves(runs, training=False, ax=axes[1])
@@ -293,14 +302,15 @@ fig.legend(*handles, loc="outside lower center", ncols=4, fontsize=10)
 plt.show()
 
 # %% [markdown]
-# Conditional gradient has the smaller weights and the higher training accuracy, and the source concludes that it regularises. Two
-# things should make you doubt. Its test accuracy jumps up and down, like the point in the first figure. And the norm of all weights
-# together is far below 203, which is the radius for *each* of the six variables.
+# Conditional gradient has the smaller weights and the higher training accuracy, and the source concludes that it regularises. There are two reasons
+# for doubt. Its test accuracy jumps up and down, like $w$ near the target in the first figure. And the norm of all weights together is far below
+# 203, which is the radius for *each* of the six variables.
 #
 # ## Is the constraint kept?
 #
-# First the bound itself. It was checked after each step of the runs above. But a ball as wide as 203 is no test. So we add a narrow one: radius `1.0`, $\eta$ = `0.99`, and a start inside it, at half the radius at most.
-# A norm comes near $\lambda$ only if the gradients of many steps point the same way. So we take batches of 1,000, whose gradients differ less from one another.
+# In the runs above the bound was checked after each step. But a ball of radius 203 is so wide that this says little. So we add a narrow ball:
+# radius `1.0` and $\eta$ = `0.99`. Every variable starts inside it, with a norm of at most half the radius. A norm comes near $\lambda$ only if the
+# gradients of many steps point the same way. So we take batches of 1,000, whose gradients differ less from one another.
 
 # %%
 start = [weights * min(1, 0.5 / max(np.linalg.norm(weights), 1e-9)) for weights in first_weights(lesson.seed)]
@@ -318,12 +328,12 @@ table = pd.DataFrame(largest_share, index=names).add_prefix("radius ")
 print(f"accuracy on the training images in the narrow ball: {narrow['accuracy'][-1]:.3f}")
 table.round(3).rename_axis("largest share of the radius in any step")
 
-# %% tags=["figure"] alt="The norms of the three kernels as a share of the radius, over the epochs. Left, radius 203: they stay far below the surface. Right, radius 1: they rise to the surface and stay there."
+# %% tags=["figure"] alt="The norms of the three kernels as a share of the radius, over the epochs. Left, radius 203: they stay far below the surface. Right, radius 1: they rise close to the surface and stay there."
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 3.8), sharey=True)
 wide = runs["conditional gradient"][0]["norms"] / radius
 for ax, shares, title in [
     (axes[0], wide, "Radius 203: far from the surface"),
-    (axes[1], recorder.norms, "Radius 1: the kernels go to the surface"),
+    (axes[1], recorder.norms, "Radius 1: the kernels come close to the surface"),
 ]:
     for place in (0, 2, 4):
         look = dict(color=plotting.colour(names[place], ax), marker=plotting.marker(names[place], ax))
@@ -336,10 +346,12 @@ axes[1].legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# The bound holds, in every step and for every variable. In the narrow ball the kernels go to the surface and stay there. This is what a constraint does when it *binds*: the loss would be lower outside
-# the ball, and the weights cannot go there. This net cannot learn much, as its accuracy says.
+# The bound holds, in every step and for every variable. In the narrow ball the norms of the kernels come close to the surface and stay there. So
+# this constraint *binds*: the loss would be lower outside the ball, and the weights cannot go there. The accuracy above the table says how well a
+# net in such a ball can learn.
 #
-# The source's ball is another matter. No variable comes anywhere near its surface. **A bound that is never reached restricts nothing.** So what makes the weights of the source's run small?
+# The source's ball is different. No variable comes anywhere near its surface. **A bound that is never reached restricts nothing.** So what makes
+# the weights of the source's run small?
 
 # %% tags=["record"]
 worst = table.to_numpy().max()
@@ -348,18 +360,19 @@ lesson.record("S4.c5", holds=bool(worst <= 1), worst=worst)
 # %% [markdown]
 # ## Weight decay, and a step of one length
 #
-# Write the update down once more, and sort it differently:
+# Write the update again, in another order:
 #
 # $$w \leftarrow w \;-\; \underbrace{(1-\eta)}_{\text{weight decay}} w \;-\;
 #   \underbrace{(1-\eta)\lambda}_{\text{step length}}\,\frac{\nabla}{\lVert\nabla\rVert} .$$
 #
-# It is gradient descent with weight decay, in which only the direction of the gradient counts. The source's two numbers give a decay of
-# $1-\eta = 0.00051$ and a step of $0.00051 \cdot 203 \approx 0.104$ for every variable, however flat or steep the loss is. In ten epochs
-# of 938 steps the decay multiplies the first weights by $0.99949^{9380} \approx 0.008$: next to nothing is left of them. SGD without decay keeps them. That is how the norms
-# come to differ.
+# This is gradient descent with weight decay, but only the direction of the gradient counts. The source's two numbers give a decay of
+# $1-\eta = 0.00051$ and a step of $0.00051 \cdot 203 \approx 0.104$ for every variable, however flat or steep the loss is. Ten epochs have $9380$
+# steps. In these the decay multiplies the first weights by $0.99949^{9380} \approx 0.008$, so almost nothing is left of them. SGD has no decay and
+# keeps them. This explains why the norms differ.
 #
-# Where no surface is reached, the radius should count only as a factor of the step's length. Let us test that. We take four radii, each a tenth of the one before, and for each the $\eta$ that gives a wanted step length
-# $(1-\eta)\lambda$. Each net trains for one epoch on 50,000 of the training images, and is tried on the 10,000 held out. **What decides, the radius or the length?**
+# If no weights reach the surface, the radius should matter only through the step length $(1-\eta)\lambda$. We test this. We take four radii, each a
+# tenth of the one before, and several step lengths. $\eta$ follows from the two. Each net trains for one epoch on 50,000 of the training images,
+# and is evaluated on the other 10,000, the *held-out* images. **What decides, the radius or the length?**
 
 # %%
 held_out = len(x_train) // 6
@@ -402,24 +415,25 @@ ax.annotate(
 )
 ax.set(xscale="log", xlabel="length of a step, (1 − η) λ", ylabel="accuracy on held-out images")
 ax.yaxis.set_major_formatter(PercentFormatter(1))
-ax.set_title("In a wide ball the step's length decides, not the radius")
+ax.set_title("In a wide ball the length of the step decides, not the radius")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 lesson.save_figure(fig, "radius-and-rate")
 plt.show()
 
 # %% [markdown]
-# Start at the dotted line. The source's radius and one that is ten times as large give about the same accuracy, although the larger one has a tenth of the decay. To the left both fall together. So **in a wide ball the radius is
-# only a factor of the step's length**. The accuracies on the left are not low because a ball is small. There the steps are too short to get far in one epoch. (At the longest step the two part. There radius 203
-# has a decay of $1/203 \approx 0.005$ in each step.)
+# Start at the dotted line, the source's step. The source's radius and a radius ten times as large give about the same accuracy, although the larger
+# one has a tenth of the decay. To the left both lines fall together. So **in a wide ball only the length of the step counts**. On the left the
+# accuracies are low because the steps are too short to get far in one epoch, not because a ball is small. (At the longest step the two lines
+# separate. There radius 203 has a decay of $1/203 \approx 0.005$ in each step.)
 #
-# Smaller balls leave the common line, the smaller ones sooner. With radius `2.03` all but the shortest step do worse: this ball keeps out weights that the net needs. Nowhere in the figure does a
-# smaller ball help.
+# The lines of the smaller balls leave the common line, that of the smallest ball first. With radius `2.03` all steps but the shortest give worse
+# results: this ball keeps out weights that the net needs. Nowhere in the figure does a smaller ball help.
 #
 # ## A fair opponent
 #
-# The step of conditional gradient looks as if somebody had searched for it. SGD's rate, `0.01`, is Keras' default. So let
-# us search for a rate, too. The learning-rate finder raises the rate from batch to batch and watches the loss
-# ([lesson 09](09_lr_finder_and_1cycle.ipynb)). Afterwards the net is as it was before.
+# The unusual settings of conditional gradient look like the result of a search. SGD's rate, `0.01`, is Keras' default. So we search for a rate for
+# SGD, too. The learning-rate finder raises the rate from batch to batch and records the loss ([lesson 09](09_lr_finder_and_1cycle.ipynb)).
+# Afterwards the net has its old weights again.
 
 # %%
 rated = nets["SGD"]
@@ -442,7 +456,8 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
-# The finder has four rules to read a rate from such a curve, and they do not agree. We train one epoch with each of the four rates, and the held-out images decide.
+# The finder has four rules for choosing a rate from such a curve, and their rates differ. We train for one epoch with each of the four rates, and
+# choose by the accuracy on the held-out images.
 
 # %%
 suggested = pd.DataFrame(
@@ -457,9 +472,9 @@ best_rate = float(suggested["rate"].iloc[np.argmax(accuracies)])
 suggested.round(4).rename_axis("rule")
 
 # %% [markdown]
-# We train three more: SGD with the best of these rates; the same with the decay that conditional gradient
-# applies (Keras multiplies `weight_decay` by the rate, so we divide by it); and conditional gradient with steps that shrink, as Frank and Wolfe's do. There
-# $\eta$ rises in a straight line to 1.
+# We train three more nets. The first uses SGD with the best of these rates. The second adds the decay that conditional gradient applies. (Keras
+# multiplies `weight_decay` by the rate, so we divide by it.) The third uses conditional gradient with steps that shrink: $\eta$ rises in a straight
+# line to 1.
 
 # %%
 rising = keras.optimizers.schedules.PolynomialDecay(
@@ -485,7 +500,7 @@ for method, found_runs in runs.items():
     axes[1].plot(
         np.transpose([run["norm"] for run in found_runs]), color=plotting.colour(method, axes[1]), lw=1.2
     )
-axes[0].set(ylim=(None if lesson.quick else 0.9, None), title="Test accuracy: no lead is left")
+axes[0].set(ylim=(None if lesson.quick else 0.9, None), title="Test accuracy: SGD is no longer behind")
 axes[1].set(xlabel="epoch", ylabel="norm", ylim=(0, None), title="Frobenius norm of all weights")
 axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
 fig.legend(*handles, loc="outside lower center", ncols=2, fontsize=10)
@@ -510,18 +525,20 @@ summary = {
 pd.DataFrame(summary).T.round(4).rename_axis("last epoch, mean over seeds")
 
 # %% [markdown]
-# Three things can be read from the table. At the source's rate SGD was behind. At a rate that was searched for, its training accuracy is the highest. **So the lead was one of rates.** With
-# the same decay, SGD has even smaller weights than conditional gradient: a small norm comes from the decay, and needs no ball. And steps that shrink take the falls of the last epochs away, as they would in the
-# first figure. (SGD deserves shrinking steps as well: [lesson 08](08_learning_rate_schedules.ipynb).)
+# The table shows three things. First, SGD was behind at the source's rate. With the rate found, it has the highest training accuracy. **So
+# conditional gradient was ahead because of the learning rates.** Second, SGD with the same decay has even smaller weights than conditional
+# gradient. A small norm comes from the decay, and needs no ball. Third, with shrinking steps the accuracy no longer falls in the last epochs: steps
+# of one length go round a minimum, as in the first figure, and shrinking steps settle. (Shrinking steps would help SGD as well:
+# [lesson 08](08_learning_rate_schedules.ipynb).)
 #
-# Does a small norm make the net better on new images? Sort the rows by their norm: the test accuracies do not follow.
+# Does a small norm make the net better on new images? Sort the rows by their norm: the test accuracies do not follow this order.
 #
 # ## Aside: the nuclear norm
 #
-# The same idea works for any convex set over which a linear function is easily minimised. For a matrix, the **nuclear norm** is
-# the sum of the singular values. In its ball the lowest point is $-\lambda\,u v^\top$, with $u$ and $v$ the first pair of singular vectors of
-# $\nabla$: a matrix of rank one. Each step adds one such matrix and shrinks what was there. **What will that do to the
-# singular values of a kernel?** (Skip this section if singular values are new to you.)
+# (Skip this section if you do not know singular values.) The same idea works for any convex set over which it is easy to minimise a linear
+# function. The **nuclear norm** of a matrix is the sum of its singular values. In its ball the lowest point is $-\lambda\,u v^\top$, where $u$ and
+# $v$ are the first pair of singular vectors of $\nabla$. This is a matrix of rank one. Each step shrinks the kernel and adds one such matrix.
+# **What will this do to the singular values of a kernel?**
 
 # %%
 contenders = {
@@ -549,11 +566,11 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# A kernel made of few directions can be stored and applied as two thin matrices. That is the use of the nuclear norm, rather than accuracy.
+# A kernel with few large singular values can be stored and applied as two thin matrices. That is the use of the nuclear norm, not accuracy.
 #
 # ## Verdicts
 #
-# Every number of the source and every comparison, measured over several seeds on both stacks, in full mode on the real MNIST.
+# The losses, accuracies and comparisons of the source, measured over several seeds on both stacks, in full mode on the real MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("10_conditional_gradient")
@@ -561,71 +578,72 @@ lesson.verdicts("10_conditional_gradient")
 # %% [markdown]
 # ## What to take away
 #
-# - Conditional gradient keeps a constraint at every step without a projection: it goes along straight lines between points of a convex
-#   set.
-# - Whether a constraint does anything shows in whether it binds. The source's ball never does.
-# - With a wide ball and a fixed $\eta$, the method is weight decay plus a step of one length. The radius is only a factor of that length.
-# - A comparison is fair only if the learning rates of both sides have been searched for. At a rate that was searched for, SGD was not behind.
-# - Steps of one length cannot settle at a minimum. Let them shrink.
+# - Conditional gradient keeps a constraint at every step without a projection, because it moves on straight lines between points of a convex set.
+# - A constraint has an effect only if it binds. The source's ball never does.
+# - With a wide ball and a fixed $\eta$, the method is weight decay plus a step of one length.
+# - A comparison is fair only if somebody has searched for the learning rates of both sides. After such a search SGD was not behind.
+# - Steps of one length cannot settle at a minimum inside the ball. Let them shrink.
 #
-# **Today** steps of normalised length are back under other names. LARS and LAMB scale each layer's step by the norm of its weights. Lion
-# takes the sign of each component. Muon replaces a kernel's gradient by $U V^\top$, with all its singular vectors where the nuclear norm takes the first pair. All
-# of them bring decay and a schedule that ends near zero. TensorFlow Addons has ended; for Keras 3 the course brings this optimizer.
+# **Today** there are again steps whose length does not depend on the length of the gradient. LARS and LAMB scale each layer's step by the norm of
+# its weights. Lion takes the sign of each component. Muon replaces a kernel's gradient by $U V^\top$: it takes all singular vectors, where the
+# nuclear norm takes only the first pair. All of them are used with weight decay and with a schedule that ends near zero. TensorFlow Addons is no
+# longer developed; for Keras 3 the course has its own version of this optimizer.
 
 # %% [markdown]
 # ## Questions
 #
-# Answer in a sentence or two before you unfold ours.
+# Answer in a sentence or two before you unfold our answer.
 #
-# **1.** A training with conditional gradient diverges at a `learning_rate` of `0.99949`. A colleague divides the rate by ten, then
-# clips the gradients at a length of one. What does each of the two do?
+# **1.** A training with conditional gradient diverges at a `learning_rate` of `0.99949`. A colleague first divides the rate by ten, and then clips
+# the gradients at a length of one. What does each change do?
 #
 # <details><summary>An answer</summary>
 #
-# The rate is the share that is *kept*. At a tenth of it each step keeps a tenth of the weights and goes nine tenths of the way to the surface:
-# steps more than a thousand times as long as before. Clipping changes the length of a gradient, and the update takes only its direction, so it changes
-# nothing. What shortens the steps is a rate closer to one, or a smaller radius.
+# The rate is the share of $w$ that is *kept*. With a tenth of the rate, each step keeps a tenth of the weights and goes nine tenths of the way to
+# the surface. Such steps are more than a thousand times as long as before. Clipping changes the length of a gradient. The update uses only its
+# direction, so clipping changes nothing. A rate closer to one, or a smaller radius, makes the steps shorter.
 #
 # </details>
 #
-# **2.** In a ball that never binds, you double $\lambda$ and halve $1-\eta$. What stays as it was? What becomes of a variable's norm after a long
-# training, if its gradients are nothing but noise, and if they all agree?
+# **2.** You double $\lambda$ and halve $1-\eta$. What stays the same? How does a variable's norm after a long training change, if its gradients are
+# only noise? How does it change, if all gradients point the same way?
 #
 # <details><summary>An answer</summary>
 #
-# The step length $(1-\eta)\lambda$ stays; the decay is half as strong, so that the weights remember twice as many steps. Sums of noise grow with the
-# root of their number: the norm $\lambda\sqrt{(1-\eta)/(1+\eta)}$ becomes about $\sqrt 2$ times as large. Where the gradients agree it becomes twice as
-# large, for it tends to $\lambda$, and a ball that did not bind may bind now.
+# The step length $(1-\eta)\lambda$ stays the same. The decay is half as strong, so each step has an effect for twice as long. Sums of noise grow
+# with the square root of their number: the norm, $\lambda\sqrt{(1-\eta)/(1+\eta)}$, becomes about $\sqrt 2$ times as large. If the gradients agree,
+# the norm tends to $\lambda$, so it becomes twice as large. Only then do the weights come near the surface.
 #
 # </details>
 #
-# **3.** With a fixed $\eta$ the point settles if the target lies outside the ball, and never settles if it lies inside. The step is
-# $(1-\eta)(s-w)$ in both cases. What is the difference?
+# **3.** With a fixed $\eta$, $w$ settles if the target lies outside the ball, and never settles if it lies inside. The step is $(1-\eta)(s-w)$ in
+# both cases. What is the difference?
 #
 # <details><summary>An answer</summary>
 #
-# For the target outside, the best point lies on the surface, and the gradient there is not zero. Near it, if the share is small, the gradient hardly
-# turns. So $s$ comes to rest at that very point, $w$ comes closer to $s$, and the steps shrink by themselves. For a target inside, the gradient vanishes at the
-# target, and beside it the smallest move turns it round. $s$ jumps about the surface, far from where $w$ ought to be, and the steps keep their length.
+# If the target is outside, the best point lies on the surface, and the gradient there is not zero. Near this point, if $1-\eta$ is small, the
+# direction of the gradient hardly changes. So $s$ stays at the best point, $w$ comes closer to $s$, and the steps shrink by themselves. If the
+# target is inside, the gradient is zero at the target, and near it a small move can reverse the gradient. So $s$ jumps about on the surface, far
+# from $w$, and the steps keep their length.
 #
 # </details>
 #
-# **4.** A kernel of 50,000 weights and a bias of ten have the same radius. Whose single weights move farther in a step, and by how much? Which radius would
-# make them even, and what would it not solve?
+# **4.** A kernel of 50,000 weights and a bias of ten weights have the same radius. In which of the two do single weights move farther in a step,
+# and how much farther? Which radii would make them equal, and which problem would remain?
 #
 # <details><summary>An answer</summary>
 #
-# A step of length $d$ over $n$ weights moves each by $d/\sqrt n$ (root of the mean square). The bias's weights move $\sqrt{5000} \approx 70$ times as far. A
-# radius proportional to $\sqrt n$ makes them even. It still ignores how steep the loss is, and that the kernels of a deep net all
-# move at once.
+# A step of length $d$ over $n$ weights moves each weight by $d/\sqrt n$ (root of the mean square). The bias's weights move $\sqrt{5000} \approx 70$
+# times as far. Radii proportional to $\sqrt n$ make them equal. But the steps still ignore how steep the loss is, and all kernels of a deep net
+# still move at once.
 #
 # </details>
 
 # %% [markdown]
 # ## Exercises
 #
-# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
-# [a notebook of their own](solutions/10_conditional_gradient.ipynb); any code that does what the card asks passes.
+# Each exercise has a cell to fill in. The check below it tries your code on inputs of its own and answers in a sentence. The solutions are in
+# [a separate notebook](solutions/10_conditional_gradient.ipynb). Any code that does what the card asks passes.
 
 # %% tags=["given"]
 from course_utils.checks import check
@@ -633,12 +651,12 @@ from course_utils.checks import check
 # %% [markdown] tags=["exercise"]
 # ### 1 · Other balls
 #
-# *15 minutes.* **What.** Write `lowest_point`: the point $s$ of a ball around the origin at which the sum of gradient times $s$ is smallest. `norm` says which
-# ball, as in `np.linalg.norm` of all weights as one long vector: 1 (sum of the sizes), 2 (length) or `np.inf` (largest size). The point has the gradient's shape. For
-# a gradient of zeros any point of the ball will do.
+# *15 minutes.* **What.** Write `lowest_point`. It returns the point $s$ of a ball around the origin at which the sum of gradient times $s$ is
+# smallest. `norm` says which ball, as in `np.linalg.norm` of all weights as one long vector: 1 (sum of the absolute values), 2 (length) or `np.inf`
+# (largest absolute value). The point has the gradient's shape. For a gradient of zeros any point of the ball is right.
 #
-# **Why.** This is all that conditional gradient has to know of a set. If the set has corners, the weights will be sums of
-# corners: one weight at a time in the ℓ1 ball, all signs at once in the ℓ∞ ball.
+# **Why.** Conditional gradient needs to know nothing else about a set. If the set has corners, the weights become sums of corners. At a corner of
+# the ℓ1 ball a single weight differs from zero. At a corner of the ℓ∞ ball all weights have the same absolute value.
 
 
 # %% tags=["exercise"]
@@ -664,8 +682,8 @@ def lowest_point(gradient, radius, norm):
 check("lowest_point")
 
 # %% [markdown] tags=["solution"]
-# We walk a hundred steps in each of the three balls, with steps that shrink. The function to minimise is the loss of a net without hidden layers and biases on
-# 2,000 digits: one kernel of 784 × 10 weights, and a convex loss.
+# We take a hundred steps in each of the three balls, with steps that shrink. The function to minimise is the loss of a net without hidden layers
+# and biases on 2,000 digits: one kernel of 784 × 10 weights, and a convex loss.
 
 # %% tags=["solution"]
 from scipy.special import softmax
@@ -693,18 +711,20 @@ for ball, (norm, radius) in balls.items():
     print(f"{row}{np.sum(w != 0):18} of {w.size}{np.abs(w).max():15.3f}")
 
 # %% [markdown] tags=["solution"]
-# Each step in the ℓ1 ball adds one corner, and a corner is one weight: after a hundred steps no more than a hundred weights
-# differ from zero. In the ℓ∞ ball every weight with a gradient moves in every step, by its sign, as in Lion. The ℓ2 ball has no corners. Do not compare the accuracies:
-# nobody has looked for the best radius of each ball.
+# Each step in the ℓ1 ball adds one corner, and there a single weight differs from zero. So after a hundred steps at most a hundred weights differ
+# from zero. In the ℓ∞ ball every weight with a gradient moves in every step, by the gradient's sign, as in Lion. The ℓ2 ball has no corners. Do not
+# compare the accuracies: nobody has searched for the best radius of each ball.
 
 # %% [markdown] tags=["exercise"]
 # ### 2 · How far down is it still?
 #
-# *10 minutes.* **What.** Write `duality_gap`: the sum of $\nabla \cdot (w - s)$ over the variables of a net, each with an ℓ2 ball of its own of the same radius,
-# $s$ being the ball's lowest point. It gets a list of weights and a list of gradients. A variable whose gradient is zero adds nothing.
+# *10 minutes.* **What.** Write `duality_gap`: the sum of $\nabla \cdot (w - s)$ over the variables of a net. Each variable has its own ℓ2 ball, all
+# with the same radius, and $s$ is the ball's lowest point. The function gets a list of weights and a list of gradients. A variable whose gradient
+# is zero adds nothing.
 #
-# **Why.** A convex loss lies above its tangent everywhere. So inside the ball it can fall by no more than the tangent falls from $w$ to $s$, which is the gap. The gap bounds what is still
-# to be gained, without knowing the minimum. The length of the gradient gives no such bound: at the surface it need not vanish.
+# **Why.** A convex loss nowhere lies below its tangent. So inside the ball the loss can fall by no more than the tangent falls from $w$ to $s$.
+# This fall is the gap. It bounds how much lower the loss can become, and you need not know the minimum. The length of the gradient gives no such
+# bound: at the surface it need not become zero.
 
 
 # %% tags=["exercise"]
@@ -724,7 +744,8 @@ def duality_gap(weights, gradients, radius):
 check("duality_gap")
 
 # %% [markdown] tags=["solution"]
-# We follow the two paths of the lesson's first figure. How much higher than the lowest point of the ball is each point, and what does the gap say?
+# We follow the two paths of the lesson's first figure. At each point, how much higher is the loss than at the lowest point of the ball, and how
+# large is the gap?
 
 # %% tags=["solution"]
 targets = {"outside": np.array([1.2, 0.7]), "inside": np.array([0.45, 0.3])}
@@ -752,17 +773,18 @@ for where, target in targets.items():
     print(f"target {where:7}  last 20 steps   up to {max(above[-20:]):.4f} and {max(gaps[-20:]):.4f}")
 
 # %% [markdown] tags=["solution"]
-# The gap is never below the true height. For the target outside it falls towards zero, although the gradient does not. For the target inside it stops falling: with a
-# fixed $\eta$, $w$ comes near and goes round. The gap alone tells the two cases apart.
+# The gap is never smaller than the true difference. For the target outside it falls towards zero, although the gradient does not. For the target
+# inside it stops falling: with a fixed $\eta$, $w$ comes near the target and then goes round it. The gap alone shows which case it is.
 
 # %% [markdown] tags=["exercise"]
-# ### 3 · Frank and Wolfe's own walk
+# ### 3 · The Frank–Wolfe walk
 #
-# *25 minutes.* **What.** Write `frank_wolfe`, which minimises a convex function over the ℓ2 ball of one variable. `gradient_at(w)` gives its gradient. At step
-# $t = 0, 1, 2, \dots$ the walk goes the share $1-\eta = 2/(t+2)$ of the way from $w$ to $s$. Return the first point whose gap is at most `tolerance`; a start that
-# is good enough comes back as it is. (A `for` loop with a generous end is safer than `while True`.)
+# *25 minutes.* **What.** Write `frank_wolfe`, which minimises a convex function over the ℓ2 ball of one variable. `gradient_at(w)` gives its
+# gradient. Step $t = 0, 1, 2, \dots$ goes the share $1-\eta = 2/(t+2)$ of the way from $w$ to $s$. Return the first point whose gap is at most
+# `tolerance`. If the start is good enough, return it unchanged. (A `for` loop with a generous end is safer than `while True`.)
 #
-# **Why.** In the lesson's first figure the fixed steps never settle. Steps that shrink do, and the gap says when to stop. Together they are the algorithm of 1956.
+# **Why.** In the lesson's first figure the walk to the target inside never settles. Steps that shrink do settle, and the gap says when to stop.
+# Together they are the Frank–Wolfe algorithm in Jaggi's form (2013).
 
 
 # %% tags=["exercise"]
@@ -788,7 +810,8 @@ def frank_wolfe(gradient_at, start, radius, tolerance):
 check("frank_wolfe")
 
 # %% [markdown] tags=["solution"]
-# We train the kernel of the first exercise again, in the ℓ2 ball of radius 5, until the gap is at most `0.02`. For comparison we take as many steps with a fixed share of the way, $5\,\%$ and $1\,\%$.
+# We train the kernel of the first exercise again, in the ℓ2 ball of radius 5, until the gap is at most `0.02`. For comparison we take as many steps
+# with a fixed share of the way, $5\,\%$ and $1\,\%$.
 
 # %% tags=["solution"]
 start = np.zeros((784, 10), "float32")
@@ -824,21 +847,23 @@ ax.legend()
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# The share of $5\,\%$ comes near and then gains no more. The share of $1\,\%$ is slow. Shares that shrink
-# need no such choice. And at the end the gap is a proof: no other kernel of this ball has a loss that is lower by more than `0.02`. (The loss of a net with hidden
-# layers is not convex. There a small gap says only that no straight way within the ball leads down from here.)
+# With the share of $5\,\%$ the gap falls, rises again and stays high. With $1\,\%$ it falls slowly. With shares that shrink you need not choose.
+# And at the end the gap is a proof: no other kernel of this ball has a loss that is lower by more than `0.02`. (The loss of a net with hidden
+# layers is not convex. There a small gap says only that near this point no direction within the ball leads steeply down.)
 
 # %% [markdown] tags=["exercise"]
 # ### 4 · Predict, run, explain: the same settings on CIFAR-10
 #
-# *10 minutes.* These settings are said to fail on CIFAR-10: stuck at the $10\,\%$ of guessing. We try them for two epochs on three nets: the source's net with pixels scaled to
-# [0, 1]; the same net with pixels as they come, from 0 to 255; and a net of sixteen hidden layers with scaled pixels.
+# *10 minutes.* The source's settings are said to fail on CIFAR-10: the accuracy stays at the $10\,\%$ of guessing. We try them for two epochs on
+# three nets: the source's net with pixels scaled to [0, 1]; the same net with pixels from 0 to 255; and a net of sixteen hidden layers with scaled
+# pixels.
 #
-# **Predict.** All steps have one length, also where the loss is steep. Which of the three nets will learn? Write it down.
+# **Predict.** All steps have one length, even where the loss is steep. Which of the three nets will learn? Write down your answer.
 #
-# **Run.** Run the cells below. The last two columns are ratios: a kernel's norm, divided by the norm of its first weights shrunk by $\eta$ in each step.
+# **Run.** Run the cells below. The last two columns show a ratio for the kernels of each net, the smallest and the largest. The ratio is the norm
+# of a kernel, divided by the norm that its first weights would have if they were only multiplied by $\eta$ in each step.
 #
-# **Explain.** What does a ratio near 1 say about the gradients that have reached this kernel? What happened in the nets that failed?
+# **Explain.** What does a ratio near 1 say about the gradients of this kernel? What happened in the nets that failed?
 
 # %% tags=["predict"]
 from course_utils.data import load_cifar10
@@ -882,15 +907,15 @@ pd.DataFrame(outcomes).T.round(3)
 # %% [markdown] tags=["exercise"]
 # <details><summary>An explanation</summary>
 #
-# The source's net learns on scaled pixels. The other two stay at guessing, and all their ratios are close to 1: each kernel is little else than its first weights, shrunk by
-# $\eta$ in each step. So almost from the beginning **no gradient has reached any kernel**. In some layer all ReLUs are dead: their output is zero for every
-# image, and they pass no gradient back.
+# The source's net learns on scaled pixels. The other two stay at guessing, and all their ratios are close to 1: each kernel is almost only its
+# first weights, multiplied by $\eta$ in each step. So almost from the beginning **no kernel has had a gradient**. The reason is that all ReLUs of
+# the last hidden layer are dead: their output is zero for every image, and they pass no gradient back.
 #
-# Why did they die? Every variable moves by $0.104$ in each step, however sensitive the loss
-# is to it. With pixels up to 255, such a step of the first kernel changes the outputs by hundreds. With sixteen hidden layers, seventeen
-# kernels move at once. Gradient descent takes small steps where the gradient is small. Here every step has the same length. The cure is shorter steps, and scaled pixels: the solutions try a tenth of the
-# length for the deep net, and a hundredth for the raw pixels. The deep net then begins to learn; the raw pixels stay a bad idea, because steps that are short enough for the first kernel are too
-# short for the others.
+# Why did they die? Every variable moves by $0.104$ in each step, even where the loss is very sensitive to it. With pixels up to 255, such a step of
+# the first kernel can change the outputs of its layer by hundreds. With sixteen hidden layers, seventeen kernels move at once. Gradient descent
+# takes small steps where the gradient is small; here every step has the same length. Shorter steps help, and scaled pixels too. The solutions try a
+# tenth of the length for the deep net, and a hundredth for the raw pixels. The deep net then begins to learn. The net with raw pixels still learns
+# badly: steps that are short enough for the first kernel are too short for the other kernels.
 #
 # </details>
 
@@ -905,9 +930,10 @@ pd.DataFrame(cured).T[["test accuracy"]].round(3).rename_axis("with shorter step
 # %% [markdown]
 # ## References
 #
-# - M. Frank, P. Wolfe, *An algorithm for quadratic programming*, 1956: the step, and rates that shrink.
+# - M. Frank, P. Wolfe, *An algorithm for quadratic programming*, 1956: the step.
 # - M. Jaggi, *Revisiting Frank-Wolfe: Projection-Free Sparse Convex Optimization*, 2013,
-#   [proceedings](https://proceedings.mlr.press/v28/jaggi13.html): other sets, the nuclear norm among them.
+#   [proceedings](https://proceedings.mlr.press/v28/jaggi13.html): shares of $2/(t+2)$, the gap, and other sets, such as the ball of the nuclear
+#   norm.
 # - S. Ravi and others, *Constrained Deep Learning using Conditional Gradient and Applications in Computer Vision*, 2018,
 #   [arXiv:1803.06453](https://arxiv.org/abs/1803.06453): what the Addons optimizer implements.
 # - Y. You, I. Gitman, B. Ginsburg, *Large Batch Training of Convolutional Networks*, 2017,

@@ -36,8 +36,8 @@ def batch_orders(answer):
         "you drew from a generator with a fixed seed of its own; draw from `rng`",
     )
     return (
-        "Every image comes once an epoch, each epoch has an order of its own, smaller last batches are kept, "
-        "and the generator decides."
+        "Every image comes once in each epoch, each epoch has a new order, smaller last batches are kept, "
+        "and all orders come from `rng`."
     )
 
 
@@ -100,14 +100,14 @@ def _shuffled_anew(orders, images, what):
         f"the epochs of {what}",
         "a new order in each",
         "the same order more than once",
-        "you shuffled once for all epochs, or started the generator afresh; draw inside the loop over epochs",
+        "you shuffled once for all epochs, or made a new generator each time; draw in the loop over epochs",
     )
     neighbours = all(max(batch) - min(batch) == len(batch) - 1 for epoch in orders for batch in epoch)
     expect(
         not neighbours,
         f"the batches of {what}",
-        "images from everywhere in a batch",
-        "neighbours in every batch",
+        "batches with images from the whole set",
+        "only neighbouring images in every batch",
         "you shuffled the batches, or within the batches; shuffle the images first, then cut",
     )
 
@@ -127,8 +127,8 @@ def standardize_splits(answer):
     train[:, 1, 1] = 0
     _standardized(answer, train.astype("float32"), test.astype("float32"), "numbers from 0 to 1")
     return (
-        "Training and test images, a single test image among them, were standardized by the training images "
-        "alone; pixels that never change did no harm, and the images you were given stayed as they were."
+        "All images, also a single test image, were standardized by the training images alone. Pixels that "
+        "are constant in training did no harm, and the images you were given did not change."
     )
 
 
@@ -195,8 +195,8 @@ def _standardized(answer, train, test, where):
         )
         if np.abs(values[:, flat]).max() > 1000:
             cause = (
-                "a small number in the denominator turns a pixel that never changed in training into a giant "
-                "as soon as it does; divide by one there"
+                "you added a small number to the denominator: a pixel that is constant in training becomes "
+                "huge if it varies later; divide by one there"
             )
     assert_close(
         f"the test images ({where})",
@@ -278,4 +278,4 @@ def further_run(answer):
                 ],
             },
         )
-    return "The ranges after 2, 3, 5 and 20 runs are right, from negative values too."
+    return "The ranges after 2, 3, 5 and 20 runs are right, also for negative values."

@@ -63,9 +63,7 @@ def stable_rate(answer):
             # Whoever finds it by trying does not find the last digits.
             rtol=5e-3,
         )
-    return (
-        "Tall, wide and single examples, dead inputs and inputs with a mean: the rate is the limit each time."
-    )
+    return "For many, few and single examples, dead inputs and inputs with a mean, the rate is right."
 
 
 @exercise
@@ -104,7 +102,7 @@ def adam_step(answer):
         "the weights after a first step in which one gradient is zero",
         new,
         [1.0, 1.9],
-        mistakes={"you divided 0 by 0: add ε to the root": [np.nan, 1.9]},
+        mistakes={"you divided 0 by 0; add ε to the root": [np.nan, 1.9]},
         rtol=1e-3,
     )
     # AdamW: the weights shrink, m and s know nothing of it.
@@ -131,7 +129,7 @@ def adam_step(answer):
         rtol=1e-3,
         atol=1e-3,
     )
-    return "First and later steps, other settings, a gradient of zero, and weight decay: each is AdamW's."
+    return "First and later steps, other settings, a gradient of zero, and weight decay: every step is right."
 
 
 def _three(answer, *arguments, **settings):
@@ -284,7 +282,9 @@ def clip_together(answer):
                 factor * before,
                 cause=cause,
             )
-    return "Long gradients, short ones, zeros, and some that are long only together: all clipped as one."
+    return (
+        "Long gradients, short ones, zeros, and some that are long only together: all are clipped together."
+    )
 
 
 def _all_close(found, expected, **tolerances):

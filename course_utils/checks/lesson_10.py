@@ -32,7 +32,8 @@ def lowest_point(answer):
         size = np.linalg.norm(point.ravel(), norm)
         expect(size <= 2.0002, f"{what} of radius 2", "a norm of at most 2", size)
     return (
-        "In all three balls, for vectors, kernels, ties and a gradient of zeros: inside, and none lies lower."
+        "Your points lie inside all three balls, and no point of a ball is lower: for vectors, kernels, "
+        "several equal components and a gradient of zeros."
     )
 
 
@@ -74,8 +75,8 @@ def _misplaced(point, gradient, radius, norm):
         return "`np.linalg.norm(matrix, 2)` is the largest singular value; flatten the gradient first"
     if norm != 2 and near(-radius * gradient / np.linalg.norm(gradient.ravel(), norm)):
         return (
-            "you scaled the gradient to fit into the ball. Its direction is the steepest, but where the "
-            "ball has corners, a corner is lower"
+            "you scaled the gradient to fit into the ball. Its direction is the steepest, but this ball has "
+            "corners, and a corner is lower"
         )
     if norm != 2 and near(-radius * gradient / ordinary):
         return "you returned the lowest point of the ℓ2 ball; this norm has another ball"
@@ -112,9 +113,7 @@ def duality_gap(answer):
     zero = "you divided a gradient of zeros by its norm, 0"
     expect(np.isfinite(found).all(), what, "a number", "nan or infinity", zero)
     _same_gap(what, answer, weights, gradients, radius)
-    return (
-        "Right for one and for several variables, at the lowest point itself, and beside a gradient of zero."
-    )
+    return "Right for one and for several variables, at the lowest point itself, and with a gradient of zero."
 
 
 def _of_length(array, length):
@@ -177,7 +176,8 @@ def frank_wolfe(answer):
             cause="you took a step before you compared the gap with the tolerance",
         )
     return (
-        "Targets inside and outside, good starts and bad: never out of the ball, and a small gap at the end."
+        "For targets inside and outside, and for good and bad starts, the walk never leaves the ball and "
+        "ends with a small gap."
     )
 
 
@@ -266,7 +266,7 @@ class _Walk:
         before = self.points[-2] if np.allclose(self.points[-1], w) else self.points[-1]
         if np.linalg.norm(w - before) <= self.tolerance:
             return "you stopped when a step was short. These steps always become short; compare the gap"
-        return "you compared something else than the gap with the tolerance"
+        return "you compared something other than the gap with the tolerance"
 
     def about_steps(self):
         """Give the likely cause if there is something wrong with the steps, as far as that is certain."""
