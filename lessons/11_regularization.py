@@ -20,8 +20,8 @@
 #
 # - **You will learn:** to recognize overfitting · what ℓ1, ℓ2, dropout, alpha dropout and max-norm do, by hand and in Keras · to stop a training at
 #   the right time · to test whether a regularizer helps
-# - **You need:** dense nets in Keras; ELU and SELU from [lesson 01](01_initialization_and_activations.ipynb); Nadam from [lesson
-#   07](07_optimizers_and_clipping.ipynb)
+# - **You need:** dense nets in Keras; ELU and SELU from [lesson 01](01_initialization_and_activations.ipynb); Nadam from
+#   [lesson 07](07_optimizers_and_clipping.ipynb)
 # - **Reproduces:** *Training Deep Neural Networks*, the part on overfitting (chapter 11 of A. Géron's *Hands-On Machine Learning*, second edition,
 #   notebook of 2020). Its last topic, Monte Carlo dropout, is in [lesson 12](12_mc_dropout.ipynb)
 # - **Time:** about 20 minutes to read; a run takes as long as the line above says, in quick mode under a minute
