@@ -636,13 +636,13 @@ from course_utils.training import fit
 
 # %% tags=["exercise"]
 def capped_units(kernel, limit):
-    """The kernel, with no unit's weights longer than the limit; units (or filters) are along the last axis."""
+    """The kernel, with no unit's weights longer than the limit; units (or filters) stand along the last axis."""
     ...
 
 
 # %% tags=["solution"]
 def capped_units(kernel, limit):
-    """The kernel, with no unit's weights longer than the limit; units (or filters) are along the last axis."""
+    """The kernel, with no unit's weights longer than the limit; units (or filters) stand along the last axis."""
     inputs = tuple(range(kernel.ndim - 1))  # all axes but the last
     length = np.sqrt(np.sum(kernel**2, axis=inputs, keepdims=True))
     return kernel * limit / np.maximum(length, limit)

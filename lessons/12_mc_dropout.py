@@ -336,7 +336,7 @@ plt.show()
 # is right less often than it says. Most images are in the bin of the highest confidence. With MC dropout the line is near the diagonal, mostly a
 # little above it: now the net is right a little *more* often than it says. The cross-entropy, which punishes certain mistakes most, is lower, too.
 #
-# So MC dropout makes the probabilities of this net much better, although it does not raise its accuracy. It needs no new training.
+# So MC dropout makes the probabilities of this net much better, and hardly changes the accuracy. It needs no new training.
 #
 # ### Does it notice its mistakes, and strangers?
 #
@@ -629,7 +629,7 @@ for name, answers in samples.items():
     doubts = entropy(answers.mean(axis=0), axis=1), mutual_information(answers)
     shade, shape = plotting.colour(name, ax), plotting.marker(name, ax)
     ax.plot(*doubts, shape, color=shade, markersize=4, alpha=0.5, label=name)
-ax.plot([0, 1.75], [0, 1.75], "--", color="black", linewidth=1.2, label="all doubt is contradiction")
+ax.plot([0, 1.75], [0, 1.75], "--", color="black", linewidth=1.2, label="contradiction is all of the doubt")
 ax.set(xlabel="entropy of the mean answer (nats)", ylabel="mutual information (nats)")
 ax.set_title("About noise the nets contradict each other most")
 ax.legend()
