@@ -15,8 +15,7 @@
 #
 # A net with a quarter of a million weights can learn thousands of images by heart. That does not help it with images that it has not seen. A
 # *regularizer* makes learning by heart harder. It can be a price on large weights, a limit on their size, inputs that are switched off at random,
-# or an earlier end of the training. This lesson first shows the problem. Then it shows what each regularizer does to the weights, and asks when it
-# helps.
+# or an earlier end of the training. This lesson shows the problem, what each regularizer does to the weights, and when it helps.
 #
 # - **You will learn:** to recognize overfitting · what ℓ1, ℓ2, dropout, alpha dropout and max-norm do, by hand and in Keras · to stop a training at
 #   the right time · to test whether a regularizer helps
@@ -46,8 +45,8 @@ from course_utils.training import fit, progress_bar
 # %% [markdown]
 # ## The task
 #
-# The task is Fashion-MNIST, as in the chapter. The first 5,000 training images are for validation, the other 55,000 for training, and 10,000 more
-# for the test. Each pixel is *standardized*: we subtract its mean over the training images, and divide by its standard deviation. The net has dense
+# The data are Fashion-MNIST, as in the chapter: 55,000 images for training, 5,000 for validation (the first of the training set), and 10,000 for
+# the test. Each pixel is *standardized*: we subtract its mean over the training images, and divide by its standard deviation. The net has dense
 # layers of 300, 100 and 10 units; we call it 300-100-10.
 
 # %%
@@ -91,9 +90,8 @@ def train(layers, label, epochs, images=None, callbacks=None):
 # %% [markdown]
 # ## Overfitting
 #
-# First we train the net without any regularizer, the *plain* net: ELU, He's weights. We train it for twenty epochs on only 10,000 of the images.
-# The fewer images there are, the sooner a net knows them by heart. **Before you run the cells: what will the training loss do, and what the
-# validation loss?**
+# First we train the *plain* net, without any regularizer (ELU, He's weights), for twenty epochs on only 10,000 images. A net knows fewer images by
+# heart sooner. **Before you run the cells: what will the training loss do, and what the validation loss?**
 
 
 # %%
@@ -145,7 +143,7 @@ plt.show()
 #
 # A price on weights is a term that is added to the loss. **ℓ2** adds $\lambda \sum w^2$, **ℓ1** adds $\lambda \sum |w|$, and ℓ1ℓ2 adds both. The
 # factor $\lambda$ is the strength. The training then looks for weights that fit the images *and* are small. In Keras, a price is an argument of the
-# layer. The chapter names three prices. We compute each of them, with the chapter's factors, for one layer with new weights.
+# layer. Below are the chapter's three prices, with its factors, for one layer with new weights.
 
 # %%
 ways = {
@@ -195,7 +193,7 @@ short_nets["ℓ2"], short_histories["ℓ2"] = train(with_l2, "ℓ2 of 0.01, two 
 
 # %% [markdown]
 # In this cell the same arguments stand three times. `functools.partial` avoids that. It takes a function and some of its arguments, and returns a
-# function in which these arguments are filled in. The chapter builds its second net with it.
+# function with these arguments filled in. The chapter builds its second net with it.
 
 
 # %%
@@ -232,9 +230,8 @@ lesson.record(
 
 # %% [markdown]
 # The chapter's run gave “0.8338” for the first net and “0.8356” for the second (stored outputs of revision e7658ef). The two nets differ only in
-# the starting weights of the output layer. They are He's in the second net, because `partial` fills that in for all three layers, and Keras'
-# default (Glorot's) in the first. Does the difference of accuracy mean anything? Compare the columns of the table with its rows: one seed differs
-# from the next by about as much. So one run of each net cannot show a difference.
+# the starting weights of the output layer: He's in the second, because `partial` fills that in for all three layers, and Keras' default, Glorot's,
+# in the first. Does the difference of accuracy mean anything? In the table, two seeds differ by about as much. So one run of each net cannot tell.
 #
 # **How much of the loss is the price?** The price is the sum of `net.losses`. We compute it at the start and after two epochs.
 
@@ -254,8 +251,7 @@ rows = {"at the start": parts_of_the_loss(fresh), "after two epochs": parts_of_t
 pd.DataFrame.from_dict(rows, orient="index").round(3)
 
 # %% [markdown]
-# At the start, the price is most of the loss. After two epochs it is a small fraction of what it was, and the smaller part of the loss. The
-# training has made the weights smaller.
+# At the start, the price is most of the loss. After two epochs it is a small fraction of what it was, and the smaller part of the loss.
 #
 # The two prices pull differently. The gradient of $\lambda w^2$ is $2 \lambda w$. It pulls large weights strongly and small ones hardly at all, so
 # they become small, but not zero. The gradient of $\lambda |w|$ is $\lambda$ or $-\lambda$. It pulls every weight towards zero with the same force,
@@ -307,7 +303,7 @@ lesson.record("S5.cF2", val_accuracy=after_two("dropout")[0])
 
 # %% [markdown]
 # The validation accuracy is *above* the training accuracy. That is not an error: `fit` reports the training accuracy with dropout on, and as a mean
-# over the epoch. To compare the two, evaluate both with dropout off, after the epoch. The next section does that.
+# over the epoch. To compare the two, evaluate both with dropout off, as the next section does.
 #
 # ## Alpha dropout
 #
@@ -357,15 +353,14 @@ in_training, on_train, on_valid, on_test = measured.values()
 lesson.record("S5.cF3", val_accuracy=on_valid, test_accuracy=on_test, train_accuracy=on_train)
 
 # %% [markdown]
-# The first two rows are about the same net and the same images. With dropout off, the accuracy is higher. The second row is the one to compare with
+# The first two rows measure the same net on the same images. With dropout off, the accuracy is higher. The second row is the one to compare with
 # validation and test. It lies above both, because the net was trained on these images.
 #
 # ## Max-norm
 #
-# **Max-norm** is a limit, not a price. After each step it looks at each unit's weights as a vector. If the vector is longer than the limit,
-# max-norm shortens it to the limit, and keeps its direction. (Exercise 1 writes it by hand.) The chapter puts a limit of 1 on both hidden layers,
-# with SELU and LeCun's weights, and none on the output layer. With LeCun's weights, each vector starts with a length of about 1, so the limit acts
-# from the first step.
+# **Max-norm** is a limit, not a price. If the vector of a unit's weights is longer than the limit after a step, it is shortened to the limit. Its
+# direction stays. (Exercise 1 writes it by hand.) The chapter puts a limit of 1 on both hidden layers, with SELU and LeCun's weights, and none on
+# the output layer. With LeCun's weights, each vector starts with a length of about 1, so the limit acts from the first step.
 #
 # Here the chapter contradicts itself. Its section on SELU says that SELU nets do not normalize themselves any more under ℓ1, ℓ2, ordinary dropout
 # *or max-norm*. Does it matter in this net? We train the same SELU net without the limit, too.
@@ -429,12 +424,12 @@ lesson.save_figure(fig, "weights")
 plt.show()
 
 # %% [markdown]
-# - **Plain**: two epochs have changed the starting weights only a little. The starting weights are noise, so the images look like noise.
+# - **Plain**: two epochs have changed the starting weights only a little, so the images look like noise.
 # - **ℓ2** has made all weights smaller. A few units keep smooth shapes that look like clothes. Most units have almost nothing left.
 # - **ℓ1** leaves a few units with sharp spots, and nearly nothing elsewhere. Yet the table shows a share of 0 for weights that are exactly zero
 #   (question 1 asks why).
 # - **Max-norm** limits the length, and nothing else. All units keep their weights, and most look like noise.
-# - **Dropout** (in the table only) leaves weights of about the same size as the plain net's.
+# - **Dropout** (only in the table) leaves weights as large as the plain net's.
 #
 # ## After two epochs
 #
@@ -454,15 +449,14 @@ lesson.save_figure(ax.figure, "two-epochs")
 plt.show()
 
 # %% [markdown]
-# Two epochs on 55,000 images are too short to overfit, so they cannot show the use of a regularizer. They can only show its cost. Under ℓ2 of
-# `0.01`, the cost is several points. The strength of a regularizer is a hyperparameter like any other. The chapter's `0.01` is an illustration, not
-# advice.
+# Two epochs are too short to overfit. So they cannot show the use of a regularizer, only its cost. Under ℓ2 of `0.01`, the cost is several
+# percentage points. The strength is a hyperparameter like any other, and the chapter's is an illustration, not advice.
 #
 # ## Where the net overfits
 #
 # So we ask a question of the course: do regularizers help where the net overfits? We train for twenty epochs on 10,000 images, as at the beginning.
-# Each net is the plain net with one thing added: ℓ2 of `0.001`, a tenth of the strength above; max-norm of 1; or dropout of `0.2`. (There is one
-# small difference more: under ℓ2 the output layer starts from He's weights, too.)
+# Each net is the plain net with one thing added: ℓ2 of `0.001`, a tenth of the strength above; max-norm of 1; or dropout of `0.2`. (With ℓ2, the
+# output layer also starts from He's weights.)
 
 # %%
 ELUDense = partial(keras.layers.Dense, activation="elu", kernel_initializer="he_normal")
@@ -497,8 +491,8 @@ for seed, history in zip(seeds, long_histories["early stopping"]):
     )
 
 # %% [markdown]
-# The validation images choose where to stop. So the validation loss of that epoch is too low as an estimate: it is the lowest of many. We compare
-# the nets on the test images, which have not chosen anything.
+# The validation images choose where to stop. So the loss there is the lowest of many, and too low as an estimate. We compare the nets on the test
+# images, which have chosen nothing.
 
 # %%
 on_test, on_train = {}, {}
@@ -528,20 +522,19 @@ lesson.save_figure(fig, "where-it-overfits")
 plt.show()
 
 # %% [markdown]
-# Each of the four lowers the test loss, and each fits the training images less closely. That is the purpose. With ℓ2 and dropout the validation
-# loss rises least. Max-norm slows its rise. Early stopping takes the plain net at the epoch of its lowest validation loss. It needs no change of
-# the net, and it saves epochs.
+# Each of the four lowers the test loss, and fits the training images less closely, which is the purpose. The validation loss rises least with ℓ2
+# and dropout; max-norm slows its rise. Early stopping takes the plain net at its lowest validation loss. It needs no change of the net, and saves
+# epochs.
 #
 # The accuracy gains less. Only dropout is clearly ahead of the plain net. The other nets make about as many mistakes as the plain net, but they are
 # less certain of them.
 #
-# This is a result for one net, one task and one strength of each regularizer. For another net, ask in the same order. Does the net overfit? If it
-# does, does a regularizer help, and at which strength?
+# This is a result for one net, one task and one strength of each regularizer. For another net, ask again. Does it overfit? Does a regularizer help,
+# and at which strength?
 #
 # ## Verdicts
 #
-# The table shows the numbers among the stored outputs of revision e7658ef, and ours over several seeds on both stacks, in full mode on the real
-# Fashion-MNIST.
+# The numbers are from the stored outputs of revision e7658ef. Ours are over several seeds on both stacks, in full mode on the real Fashion-MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("11_regularization")
@@ -550,8 +543,8 @@ lesson.verdicts("11_regularization")
 # ## What to take away
 #
 # - Overfitting shows in the validation loss first. The accuracy may hardly change while the loss grows.
-# - ℓ2 makes weights small, ℓ1 makes nearly all of them tiny, max-norm limits the length of each unit's weights, and dropout keeps units from
-#   relying on single inputs.
+# - ℓ2 makes weights small, ℓ1 makes nearly all of them tiny, max-norm limits the length of each unit's weights, dropout stops units from relying on
+#   single inputs.
 # - A regularizer can cost accuracy at first. It can help only where the net would overfit, so two epochs cannot judge it.
 # - Early stopping saves time *and* regularizes. Try it first.
 # - Compare training and validation accuracy only with dropout off in both.

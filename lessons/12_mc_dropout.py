@@ -16,7 +16,7 @@
 # A classifier names a class for every image, also for an image that belongs to none of its classes. How sure is it, and can we believe that? *Monte
 # Carlo dropout* (MC dropout) offers an answer without new training. Leave dropout on, ask the net a hundred times, and see how much its answers
 # differ. The chapter takes the mean of the answers as a prediction. This lesson measures whether that helps. Then it asks a more important
-# question: the answers also say how unsure the net is. We call that its *doubt*. Can we rely on it?
+# question. The answers also show how unsure the net is, its *doubt*. Can we rely on that?
 #
 # - **You will learn:** to turn a net with dropout into a hundred nets · to read their mean, entropy and mutual information · to test whether a net
 #   is right as often as it says, and whether its doubt shows its mistakes and images of another kind
@@ -168,8 +168,8 @@ plt.show()
 
 # %% [markdown]
 # With dropout off, the net is nearly certain. With dropout on, some of the hundred nets give much probability to a sneaker, and some to a sandal.
-# All other classes get almost none. (The chapter shows mean and standard deviation. But the mean plus one standard deviation can be above 1, and
-# the mean minus one can be below 0. So the figure shows the middle $90\,\%$ of the answers.)
+# All other classes get almost none. (The chapter shows mean and standard deviation. Mean plus or minus one standard deviation can leave the range
+# from 0 to 1, so the figure shows the middle $90\,\%$ of the answers.)
 #
 # Now we predict all 10,000 test images, as the chapter does.
 
@@ -194,7 +194,7 @@ lesson.record("S5.qF5", mc=mc_accuracy, without=np.mean(usual.argmax(axis=1) == 
 # ## Layers that stay on
 #
 # `training=True` has a disadvantage: it puts *every* layer into training mode. Batch normalization would then normalize with the mean and variance
-# of the current batch. It would also change its running averages, although we only ask for a prediction:
+# of the current batch. It would also change its running averages, although we only predict:
 
 # %%
 normalization = keras.layers.BatchNormalization()
@@ -263,18 +263,17 @@ pd.DataFrame.from_dict(rows, orient="index").rename_axis(["test accuracy, seed",
 
 # %% [markdown]
 # Does MC dropout make this net more accurate, with the same weights? *Images won* are those that only the mean of the predictions gets right.
-# *Images lost* are those that only the net with dropout off gets right. Compare the rows. The two accuracies differ by about a percentage point at
-# most. The difference is not the same for all seeds, nor for both epochs of one net. Many images are won and many are lost, so the difference is
-# small. Do not expect a higher accuracy from MC dropout here. The verdict at the end counts more seeds. But the main use of MC dropout is another
-# one: doubt.
+# *Images lost* are those that only the net with dropout off gets right. The two accuracies differ by about a percentage point at most, and the
+# difference changes from row to row: many images are won and many are lost. So do not expect a higher accuracy from MC dropout here. The verdict at
+# the end counts more seeds. But the main use of MC dropout is another one: doubt.
 #
 # ## Is its doubt any good?
 #
 # ### Does it mean what it says?
 #
 # Take all images with a confidence of about $80\,\%$. The net should be right on $80\,\%$ of them. So we sort the test images by confidence into
-# ten bins, and compare confidence and accuracy in each bin. The figure of this is a **reliability diagram**. In each bin, take the distance between
-# mean confidence and accuracy. The mean of these distances, weighted by the number of images in each bin, is the **calibration error**.
+# ten bins, and compare confidence and accuracy in each bin. The figure is a **reliability diagram**. The mean distance between confidence and
+# accuracy, with each bin weighted by its number of images, is the **calibration error**.
 
 
 # %%
@@ -414,8 +413,8 @@ plt.show()
 # - **Strangers.** With dropout off, many digits cause hardly any doubt. With a hundred masks, the nets see different things in a digit. So the
 #   mutual information is larger for a digit than for a piece of clothing in nearly all pairs.
 #
-# Two warnings. Digits are easy strangers; images that look like clothes are harder. And doubt does not say where the alarm should begin. For that
-# you need a threshold, and images of both kinds to choose it with.
+# Two warnings. Digits are easy strangers; images that look like clothes are harder. And an alarm needs a threshold of doubt, and images of both
+# kinds to choose it with.
 #
 # ### Two kinds of doubt
 #
@@ -465,7 +464,7 @@ plt.show()
 #
 # ## Verdicts
 #
-# The table shows the number among the stored outputs of revision e7658ef, the course's own question, and our runs over several seeds on both
+# The table has the number from the stored outputs of revision e7658ef and the course's own question. Our runs are over several seeds on both
 # stacks, in full mode on the real Fashion-MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]

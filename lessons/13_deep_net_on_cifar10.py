@@ -15,8 +15,8 @@
 #
 # This lesson trains twenty dense layers of a hundred units each, without convolutions, on small colour photographs. Nobody would choose such a net
 # for this task. But it is hard to train, so you can try on it what the course has shown. You build it plain, with batch normalization, with SELU,
-# and with dropout. You ask it ten times with dropout on. And you train it with 1cycle in only fifteen epochs. At the end there is a table of six
-# rows. **Which row will be the most accurate, and which one needs the least time?**
+# and with dropout. You ask it ten times, and you train it in a hurry. A table of six rows is at the end. **Which row will be the most accurate, and
+# which one needs the least time?**
 #
 # - **You will learn:** to build, train and compare six deep nets by yourself; to stop a training in time and keep its best model; to keep every run
 #   in a folder of its own; to choose on validation images and report on test images.
@@ -75,9 +75,9 @@ plt.show()
 # at the end, and choose nothing on them. The chapter chooses *and* reports on the same 5,000 images. The best of many tries on the same images
 # looks better than it is. To see how much, compare the columns “validation” and “test” of the table at the end.
 #
-# One function trains all nets. It uses `fit_once`, which calls `fit` and keeps the result of a finished training on disk. If you stop the notebook
-# and start it again, every finished training is loaded and not repeated. (You will write `run_callbacks` in part 2.) In quick mode, plain gradient
-# descent replaces Nadam, and a message says so.
+# One function trains all nets. It uses `fit_once`, which calls `fit` and keeps the result of a finished training on disk. If you start the notebook
+# again, finished trainings are loaded and not repeated. (You will write `run_callbacks` in part 2.) In quick mode, plain gradient descent replaces
+# Nadam, and a message says so.
 
 # %%
 place = Path(tempfile.mkdtemp()) if lesson.quick else Path("runs") / lesson.name
@@ -264,7 +264,7 @@ plt.show()
 
 # %% [markdown] tags=["solution"]
 # The loss falls for a long time. Then it rises a little, and goes up and down from epoch to epoch. The accuracy hardly changes any more by then.
-# The last twenty epochs bring nothing better, but the training needs them: without them nobody knows that the epoch with the dot was the best.
+# The last twenty epochs bring nothing better. But only they show that the epoch with the dot was the best.
 
 # %% [markdown] tags=["exercise"]
 # ### 3 · Batch normalization (exercise 8c)
@@ -393,8 +393,8 @@ plt.show()
 # depends on the measure. The chapter uses the loss, and so do we.
 
 # %% [markdown] tags=["solution"]
-# **One search for all.** So far we trained every net at the rate that the chapter gives it. Is that a fair comparison? Only for the plain net and
-# for alpha dropout does the chapter say which rates it tried. So we make the same search for three nets, with the same rates, epochs and images:
+# **One search for all.** So far we trained every net at the chapter's rate. Is that a fair comparison? The chapter lists the rates that it tried
+# only for the plain net and alpha dropout. So we make the same search for three nets:
 
 # %% tags=["solution"]
 if not lesson.quick:
@@ -420,7 +420,7 @@ plt.show()
 # Compare each line's lowest point with the chapter's rate for that net, the dashed line of the same colour. For batch normalization the two are
 # close. For the plain net the search suggests a much higher rate, for SELU a lower one. So the chapter's rates do not suit all nets equally well.
 # But the plain net's lowest point is still above those of the other two, so the rate is not the whole reason. This is one seed and three epochs.
-# For the claims below we keep the chapter's rates.
+# Below we keep the chapter's rates.
 
 # %% [markdown] tags=["solution"]
 # For alpha dropout the chapter tried shares from $5$ to $40\,\%$ and learning rates from `0.0001` to `0.001`. We do so, too: sixteen nets, again
@@ -449,9 +449,8 @@ if not lesson.quick:
     plt.show()
 
 # %% [markdown] tags=["solution"]
-# The losses with $5$ and $10\,\%$ differ little; dropping much more costs. There is a reason: three epochs are too short to overfit, so there is
-# nothing yet that dropout could improve. Such a short search can compare learning rates roughly, but it is unfair to regularizers. So we keep the
-# chapter's choice.
+# The losses with $5$ and $10\,\%$ differ little; dropping much more costs. But three epochs are too short to overfit, so there is nothing yet that
+# dropout could improve. Such a short search is useful for learning rates, but unfair to regularizers. So we keep the chapter's choice.
 
 # %% [markdown] tags=["exercise"]
 # ### 6 · Ten predictions (exercise 8e, continued)
@@ -601,10 +600,10 @@ plt.show()
 # %% [markdown]
 # ## The comparison
 #
-# The table shows all results. How many epochs led to the model that was kept? How long did an epoch take (the median, with validation), and how
-# long did it take to get there? How good is the model, on the images that chose it and on images that did not? (TensorFlow needs some seconds more
-# to build the programs of each net. We leave them out.) The last two columns are the chapter's numbers. For batch normalization, its text says only
-# “the best model of all”; “0.5506” at epoch “18” are a stored output of revision e7658ef.
+# The table shows for each net the epochs to the model that was kept, the seconds of an epoch (the median, with validation), and the seconds to that
+# model. It also shows the accuracy on the images that chose the model, and on images that did not. (We leave out the seconds in which TensorFlow
+# builds the programs of each net.) The last two columns are the chapter's numbers. For batch normalization, its text says only “the best model of
+# all”; “0.5506” at epoch “18” are a stored output of revision e7658ef.
 
 # %% [markdown] tags=["exercise"]
 # ### 8 · Predict, run, explain: six rows
@@ -696,8 +695,7 @@ lesson.record("S5.cG10", **{f"{name}_epoch": number for name, number in epochs_t
 # %% [markdown]
 # ## Verdicts
 #
-# The table shows what the chapter prints for its exercise, and our results over several seeds on two software stacks, in full mode on the real
-# CIFAR-10.
+# The table has what the chapter prints for its exercise. Our results are over several seeds on both stacks, in full mode on the real CIFAR-10.
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("13_deep_net_on_cifar10")
@@ -708,8 +706,8 @@ lesson.verdicts("13_deep_net_on_cifar10")
 # - **Compare at equal time, not only at equal epochs.** A user waits for seconds, not for epochs, and the order of the six nets changes.
 # - **The way to train a net can matter as much as its layers.** 1cycle changes no layer.
 # - **Give every net the same search for its rate** before you compare, or say that you did not.
-# - **Choose on one set of images, report on another.** If only few candidates were tried, the difference is small. But you know that only after you
-#   have measured it.
+# - **Choose on one set of images, report on another.** If only few candidates were tried, the difference is small, but you know that only after
+#   measuring it.
 # - **Define "best epoch".** Loss and accuracy can turn at different times. Say which one stops the training.
 # - **Keep every run in a folder of its own**, with its logs and its best model. Then you can repeat it or resume it.
 #
