@@ -786,11 +786,11 @@ pd.DataFrame.from_dict(rows, orient="index").round(3)
 # ## References
 #
 # - N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov, *Dropout*, 2014,
-#   [JMLR 15](https://jmlr.org/papers/v15/srivastava14a.html): dropout, and max-norm as its companion.
+#   [JMLR 15](https://jmlr.org/papers/v15/srivastava14a.html): dropout, also together with max-norm.
 # - G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter, *Self-Normalizing Neural Networks*, 2017,
 #   [arXiv:1706.02515](https://arxiv.org/abs/1706.02515): SELU and alpha dropout.
 # - C. Zhang, S. Bengio, M. Hardt, B. Recht, O. Vinyals, *Understanding deep learning requires rethinking generalization*, 2016,
 #   [arXiv:1611.03530](https://arxiv.org/abs/1611.03530): nets learn random labels by heart, regularized or not.
 # - I. Loshchilov, F. Hutter, *Decoupled Weight Decay Regularization*, 2017, [arXiv:1711.05101](https://arxiv.org/abs/1711.05101): AdamW, and why
-#   ℓ2 is something else under Adam.
-# - L. Prechelt, *Early Stopping, But When?*, 1998, [in a book on tricks of the trade](https://doi.org/10.1007/3-540-49430-8_3): when to stop.
+#   ℓ2 is not weight decay under Adam.
+# - L. Prechelt, *Early Stopping, But When?*, 1998, [in *Neural Networks: Tricks of the Trade*](https://doi.org/10.1007/3-540-49430-8_3): when to stop.
