@@ -189,8 +189,7 @@ lesson.record("S5.qF5", mc=mc_accuracy, without=np.mean(usual.argmax(axis=1) == 
 
 # %% [markdown]
 # The chapter's run reached “0.8606” (stored output of revision e7658ef). Is that better than without MC dropout? The chapter's numbers cannot tell:
-# the accuracy without
-# MC dropout was measured an epoch earlier. Below, we compare both at the same epoch.
+# the accuracy without MC dropout was measured an epoch earlier. Below, we compare both at the same epoch.
 #
 # ## Layers that stay on
 #

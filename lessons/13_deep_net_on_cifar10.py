@@ -703,8 +703,8 @@ lesson.verdicts("13_deep_net_on_cifar10")
 # %% [markdown]
 # ## What to take away
 #
-# - **Compare at equal time, not only at equal epochs.** A user waits for seconds, not for epochs, and the order of the six
-#   nets is not the same for both.
+# - **Compare at equal time, not only at equal epochs.** A user waits for seconds, not for epochs, and the order of the six nets is
+#   not the same for both.
 # - **The way to train a net can matter as much as its layers.** 1cycle changes no layer.
 # - **Give every net the same search for its rate** before you compare, or say that you did not.
 # - **Choose on one set of images, report on another.** If only few candidates were tried, the difference is small, but you know that only after
