@@ -13,17 +13,16 @@
 # %% [markdown]
 # # 11 · Regularization
 #
-# A net with a quarter of a million weights can learn fifty thousand images by heart. That does not help it with images it
-# has not seen. A *regularizer* makes that harder. It can be a price on large weights, a limit on their size, inputs that are
-# switched off at random, or an earlier end of the training. This lesson first shows the problem. Then it shows what each regularizer does to the
-# weights, and asks when it helps.
+# A net with a quarter of a million weights can learn thousands of images by heart. That does not help it with images that it has not seen. A
+# *regularizer* makes learning by heart harder. It can be a price on large weights, a limit on their size, inputs that are switched off at random,
+# or an earlier end of the training. This lesson shows the problem, what each regularizer does to the weights, and when it helps.
 #
-# - **You will learn:** to recognize overfitting · what ℓ1, ℓ2, dropout, alpha dropout and max-norm do, by hand and in Keras · to stop a training
-#   at the right time · to test whether a regularizer helps
+# - **You will learn:** to recognize overfitting · what ℓ1, ℓ2, dropout, alpha dropout and max-norm do, by hand and in Keras · to stop a training at
+#   the right time · to test whether a regularizer helps
 # - **You need:** dense nets in Keras; ELU and SELU from [lesson 01](01_initialization_and_activations.ipynb); Nadam from
 #   [lesson 07](07_optimizers_and_clipping.ipynb)
-# - **Reproduces:** *Training Deep Neural Networks*, the part on overfitting (chapter 11 of A. Géron's *Hands-On Machine Learning*, second
-#   edition, notebook of 2020). Its last topic, Monte Carlo dropout, is [lesson 12](12_mc_dropout.ipynb)
+# - **Reproduces:** *Training Deep Neural Networks*, the part on overfitting (chapter 11 of A. Géron's *Hands-On Machine Learning*, second edition,
+#   notebook of 2020). Its last topic, Monte Carlo dropout, is in [lesson 12](12_mc_dropout.ipynb)
 # - **Time:** about 20 minutes to read; a run takes as long as the line above says, in quick mode under a minute
 
 # %% tags=["needed"]
@@ -46,9 +45,9 @@ from course_utils.training import fit, progress_bar
 # %% [markdown]
 # ## The task
 #
-# Fashion-MNIST, as in the chapter: 55,000 images to train on, the first 5,000 training images for validation, 10,000 for the test. Each pixel is
-# *standardized*: less its mean over the training images, divided by its standard deviation. The net has 300, 100 and 10
-# units.
+# The data are Fashion-MNIST, as in the chapter: 55,000 images for training, 5,000 for validation (the first of the training set), and 10,000 for
+# the test. Each pixel is *standardized*: we subtract its mean over the training images, and divide by its standard deviation. The net has dense
+# layers of 300, 100 and 10 units; we call it 300-100-10.
 
 # %%
 fashion = lesson.data(load_fashion_mnist(validation=5_000))
@@ -66,7 +65,8 @@ x_train, x_valid, x_test = (standardized(x) for x in (fashion.x_train, fashion.x
 y_train, y_valid, y_test = fashion.y_train, fashion.y_valid, fashion.y_test
 
 # %% [markdown]
-# Every comparison below calls one function. It builds a fresh net from each of several seeds and trains it with Nadam at its default rate.
+# Every comparison below calls one function. It builds a new net from each of several seeds, and trains it with Nadam at its default rate, in
+# batches of 32.
 
 # %%
 seeds = lesson.seeds(1 if lesson.quick else 3)
@@ -90,8 +90,8 @@ def train(layers, label, epochs, images=None, callbacks=None):
 # %% [markdown]
 # ## Overfitting
 #
-# First the net without any regularizer: ELU, He's weights. We train it for twenty epochs on only 10,000 of the images. The fewer images there are, the sooner a net knows them by heart.
-# **Before you look: what will the loss on the training images do, and what the loss on the validation images?**
+# First we train the *plain* net, without any regularizer (ELU, He's weights), for twenty epochs on only 10,000 images. A net knows fewer images by
+# heart sooner. **Before you run the cells: what will the training loss do, and what the validation loss?**
 
 
 # %%
@@ -124,7 +124,7 @@ for seed, history in zip(seeds, long_histories["plain"]):
     )
 pd.DataFrame(rows).set_index("seed").round(4)
 
-# %% tags=["figure"] alt="Two families of curves over twenty epochs, one thin curve a seed. The training loss falls all the way. The validation loss falls for some epochs, turns, and rises."
+# %% tags=["figure"] alt="Training and validation loss over twenty epochs, a thin curve for each seed. The training loss falls to the end. The validation loss falls for some epochs, then rises."
 ax = plotting.learning_curves({"plain": long_histories["plain"]}, "loss")
 ax.set_title("The training loss keeps falling, the validation loss turns and rises")
 ax.set_ylabel("cross-entropy (nats)")
@@ -132,17 +132,18 @@ lesson.save_figure(ax.figure, "overfitting")
 plt.show()
 
 # %% [markdown]
-# The training loss falls from the first epoch to the last. The validation loss falls for a few epochs and then rises, far above its lowest
-# point. From there on, the net learns details of the training images that other images do not share. This is *overfitting*.
+# The training loss falls from the first epoch to the last. The validation loss falls for a few epochs. Then it rises, far above its lowest point.
+# From there on, the net learns details of the training images that other images do not share. This is *overfitting*.
 #
-# Look at the accuracy in the table, too. It changes little, while the loss grows by more than half. The net makes about as many mistakes as before, but it makes them with more and more
-# certainty, and the cross-entropy punishes certain mistakes. So overfitting shows in the loss long before it shows in the accuracy.
+# Look at the validation accuracy in the table, too. It changes little, while the validation loss grows by more than half. The net makes about as
+# many mistakes as before, but it is more and more certain of them, and the cross-entropy punishes certain mistakes most. So overfitting shows in
+# the loss before it shows in the accuracy.
 #
 # ## A price on weights
 #
-# A price on weights is a term that is added to the loss. **ℓ2** adds $\lambda \sum w^2$, **ℓ1** adds $\lambda \sum |w|$, and ℓ1ℓ2 adds both. The training then looks
-# for weights that fit the images *and* are small. In Keras, a price is an argument of the layer. Below are the three that the
-# chapter names, with its factors, for one layer with fresh weights.
+# A price on weights is a term that is added to the loss. **ℓ2** adds $\lambda \sum w^2$, **ℓ1** adds $\lambda \sum |w|$, and ℓ1ℓ2 adds both. The
+# factor $\lambda$ is the strength. The training then looks for weights that fit the images *and* are small. In Keras, a price is an argument of the
+# layer. Below are the chapter's three prices, with its factors, for one layer with new weights.
 
 # %%
 ways = {
@@ -165,11 +166,11 @@ for name, (regularizer, price) in ways.items():
 pd.DataFrame.from_dict(rows, orient="index").round(3)
 
 # %% [markdown]
-# Compare these prices with the error of a net that knows nothing: its cross-entropy is $\ln 10 \approx 2.3$. Under ℓ1 with `0.1` the price of this one
-# layer is more than a hundred times as large, so the training would care for little else. The same factor means very different strengths in ℓ1 and ℓ2, because
-# $|w|$ is much larger than $w^2$ for a small weight.
+# Compare these prices with the loss of a net that knows nothing: its cross-entropy is $\ln 10 \approx 2.3$. Under ℓ1 with `0.1`, the price of this
+# one layer is more than a hundred times as large. So the training would do little but make weights smaller. The same factor means a much stronger
+# price in ℓ1 than in ℓ2, because $|w|$ is much larger than $w^2$ for a small weight.
 #
-# The chapter trains 300-100-10 for two epochs with ℓ2 of `0.01` on every layer, batches of 32. To the letter:
+# The chapter trains 300-100-10 for two epochs with ℓ2 of `0.01` on every layer. We do the same, and train the plain net beside it:
 
 
 # %%
@@ -191,8 +192,8 @@ short_nets["plain"], short_histories["plain"] = train(plain, "plain, two epochs"
 short_nets["ℓ2"], short_histories["ℓ2"] = train(with_l2, "ℓ2 of 0.01, two epochs", epochs=2)
 
 # %% [markdown]
-# Three times the same arguments: that asks for a function. `functools.partial` makes one. It takes a function and some of its arguments, and
-# returns a function in which these are filled in. The chapter builds its second net with it.
+# In this cell the same arguments stand three times. `functools.partial` avoids that. It takes a function and some of its arguments, and returns a
+# function with these arguments filled in. The chapter builds its second net with it.
 
 
 # %%
@@ -228,11 +229,11 @@ lesson.record(
 )
 
 # %% [markdown]
-# The chapter's run gave “0.8338” for the first net and “0.8356” for the second (stored outputs of revision e7658ef). It is the same net, apart from where the output
-# layer's weights start: He's, because `partial` has filled that in for all three layers. Does the difference mean anything? In the table above the two ways differ too, by
-# about as much as one seed differs from the next. Such a difference is chance.
+# The chapter's run gave “0.8338” for the first net and “0.8356” for the second (stored outputs of revision e7658ef). The two nets differ only in
+# the starting weights of the output layer: He's in the second, because `partial` fills that in for all three layers, and Keras' default, Glorot's,
+# in the first. Does the difference of accuracy mean anything? In the table, two seeds differ by about as much. So one run of each net cannot tell.
 #
-# **How much of the loss is the price?** It is the sum of `net.losses`. We ask at the start and after two epochs.
+# **How much of the loss is the price?** The price is the sum of `net.losses`. We compute it at the start and after two epochs.
 
 
 # %%
@@ -250,16 +251,17 @@ rows = {"at the start": parts_of_the_loss(fresh), "after two epochs": parts_of_t
 pd.DataFrame.from_dict(rows, orient="index").round(3)
 
 # %% [markdown]
-# At the start the price is most of the loss. After two epochs it is a small fraction of what it was, and the smaller part of the loss: the training has shrunk the weights, as the price asks.
+# At the start, the price is most of the loss. After two epochs it is a small fraction of what it was, and the smaller part of the loss.
 #
-# The two prices pull differently. The gradient of $\lambda w^2$ is $2 \lambda w$: it pulls large weights hard and small ones hardly, so they become small, but not
-# zero. The gradient of $\lambda |w|$ is $\lambda$ or $-\lambda$: it pulls every weight with the same force, down to zero.
+# The two prices pull differently. The gradient of $\lambda w^2$ is $2 \lambda w$. It pulls large weights strongly and small ones hardly at all, so
+# they become small, but not zero. The gradient of $\lambda |w|$ is $\lambda$ or $-\lambda$. It pulls every weight towards zero with the same force,
+# however small the weight is.
 #
 # ## Dropout
 #
-# *Dropout* touches no weight. In training, it sets each input of a layer to zero with probability `rate`, so that no unit can rely on a single
-# other one. Those that are left are divided by $1 - \text{rate}$, so that the mean stays the same (*inverted scaling*). When the net is used, dropout
-# does nothing at all. By hand it is two lines:
+# *Dropout* does not act on weights. In training, it sets each input of a layer to zero with probability `rate`, so no unit can rely on one input
+# alone. The inputs that are left are divided by $1 - \text{rate}$, so that the mean stays the same on average (*inverted dropout*). When the
+# trained net predicts, dropout does nothing. By hand it is two lines:
 
 # %%
 rng = np.random.default_rng(lesson.seed)
@@ -278,10 +280,10 @@ print("Keras, in use: unchanged", np.array_equal(dropout(ones, training=False), 
 print("mean of a million ones afterwards", dropped(np.ones(1_000_000), 0.2).mean().round(3))
 
 # %% [markdown]
-# Each row is one example of a batch, and each has a mask of its own. A fifth of the inputs is off *on average*; which ones, is drawn anew for each example and
-# each step.
+# Each row is one example of a batch. Each example has its own *mask*, the pattern of inputs that are switched off. A fifth of the inputs is off *on
+# average*. The masks are drawn again in each step.
 #
-# The chapter's net has dropout of `0.2` before each of its three layers, the inputs included.
+# The chapter's net has dropout of `0.2` before each of its three layers, so the pixels are dropped, too.
 
 
 # %%
@@ -300,14 +302,15 @@ pd.DataFrame(columns, index=pd.Index(seeds, name="seed")).round(4)
 lesson.record("S5.cF2", val_accuracy=after_two("dropout")[0])
 
 # %% [markdown]
-# The validation accuracy is *above* the training accuracy. That is no mistake: `fit` reports the training accuracy with dropout on, and as a mean over the
-# epoch. To compare the two, evaluate both in the same way, as the next section does.
+# The validation accuracy is *above* the training accuracy. That is not an error: `fit` reports the training accuracy with dropout on, and as a mean
+# over the epoch. To compare the two, evaluate both with dropout off, as the next section does.
 #
 # ## Alpha dropout
 #
-# SELU keeps its activations at mean 0 and standard deviation 1 ([lesson 01](01_initialization_and_activations.ipynb)). Dropout keeps the mean but not the standard
-# deviation. **Alpha dropout** sets a dropped input not to zero but to the lowest value of SELU, and then scales and shifts all of them, so that both
-# are kept:
+# SELU keeps its activations near mean 0 and standard deviation 1 ([lesson 01](01_initialization_and_activations.ipynb)). Dropout keeps the mean,
+# but not the standard deviation. **Alpha dropout** does not set a dropped input to zero. It sets it to the value that SELU approaches for very
+# negative inputs. Then it scales and shifts all inputs, so that mean and standard deviation are both kept. We try both layers on random numbers
+# with mean 0 and standard deviation 1:
 
 # %%
 signal = np.random.default_rng(0).normal(size=(200, 1000)).astype("float32")
@@ -318,7 +321,8 @@ for layer in (keras.layers.Dropout(0.2, seed=1), keras.layers.AlphaDropout(0.2, 
 pd.DataFrame.from_dict(rows, orient="index").round(3)
 
 # %% [markdown]
-# The chapter's net: SELU, LeCun's weights, alpha dropout of `0.2` before each layer, twenty epochs with SGD at `0.01`, Nesterov momentum `0.9`.
+# The chapter's net has SELU, LeCun's weights and alpha dropout of `0.2` before each layer. It is trained for twenty epochs with SGD at `0.01` and
+# Nesterov momentum `0.9`. We train it from one seed.
 
 # %%
 SeluDense = partial(keras.layers.Dense, activation="selu", kernel_initializer="lecun_normal")
@@ -349,16 +353,17 @@ in_training, on_train, on_valid, on_test = measured.values()
 lesson.record("S5.cF3", val_accuracy=on_valid, test_accuracy=on_test, train_accuracy=on_train)
 
 # %% [markdown]
-# The first two rows are the same net on the same images. With dropout off it does better. The second row is the one to compare with
-# the rest: it lies above the validation and the test accuracy, as one expects.
+# The first two rows measure the same net on the same images. With dropout off, the accuracy is higher. The second row is the one to compare with
+# validation and test. It lies above both, because the net was trained on these images.
 #
 # ## Max-norm
 #
-# **Max-norm** is a limit, not a price. After each step it looks at every unit: if the vector of its weights is longer than the limit, it is shortened to
-# it. The direction stays. (Exercise 1 writes it by hand.) LeCun's weights begin with a length of about 1, so the limit acts from the first step. The chapter puts a limit of 1 on both hidden layers, with SELU and LeCun's weights, and leaves the output layer free.
+# **Max-norm** is a limit, not a price. If the vector of a unit's weights is longer than the limit after a step, it is shortened to the limit. Its
+# direction stays. (Exercise 1 writes it by hand.) The chapter puts a limit of 1 on both hidden layers, with SELU and LeCun's weights, and none on
+# the output layer. With LeCun's weights, each vector starts with a length of about 1, so the limit acts from the first step.
 #
-# This contradicts the chapter itself. Its section on SELU says that SELU nets do not normalize themselves any more under ℓ1, ℓ2, ordinary dropout *or
-# max-norm*. Does it matter here? We train the same SELU net without the limit, too.
+# Here the chapter contradicts itself. Its section on SELU says that SELU nets do not normalize themselves any more under ℓ1, ℓ2, ordinary dropout
+# *or max-norm*. Does it matter in this net? We train the same SELU net without the limit, too.
 
 
 # %%
@@ -377,12 +382,12 @@ pd.DataFrame({name: after_two(name) for name in ("plain, SELU", "max-norm")}, in
 lesson.record("S5.cF6", val_accuracy=after_two("max-norm")[0])
 
 # %% [markdown]
-# The two columns differ by little, about as much as two seeds do. With two hidden layers there is not much to lose: self-normalization matters in deep nets.
+# The two columns differ by little, about as much as two seeds do. The net has only two hidden layers, and self-normalization matters in deep nets.
 #
 # ## What they leave behind
 #
-# We train one more net, with an ℓ1 of `0.001`, and then look at the weights of the first layer. Each of its 300 units has 784 of them, one for each pixel, so they can be
-# drawn as an image. **Which regularizer will leave weights that are exactly zero?**
+# We train one more net, with an ℓ1 of `0.001`. Then we look at the weights of the first layer of each net. Each of its 300 units has 784 weights,
+# one for each pixel, so we can draw them as an image. **Which regularizer will leave weights that are exactly zero?**
 
 # %%
 by_l1 = with_price(keras.regularizers.L1(0.001))
@@ -402,7 +407,7 @@ for name in ("plain", "ℓ1", "ℓ2", "dropout", "plain, SELU", "max-norm"):
     }
 pd.DataFrame.from_dict(rows, orient="index").round(4)
 
-# %% tags=["figure", "cover"] alt="Four rows of ten small square images, blue for positive and red for negative weights, the longest unit first. Plain: noise with a few darker patches in all ten. ℓ1: a few sharp spots in the first six images, the other four blank. ℓ2: smooth pale shapes like shirts in the first seven, the others nearly blank. Max-norm: paler noise in all ten."
+# %% tags=["figure", "cover"] alt="Four rows of ten small square images, blue for positive and red for negative weights, the longest unit first. Plain: noise in all ten. ℓ1: a few sharp spots in the first images, the last ones nearly blank. ℓ2: smooth pale shapes like shirts in the first images, the last ones nearly blank. Max-norm: paler noise in all ten."
 shown = {name: kernels[name] for name in ("plain", "ℓ1", "ℓ2", "max-norm")}
 fig, panels = plt.subplots(4, 10, figsize=(10.5, 5.0))
 for row, (name, kernel) in zip(panels, shown.items()):
@@ -414,42 +419,44 @@ for row, (name, kernel) in zip(panels, shown.items()):
         if name == "plain":
             ax.set_title(f"no. {rank + 1}", loc="center", fontsize=9, weight="normal")
     row[0].set_ylabel(name)
-fig.suptitle("ℓ1 and ℓ2 empty most units (longest first; weights from −0.15, red, to 0.15, blue)")
+fig.suptitle("ℓ1 and ℓ2 leave most units almost no weights (longest first; −0.15 red, 0.15 blue)")
 lesson.save_figure(fig, "weights")
 plt.show()
 
 # %% [markdown]
-# - **Plain**: two epochs have changed the starting weights only a little, and those are noise. All units are there.
-# - **ℓ2** has shrunk everything. A few units keep smooth shapes, in which one can see clothes. Most units have almost nothing left.
-# - **ℓ1** leaves a few units with sharp spots and nearly nothing elsewhere. Yet the table says that no weight is exactly zero (question 1).
-# - **Max-norm** limits the length, and nothing else. All units are there; most look like noise.
-# - **Dropout** leaves weights like the plain net's. What it changes is not their size.
+# - **Plain**: two epochs have changed the starting weights only a little, so the images look like noise.
+# - **ℓ2** has made all weights smaller. A few units keep smooth shapes that look like clothes. Most units have almost nothing left.
+# - **ℓ1** leaves a few units with sharp spots, and nearly nothing elsewhere. Yet the table shows a share of 0 for weights that are exactly zero
+#   (question 1 asks why).
+# - **Max-norm** limits the length, and nothing else. All units keep their weights, and most look like noise.
+# - **Dropout** (only in the table) leaves weights as large as the plain net's.
 #
 # ## After two epochs
 #
-# All two-epoch nets, a dot for each seed, and the chapter's numbers (stored outputs of revision e7658ef).
+# The figure shows all nets of two epochs, a dot for each seed, and the chapter's numbers (stored outputs of revision e7658ef).
 
-# %% tags=["figure"] alt="Rows of dots, one a seed, for validation accuracy after two epochs. The plain nets lie at the right, about level with or ahead of dropout and max-norm. The nets with ℓ1 and ℓ2 lie several points to the left. Dashed lines show the source's numbers near the dots."
+# %% tags=["figure"] alt="Rows of dots for validation accuracy after two epochs, a dot for each seed, with the source's numbers. The plain nets lie at the right, near dropout and max-norm. The nets with ℓ1 and ℓ2 lie several points to the left."
 rows = ("plain", "ℓ1", "ℓ2", "ℓ2, partial", "dropout", "plain, SELU", "max-norm")
 ax = plotting.seed_dots(
     {name: after_two(name) for name in rows},
     printed={"ℓ2": 0.8338, "ℓ2, partial": 0.8356, "dropout": 0.8730, "max-norm": 0.8746},
     printed_label="stored outputs of e7658ef",
 )
-ax.set_title("After two epochs no regularizer is ahead of the plain net")
+ax.set_title("After two epochs ℓ1 and ℓ2 cost several points")
 ax.set_xlabel("validation accuracy")
 ax.xaxis.set_major_formatter("{x:.1%}")
 lesson.save_figure(ax.figure, "two-epochs")
 plt.show()
 
 # %% [markdown]
-# Two epochs are too short to overfit, so they cannot show what a regularizer is for. They show only its cost. Under
-# ℓ2 of `0.01` it is several points. The strength of a regularizer is a hyperparameter like any other, and the chapter's `0.01` is an illustration, not advice.
+# Two epochs are too short to overfit. So they cannot show the use of a regularizer, only its cost. Under ℓ2 of `0.01`, the cost is several
+# percentage points. The strength is a hyperparameter like any other, and the chapter's is an illustration, not advice.
 #
 # ## Where the net overfits
 #
-# So we try them where they are needed, which is the course's own question: twenty epochs, 10,000 images. Each net is the plain one of the beginning (ELU, He's weights) with one thing added. ℓ2
-# is weaker than before by a factor of ten.
+# So we ask a question of the course: do regularizers help where the net overfits? We train for twenty epochs on 10,000 images, as at the beginning.
+# Each net is the plain net with one thing added: ℓ2 of `0.001`, a tenth of the strength above; max-norm of 1; or dropout of `0.2`. (With ℓ2, the
+# output layer also starts from He's weights.)
 
 # %%
 ELUDense = partial(keras.layers.Dense, activation="elu", kernel_initializer="he_normal")
@@ -469,8 +476,8 @@ for name, layers in kinds.items():
     long_nets[name], long_histories[name] = train(layers, f"{name}, 20 epochs", **few)
 
 # %% [markdown]
-# And one more: *early stopping*. It needs no change of the net at all. Watch the validation loss; when it has not fallen for some epochs (the `patience`), stop, and take back
-# the weights of the best epoch. For plain nets from the same seeds:
+# The last one is *early stopping*. It does not change the net. It watches the validation loss. When the loss has not improved for some epochs (the
+# `patience`), it stops the training, and puts back the weights of the best epoch. We use it with the plain net, from the same seeds:
 
 # %%
 stopping = keras.callbacks.EarlyStopping(monitor="val_loss", patience=5, restore_best_weights=True)
@@ -484,8 +491,8 @@ for seed, history in zip(seeds, long_histories["early stopping"]):
     )
 
 # %% [markdown]
-# Validation images choose where to stop, so their loss there is too good to be true: it is the lowest of many. What counts is the test set, which has chosen
-# nothing.
+# The validation images choose where to stop. So the loss there is the lowest of many, and too low as an estimate. We compare the nets on the test
+# images, which have chosen nothing.
 
 # %%
 on_test, on_train = {}, {}
@@ -503,7 +510,7 @@ rows = {
 }
 pd.DataFrame.from_dict(rows, orient="index").rename_axis(f"mean of {len(seeds)} seeds").round(4)
 
-# %% tags=["figure"] alt="Left: validation cross-entropy over twenty epochs; the plain net's curve rises steeply, those of ℓ2 and max-norm rise less, dropout's stays low. Right: rows of dots for test accuracy, one a seed."
+# %% tags=["figure"] alt="Left: validation cross-entropy over twenty epochs; the plain net's curve rises most steeply, the others rise less. Right: rows of dots for test accuracy, a dot for each seed; dropout's lie furthest to the right."
 fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4.3), width_ratios=[1.1, 1])
 curves = {name: long_histories[name] for name in ("plain", "ℓ2", "max-norm", "dropout")}
 plotting.learning_curves(curves, CROSS_ENTROPY, training=False, ax=left)
@@ -515,16 +522,19 @@ lesson.save_figure(fig, "where-it-overfits")
 plt.show()
 
 # %% [markdown]
-# Where the net overfits, each of them lowers the test loss by far, and each fits the training images less closely: that is the
-# purpose. ℓ2 and dropout keep the validation loss nearly flat. Max-norm slows its rise. Early stopping takes the plain net at its best moment; it costs nothing, and saves half of the training.
+# Each of the four lowers the test loss, and fits the training images less closely, which is the purpose. The validation loss rises least with ℓ2
+# and dropout; max-norm slows its rise. Early stopping takes the plain net at its lowest validation loss. It needs no change of the net, and saves
+# epochs.
 #
-# The accuracy gains less. Only dropout is clearly ahead of the plain net. The other nets make about as many mistakes as it does, but with less certainty.
+# The accuracy gains less. Only dropout is clearly ahead of the plain net. The other nets make about as many mistakes as the plain net, but they are
+# less certain of them.
 #
-# That is a finding about one net, one task and one strength of each. What holds more generally is the order of the questions. Does the net overfit? Then does a regularizer help, and at which strength?
+# This is a result for one net, one task and one strength of each regularizer. For another net, ask again. Does it overfit? Does a regularizer help,
+# and at which strength?
 #
 # ## Verdicts
 #
-# The numbers among the stored outputs of revision e7658ef, and ours over several seeds on both stacks, in full mode on the real Fashion-MNIST.
+# The numbers are from the stored outputs of revision e7658ef. Ours are over several seeds on both stacks, in full mode on the real Fashion-MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("11_regularization")
@@ -532,37 +542,41 @@ lesson.verdicts("11_regularization")
 # %% [markdown]
 # ## What to take away
 #
-# - Overfitting shows in the validation loss first. The accuracy may hardly move while the loss doubles.
-# - ℓ2 shrinks weights, ℓ1 empties nearly all of them, max-norm limits the length of each unit's weights, dropout makes units independent of one another.
-# - A regularizer costs accuracy at first. It can pay only where the net would overfit; so two epochs cannot judge it.
-# - Early stopping saves time *and* regularizes. Use it first.
+# - Overfitting shows in the validation loss first. The accuracy may hardly change while the loss grows.
+# - ℓ2 makes weights small, ℓ1 makes nearly all of them tiny, max-norm limits the length of each unit's weights, dropout stops units from relying on
+#   single inputs.
+# - A regularizer can cost accuracy at first. It can help only where the net would overfit, so two epochs cannot judge it.
+# - Early stopping saves time *and* regularizes. Try it first.
 # - Compare training and validation accuracy only with dropout off in both.
 # - The strength is a hyperparameter. Choose it on the validation set, and report on the test set.
 #
-# **Today** large models are trained for an epoch or so, on more data than they could learn by heart, and often without dropout. What has stayed is a relative of ℓ2,
-# the decoupled weight decay of AdamW ([lesson 07](07_optimizers_and_clipping.ipynb)).
+# **Today** large language models are often trained for about one epoch, on more data than they could learn by heart, and often without dropout. A
+# relative of ℓ2 is still in use: the decoupled weight decay of AdamW ([lesson 07](07_optimizers_and_clipping.ipynb)).
 
 # %% [markdown]
 # ## Questions
 #
 # Answer in a sentence or two before you unfold ours.
 #
-# **1.** You train with an ℓ1 price and Nadam, as above, and look for weights that are zero. Very many are tiny, and none is exactly zero. Why? What would you change to get zeros?
+# **1.** You train with an ℓ1 price and Nadam, as above, and look for weights that are zero. Very many are tiny, and none is exactly zero. Why? What
+# would you change to get zeros?
 #
 # <details><summary>An answer</summary>
 #
-# ℓ1 pulls with the same force at any size. So a step towards zero ends a little beyond it, and the next one pulls back. The weight trembles around zero, by about
-# the length of a step, and hits zero only by accident. For true zeros, shrink each weight by a fixed amount after the step and stop at zero (a *proximal* step), or
-# cut off the tiny ones after the training.
+# ℓ1 pulls with the same force at any size. So a step towards zero ends a little beyond it, and the next one pulls back. The weight moves back and
+# forth around zero, by about the length of a step, and is exactly zero only by accident. To get true zeros, make each weight smaller by a fixed
+# amount after the step, and stop at zero (a *proximal* step). Or set the tiny ones to zero after the training.
 #
 # </details>
 #
-# **2.** With plain gradient descent, ℓ2 multiplies each weight by the same factor in every step, apart from what the images ask for. Which factor? Why is that not so with Nadam?
+# **2.** With plain gradient descent, ℓ2 multiplies each weight by the same factor in every step, besides the change that the images cause. Which
+# factor? Why is that not so with Nadam?
 #
 # <details><summary>An answer</summary>
 #
-# The price's gradient is $2 \lambda w$, so a step with rate $\eta$ gives $w - 2 \eta \lambda w = (1 - 2 \eta \lambda)\, w$. That is *weight decay*. Nadam divides each weight's gradient by its usual size, the price's part
-# included. So a weight whose gradients are large decays less than one whose gradients are small. AdamW leaves the price out of the gradient and multiplies by the factor itself.
+# The price's gradient is $2 \lambda w$, so a step with rate $\eta$ gives $w - 2 \eta \lambda w = (1 - 2 \eta \lambda)\, w$. That is *weight decay*.
+# Nadam divides each weight's gradient by its usual size, and the gradient contains the price's part. So a weight whose gradients are large decays
+# less than one whose gradients are small. AdamW leaves the price out of the gradient, and multiplies the weight by the factor itself.
 #
 # </details>
 #
@@ -570,8 +584,9 @@ lesson.verdicts("11_regularization")
 #
 # <details><summary>An answer</summary>
 #
-# With so few images the validation loss is noisy. A chance rise ends the training too early; a chance fall picks an epoch that is not the best. And the lowest of many
-# noisy values lies below the true one. More validation images, more patience, and a report on the test set.
+# With so few images the validation loss is noisy. A rise by chance ends the training too early, and a fall by chance picks an epoch that is not the
+# best. Also, the lowest of many noisy values lies below the true one. The colleague needs more validation images and more patience, and should
+# report the loss on the test set.
 #
 # </details>
 #
@@ -579,16 +594,18 @@ lesson.verdicts("11_regularization")
 #
 # <details><summary>An answer</summary>
 #
-# Nothing (up to the normalization's small ε). If all of a unit's weights are multiplied by a number, so are its outputs, their mean and their standard deviation, and batch normalization takes the number out
-# again. ℓ2 is void there in the same way. What remains is an effect on the training: for short weights a step of the same length is a larger turn.
+# Nothing (up to the normalization's small ε). Multiply all weights of a unit by a number. Then its outputs' deviations from their mean, and their
+# standard deviation, are multiplied by it, too, and batch normalization divides it out. For the same reason, ℓ2 does not limit what the two layers
+# can compute. What remains is an effect on the training: for short weights, a step of the same length is a larger turn.
 #
 # </details>
 
 # %% [markdown]
 # ## Exercises
 #
-# The first two have a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. In the third you predict a result. The solutions are in
-# [a notebook of their own](solutions/11_regularization.ipynb); any code that does what the card asks passes.
+# Each of the first two has a cell to fill in and a check below it. The check tries your code on inputs of its own, and answers in a sentence. In
+# the third you predict a result. The solutions are in [a notebook of their own](solutions/11_regularization.ipynb). Any code that does what the
+# card asks passes.
 
 # %% tags=["given"]
 import keras
@@ -602,11 +619,12 @@ from course_utils.training import fit
 # %% [markdown] tags=["exercise"]
 # ### 1 · Max-norm for any kernel
 #
-# *10 minutes.* **What.** Write `capped_units`. It returns the kernel with every unit that is longer than `limit` shortened to it, in the same direction. Other units stay as
-# they are, zeros too. The kernel may be dense, `(inputs, units)`, or a convolution's, `(height, width, channels, filters)`.
+# *10 minutes.* **What.** Write `capped_units`. It returns the kernel with the weights of each unit shortened to the length `limit`, in the same
+# direction, if they are longer. All other units stay as they are, also units of zeros. The kernel may be dense, `(inputs, units)`, or a
+# convolution's, `(height, width, channels, filters)`; there a unit is a filter.
 #
-# **Why.** It is all that max-norm does after a step. And a wrong axis raises no error here: the net trains, with another
-# regularizer than the one you meant.
+# **Why.** This is all that max-norm does after a step. A wrong axis raises no error here: the net trains, but with another regularizer than you
+# meant.
 
 
 # %% tags=["exercise"]
@@ -627,7 +645,7 @@ def capped_units(kernel, limit):
 check("capped_units")
 
 # %% [markdown] tags=["solution"]
-# Keras has an `axis` for this; it is 0 unless you say otherwise. We cap fresh weights, dense and convolutional, at a length of 1.
+# Keras' `MaxNorm` has an argument `axis`, with the default 0. We limit new weights, dense and convolutional, to a length of 1.
 
 # %% tags=["solution"]
 rng = np.random.default_rng(42)
@@ -647,17 +665,18 @@ for kind, shape in {"dense": (784, 300), "convolution": (3, 3, 64, 128)}.items()
 pd.DataFrame(rows).rename_axis("length of the longest unit").round(3)
 
 # %% [markdown] tags=["solution"]
-# For a dense kernel `MaxNorm(1.0)` does what we do. For a convolution it leaves the filters as long as they were: along axis 0 it finds columns of three weights,
-# which are all short enough. Nothing fails, and nothing is regularized. Say `axis=[0, 1, 2]` there.
+# For a dense kernel `MaxNorm(1.0)` does what we do. For a convolution it leaves the filters as long as they were. Along axis 0 it finds columns of
+# three weights, which are all short enough. There is no error, and no regularization. Write `axis=[0, 1, 2]` for a convolution.
 
 # %% [markdown] tags=["exercise"]
 # ### 2 · What alpha dropout makes good
 #
-# *20 minutes.* **What.** An input has mean 0 and standard deviation 1. A share `rate` of its values, chosen at random, is replaced by the number `low`. Write
-# `alpha_affine`. It returns two numbers, $a > 0$ and $b$. Apply $a x + b$ to all values, those that were left and those that were replaced: mean and standard deviation are 0 and 1 again.
+# *20 minutes.* **What.** The values $x$ have mean 0 and standard deviation 1. A share `rate` of them, chosen at random, is replaced by the number
+# `low`. Write `alpha_affine`. It returns two numbers, $a > 0$ and $b$. If $a x + b$ is applied to all values, kept and replaced, mean and standard
+# deviation are 0 and 1 again.
 #
-# **Why.** The lesson said that alpha dropout “scales and shifts” its values. These two numbers are how. The same count tells what
-# ordinary dropout, which puts in a zero and divides by $1 - \text{rate}$, does to the standard deviation.
+# **Why.** The lesson said that alpha dropout “scales and shifts” its inputs. These two numbers are the scale and the shift. The same calculation
+# tells what ordinary dropout does to the standard deviation.
 
 
 # %% tags=["exercise"]
@@ -679,7 +698,8 @@ def alpha_affine(rate, low):
 check("alpha_affine")
 
 # %% [markdown] tags=["solution"]
-# Twenty SELU layers by hand, with LeCun's weights and a fifth dropped before each: once as ordinary dropout, once with our two numbers.
+# We compute twenty SELU layers by hand, with LeCun's weights. A fifth of the inputs is dropped before each layer: once with ordinary dropout, once
+# with our two numbers.
 
 # %% tags=["solution"]
 lowest = -1.0507009873554805 * 1.6732632423543772  # what SELU tends to on the far negative side
@@ -711,20 +731,21 @@ print("Keras  ", of_keras)
 print("by hand", np.round([a * lowest + b, a + b], 5))
 
 # %% [markdown] tags=["solution"]
-# With ordinary dropout the standard deviation grows from layer to layer: dividing by $1 - \text{rate}$ keeps the mean, and makes the mean square larger by the same factor.
-# With the two numbers, mean and deviation stay near 0 and 1 through twenty layers. Keras' layer does the same to a 1 as we do, dropped or kept.
+# With ordinary dropout the standard deviation grows in the first layers, and then stays too large. Dividing by $1 - \text{rate}$ keeps the mean,
+# but it makes the mean square larger by the factor $1 / (1 - \text{rate})$. With the two numbers, mean and deviation stay near 0 and 1 through
+# twenty layers. The last cell shows that Keras' layer turns a 1 into the same values as we do, dropped or kept.
 
 # %% [markdown] tags=["exercise"]
 # ### 3 · Predict, run, explain: labels without a meaning
 #
-# *10 minutes.* We take 1,000 training images and give each a label drawn at random: there is nothing to understand. A plain net
-# 300-100-10 and one with dropout of `0.2` learn them for 100 epochs.
+# *10 minutes.* We take 1,000 training images and give each a label drawn at random, so there is no rule to learn. A plain net 300-100-10, and one
+# with dropout of `0.2`, learn these labels for 100 epochs.
 #
-# **Predict** the accuracy of both nets, dropout off, on these 1,000 images, and on 1,000 other images with random labels. Write four numbers down.
+# **Predict** the accuracy of both nets, dropout off, on these 1,000 images, and on 1,000 other images with random labels. Write down four numbers.
 #
 # **Run** the cell.
 #
-# **Explain** what you see: what does each net know about clothes, and what did dropout prevent?
+# **Explain** what you see. What does each net know about clothes? What did dropout prevent?
 
 # %% tags=["predict"]
 images = lesson.data(load_fashion_mnist(validation=5_000)).x_train[:2000].astype("float32") / 255
@@ -751,11 +772,13 @@ pd.DataFrame.from_dict(rows, orient="index").round(3)
 # %% [markdown] tags=["exercise"]
 # <details><summary>What happens, and why</summary>
 #
-# The plain net learns all 1,000 labels by heart, or nearly all. It has more than 200 weights for each image, so there is room. Of the other images it is right about one in ten, which is chance: there was nothing to
-# understand, and it has understood nothing. So a high training accuracy alone says nothing. Only images that the net has not seen can tell whether it has understood something.
+# The plain net learns all 1,000 labels by heart, or nearly all. It has more than 200 weights for each image. On the other images it is right about
+# one time in ten, which is chance: there was no rule to learn. So a high training accuracy alone says nothing. Only images that the net has not
+# seen can tell whether it has learned a rule.
 #
-# Dropout makes learning by heart slower: every mask hides other pixels and units, so a label must be stored in many places. But it does not prevent it. With dropout off most of the labels are there, and more epochs
-# bring more of them. A regularizer makes learning by heart more expensive; it does not make a net want to understand.
+# Dropout makes learning by heart slower: every mask hides other pixels and units, so a label must be stored in many places. But dropout does not
+# prevent it. With dropout off, the net knows most of the labels, and more epochs bring more of them. A regularizer makes learning by heart harder;
+# it cannot make a rule where there is none.
 #
 # </details>
 
@@ -763,11 +786,11 @@ pd.DataFrame.from_dict(rows, orient="index").round(3)
 # ## References
 #
 # - N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov, *Dropout*, 2014,
-#   [JMLR 15](https://jmlr.org/papers/v15/srivastava14a.html): dropout, and max-norm as its companion.
+#   [JMLR 15](https://jmlr.org/papers/v15/srivastava14a.html): dropout, also together with max-norm.
 # - G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter, *Self-Normalizing Neural Networks*, 2017,
 #   [arXiv:1706.02515](https://arxiv.org/abs/1706.02515): SELU and alpha dropout.
 # - C. Zhang, S. Bengio, M. Hardt, B. Recht, O. Vinyals, *Understanding deep learning requires rethinking generalization*, 2016,
 #   [arXiv:1611.03530](https://arxiv.org/abs/1611.03530): nets learn random labels by heart, regularized or not.
 # - I. Loshchilov, F. Hutter, *Decoupled Weight Decay Regularization*, 2017, [arXiv:1711.05101](https://arxiv.org/abs/1711.05101): AdamW, and why
-#   ℓ2 is something else under Adam.
-# - L. Prechelt, *Early Stopping, But When?*, 1998, [in a book on tricks of the trade](https://doi.org/10.1007/3-540-49430-8_3): when to stop.
+#   ℓ2 is not weight decay under Adam.
+# - L. Prechelt, *Early Stopping, But When?*, 1998, [in *Neural Networks: Tricks of the Trade*](https://doi.org/10.1007/3-540-49430-8_3): when to stop.

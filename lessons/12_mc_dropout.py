@@ -13,12 +13,13 @@
 # %% [markdown]
 # # 12 · Monte Carlo dropout
 #
-# A classifier names a class for every image, also for an image that it cannot know. How sure is it, and can we believe that? *Monte Carlo
-# dropout* (MC dropout) promises an answer without new training: leave dropout on, ask the net a hundred times, and see how far its answers differ. The chapter takes
-# their mean as a prediction. This lesson measures whether that helps. Then it asks the more important question: is the net's doubt any good?
+# A classifier names a class for every image, also for an image that belongs to none of its classes. How sure is it, and can we believe that? *Monte
+# Carlo dropout* (MC dropout) offers an answer without new training. Leave dropout on, ask the net a hundred times, and see how much its answers
+# differ. The chapter takes the mean of the answers as a prediction. This lesson measures whether that helps. Then it asks a more important
+# question. The answers also show how unsure the net is, its *doubt*. Can we rely on that?
 #
-# - **You will learn:** to turn a net with dropout into a hundred nets · to read their mean, entropy and mutual information · to test whether
-#   a net is as often right as it says, and whether it notices its mistakes and images of another kind
+# - **You will learn:** to turn a net with dropout into a hundred nets · to read their mean, entropy and mutual information · to test whether a net
+#   is right as often as it says, and whether its doubt shows its mistakes and images of another kind
 # - **You need:** dropout and alpha dropout ([lesson 11](11_regularization.ipynb))
 # - **Reproduces:** *Training Deep Neural Networks*, MC dropout (chapter 11 of A. Géron's *Hands-On Machine Learning*, second edition, notebook of
 #   2020)
@@ -46,9 +47,10 @@ from course_utils.training import fit, progress_bar
 # %% [markdown]
 # ## The net
 #
-# It is the net with alpha dropout of lesson 11, on Fashion-MNIST with standardized pixels. It has 300, 100 and 10 units, SELU, LeCun's weights, and alpha dropout of `0.2` before
-# each layer. It is trained for twenty epochs, with SGD at `0.01` and Nesterov momentum `0.9`. **Then the chapter calls `fit` once more**: one epoch, without validation, before it asks the
-# net anything. We do the same, from several seeds.
+# The data are Fashion-MNIST with standardized pixels. The net has dense layers of 300, 100 and 10 units, SELU, LeCun's weights, and alpha dropout
+# of `0.2` before each layer ([lesson 11](11_regularization.ipynb) explains them). It is trained for twenty epochs, with SGD at `0.01` and Nesterov
+# momentum `0.9`. **Then the chapter calls `fit` once more**: one epoch, without validation, before it asks the net anything. We do the same, from
+# several seeds.
 
 # %%
 fashion = lesson.data(load_fashion_mnist(validation=5_000))
@@ -91,8 +93,8 @@ net = nets[0]
 # %% [markdown]
 # ## How sure is it?
 #
-# Used as usual, with dropout off, the net gives ten probabilities for each image; we call the largest one its *confidence*. Look at those images of which it says that it is at least
-# $99\,\%$ sure. If it means what it says, it is wrong about at most one in a hundred of them.
+# First we use the net as usual, with dropout off. It gives ten probabilities for each image. We call the largest one its *confidence*. Take the
+# test images with a confidence of at least $99\,\%$. If we can believe the net, it is wrong on at most one in a hundred of them.
 
 # %%
 usual = net.predict(x_test, batch_size=1000, verbose=0)
@@ -102,7 +104,7 @@ wrong_share = np.sum(certain & wrong) / max(np.sum(certain), 1)
 print(f"images with a confidence of 99 % or more: {certain.mean():.1%}; wrong among them: {wrong_share:.1%}")
 
 # %% [markdown]
-# Now some images that are no clothes at all: handwritten digits from MNIST, of the same size.
+# Now we give it images that are no clothes: handwritten digits from MNIST, of the same size.
 
 # %%
 digits = lesson.data(load_mnist())
@@ -111,7 +113,7 @@ usual_digits = net.predict(x_digits, batch_size=1000, verbose=0)
 certain_digits = usual_digits.max(axis=1) >= 0.99
 print(f"digits with a confidence of 99 % or more: {certain_digits.mean():.1%}; wrong among them: all")
 
-# %% tags=["figure"] alt="Six handwritten digits in a row. Above each stands the piece of clothing that the net sees in it, with a high probability."
+# %% tags=["figure"] alt="Six handwritten digits in a row. Above each is the class of clothes that the net names, with a probability near 1."
 surest = np.argsort(-usual_digits[:200].max(axis=1))
 picked = [next(i for i in surest if digits.y_test[i] == digit) for digit in (0, 1, 4, 7, 8, 9)]
 fig, panels = plt.subplots(1, 6, figsize=(11, 2.4))
@@ -124,14 +126,15 @@ for ax, i in zip(panels, picked):
 plt.show()
 
 # %% [markdown]
-# Among the clothes it is wrong more often than it says. And it is certain of many digits, which it cannot know. From a single answer we cannot see what the net
-# does not know.
+# Among the clothes, the net is wrong more often than it says. It is also nearly certain of many digits, although no class fits them. So one answer
+# does not show us what the net does not know.
 #
 # ## A hundred predictions
 #
-# Usually dropout is off when a net is used. **Leave it on, and each call is another net:** each has other inputs and units switched off. Yarin
-# Gal and Zoubin Ghahramani showed that one can read their answers as samples from an approximate Bayesian posterior: as the answers of many nets
-# that all fit the training images. Their mean is the prediction, and how far they differ is a measure of doubt. In code it is a call in a loop, here for the first test image:
+# Usually dropout is off when a net predicts. **Leave it on, and each call uses another net:** a new *mask* decides which inputs and units are
+# switched off. Yarin Gal and Zoubin Ghahramani showed that these answers can be read as samples from an approximate Bayesian posterior, which
+# means: as the answers of many nets that all fit the training images. The mean of the answers is the prediction. How much they differ is a measure
+# of doubt. In code it is a call in a loop, here for the first test image:
 
 # %%
 lesson.set_seed()
@@ -142,7 +145,7 @@ likely = np.argsort(-mean)[:4]
 columns = {"dropout off": usual[0], "mean of 100": mean, "standard deviation": deviation}
 pd.DataFrame(columns, index=fashion.class_names).iloc[likely].round(3)
 
-# %% tags=["figure"] alt="Left: an ankle boot. Middle: with dropout off, one long bar for ankle boot. Right: a hundred dots for each class; those for ankle boot reach from near 0 to 1, those for sneaker and sandal from 0 to high values, all others stay at 0. Lines mark the middle 90 percent."
+# %% tags=["figure"] alt="Left: an ankle boot. Middle: with dropout off, one long bar for ankle boot. Right: a hundred dots for each class; those for ankle boot reach from near 0 to 1, those for sneaker and sandal from 0 to high values, all others are near 0. Lines mark the middle 90 percent."
 fig, (left, middle, right) = plt.subplots(1, 3, figsize=(12.5, 4.2), width_ratios=[0.7, 1, 1.6])
 left.imshow(fashion.x_test[0], cmap="gray_r")
 left.set(title=f"{fashion.class_names[y_test[0]]}, test image 0", xticks=[], yticks=[])
@@ -164,11 +167,11 @@ lesson.save_figure(fig, "first-image")
 plt.show()
 
 # %% [markdown]
-# With dropout off the net is nearly certain. With dropout on, some of the hundred nets see a sneaker, and some a sandal. The other classes hardly occur.
-# (The chapter shows mean and standard deviation. Mean plus and minus one standard deviation can leave the range from 0 to 1, so the figure shows what the middle 90 of
-# the hundred say.)
+# With dropout off, the net is nearly certain. With dropout on, some of the hundred nets give much probability to a sneaker, and some to a sandal.
+# All other classes get almost none. (The chapter shows mean and standard deviation. Mean plus or minus one standard deviation can leave the range
+# from 0 to 1, so the figure shows the middle $90\,\%$ of the answers.)
 #
-# Now all 10,000 test images, as the chapter does it.
+# Now we predict all 10,000 test images, as the chapter does.
 
 # %%
 n_samples = 10 if lesson.quick else 100
@@ -185,13 +188,13 @@ lesson.record("S5.cF4", test_accuracy=mc_accuracy)
 lesson.record("S5.qF5", mc=mc_accuracy, without=np.mean(usual.argmax(axis=1) == y_test))
 
 # %% [markdown]
-# The chapter's run reached “0.8606” (stored output of revision e7658ef). Is that better than without MC dropout? The chapter's two numbers cannot tell: the one without
-# ([lesson 11](11_regularization.ipynb)) was measured an epoch earlier. We compare at the same epoch, below.
+# The chapter's run reached “0.8606” (stored output of revision e7658ef). Is that better than without MC dropout? The chapter's numbers cannot tell:
+# the accuracy without MC dropout was measured an epoch earlier. Below, we compare both at the same epoch.
 #
 # ## Layers that stay on
 #
-# `training=True` has a catch: it puts *every* layer into training mode. Batch normalization would then normalize with the statistics of the batch at hand,
-# and change its running averages, although it was only asked for a prediction:
+# `training=True` has a disadvantage: it puts *every* layer into training mode. Batch normalization would then normalize with the mean and variance
+# of the current batch. It would also change its running averages, although we only predict:
 
 # %%
 normalization = keras.layers.BatchNormalization()
@@ -204,7 +207,8 @@ for training in (False, True):
     print(f"training={training}: running average changed: {changed}")
 
 # %% [markdown]
-# So only the dropout layers are to be in training mode. Three lines make such a layer. The chapter makes two of them, rebuilds the net with them, and gives it the trained weights:
+# So only the dropout layers should be in training mode. Three lines make such a layer. The chapter writes two such classes, rebuilds the net with
+# them, and gives it the trained weights:
 
 
 # %%
@@ -225,8 +229,8 @@ columns = {"one answer": answers[0], "another": answers[1], "mean of all": np.me
 pd.DataFrame(columns, index=fashion.class_names).iloc[likely].round(3)
 
 # %% [markdown]
-# The course has a function for this: `mc_model(net)` builds any Sequential or functional net again with such layers, on the same weights. And `mc_predict(net, images)` asks it
-# many times, and returns mean, standard deviation and two measures of doubt.
+# The course has a function for this. `mc_model(net)` builds any Sequential or functional net again with such layers, on the same weights.
+# `mc_predict(net, images)` asks the net many times, and returns mean, standard deviation and two measures of doubt.
 
 # %%
 print([type(layer).__name__ for layer in mc_model(net).layers])
@@ -258,17 +262,18 @@ for one, seed, earlier in zip(bar, seeds, weights_after_20):
 pd.DataFrame.from_dict(rows, orient="index").rename_axis(["test accuracy, seed", "after"]).round(4)
 
 # %% [markdown]
-# Does MC dropout make this net more accurate, at the same epoch and with the same weights? *Images won* are those that only the mean of the predictions gets right, *images lost* those
-# that only the net with dropout off gets right. Compare the rows. The difference is about a point at most, and it is not the same from seed to seed, nor from one epoch to
-# the next of the same net: many images are won and many lost, and a few more on one side decide. So do not
-# expect accuracy from MC dropout here; the verdict at the end counts more seeds. But accuracy is not the main promise. Doubt is.
+# Does MC dropout make this net more accurate, with the same weights? *Images won* are those that only the mean of the predictions gets right.
+# *Images lost* are those that only the net with dropout off gets right. The two accuracies differ by about a percentage point at most, and the
+# difference changes from row to row: many images are won and many are lost. So do not expect a higher accuracy from MC dropout here. The verdict at
+# the end counts more seeds. But the main use of MC dropout is another one: doubt.
 #
 # ## Is its doubt any good?
 #
 # ### Does it mean what it says?
 #
-# A net that says $80\,\%$ should be right in $80\,\%$ of those cases. Sort the test images by confidence into ten bins, and compare in each bin: that is a
-# **reliability diagram**. The distance between confidence and accuracy, averaged over the bins by their number of images, is the **calibration error**.
+# Take all images with a confidence of about $80\,\%$. The net should be right on $80\,\%$ of them. So we sort the test images by confidence into
+# ten bins, and compare confidence and accuracy in each bin. The figure is a **reliability diagram**. The mean distance between confidence and
+# accuracy, with each bin weighted by its number of images, is the **calibration error**.
 
 
 # %%
@@ -305,14 +310,14 @@ for one in found:
     rows.append(row)
 pd.DataFrame(rows, index=pd.Index(seeds, name="seed")).sort_index(axis=1).round(4)
 
-# %% tags=["figure", "cover"] alt="Two reliability diagrams with bars below. Dropout off: accuracy lies well below the diagonal, and most images are in the bin of the highest confidence. MC dropout: accuracy lies near the diagonal, a little above it, and fewer images are in the highest bin."
+# %% tags=["figure", "cover"] alt="Two reliability diagrams with bars below. Dropout off: accuracy is far below the diagonal, and most images are in the bin of the highest confidence. MC dropout: accuracy is near the diagonal, mostly a little above it, and fewer images are in the highest bin."
 fig, panels = plt.subplots(2, 2, figsize=(9.4, 6.2), sharex=True, sharey="row", height_ratios=[3, 1.2])
 for (above, below), (name, tables) in zip(panels.T, diagrams.items()):
     shade = plotting.colour("plain" if name == "dropout off" else name)
-    above.plot([0, 1], [0, 1], "--", color="#D55E00", linewidth=1.5, label="exactly as sure as it is right")
+    above.plot([0, 1], [0, 1], "--", color="#D55E00", linewidth=1.5, label="accuracy equals confidence")
     for table, width in zip(tables, [2.5] + [0.8] * 9):
         above.plot(table.confidence, table.accuracy, "o-", color=shade, linewidth=width, markersize=width + 2)
-    finding = "too sure" if name == "dropout off" else "nearly as sure as it is right"
+    finding = "too sure" if name == "dropout off" else "confidence near the accuracy"
     above.set(title=f"{name}: {finding}", xlim=(0.2, 1.02), ylim=(0.2, 1.02))
     bars = below.bar(tables[0].confidence, tables[0].share, width=0.07, color=shade)
     below.bar_label(bars, [f"{share:.0%}" for share in tables[0].share], fontsize=9)
@@ -326,25 +331,28 @@ lesson.save_figure(fig, "reliability")
 plt.show()
 
 # %% [markdown]
-# One line for each seed; the thick line and the bars belong to the first. With dropout off the curve lies far below the diagonal: the net is right less often than it says, and it says “almost certain” of most images. With MC
-# dropout the curve is near the diagonal, mostly a little above it: now the net is right a little *more* often than it says. The cross-entropy, which punishes certain mistakes, is lower as well.
+# There is a line for each seed; the thick line and the bars are from the first seed. With dropout off, the line is far below the diagonal: the net
+# is right less often than it says. Most images are in the bin of the highest confidence. With MC dropout the line is near the diagonal, mostly a
+# little above it: now the net is right a little *more* often than it says. The cross-entropy, which punishes certain mistakes most, is lower, too.
 #
-# So the accuracy gains nothing, and the probabilities gain much. It takes no new training.
+# So MC dropout makes the probabilities of this net much better, and hardly changes the accuracy. It needs no new training.
 #
 # ### Does it notice its mistakes, and strangers?
 #
-# Doubt is useful if it is larger where the net is wrong: at its mistakes among clothes, and at *strangers*, images that belong to none of its classes. We need a number for doubt. The **entropy** of an answer is $-\sum p \ln p$: 0 if one class has all the probability, and
-# $\ln 10 \approx 2.3$ if ten classes have equal shares. With a hundred answers there are three such numbers for each image:
+# Doubt is useful if it is larger where the net is wrong: on clothes that it takes for something else (*mistakes*), and on images that belong to
+# none of its classes (*strangers*). We need a number for doubt. The **entropy** of an answer is $-\sum p \ln p$. It is 0 if one class has all the
+# probability, and $\ln 10 \approx 2.3$ if ten classes have equal probabilities. A hundred answers give three such numbers for each image:
 #
 # - the entropy of the mean answer: the whole doubt;
-# - the mean entropy of the single answers: the doubt that each net has by itself;
-# - the difference of the two, the **mutual information**: how far the nets contradict each other.
+# - the mean of the entropies of the single answers: the doubt that each net has by itself;
+# - the difference of the two, the **mutual information**: how much the nets contradict each other.
 #
-# An image between two classes makes every net hesitate: the second part is large. An image unlike all training images may leave each net sure, but of different
-# classes: the third part is large.
+# If an image is between two classes, every net hesitates: the second number is large. If an image is unlike all training images, each net may be
+# sure, but of another class: the third number is large.
 #
-# **Which of them will tell digits from clothes best?** We measure it so: take a digit and a piece of clothing at random. How often does the digit cause more doubt? (That is the area under the ROC
-# curve. One half is guessing, 1 is never wrong.) In the same way we compare clothes that the net takes for something else with those it gets right.
+# **Which of them will tell digits from clothes best?** We measure it in this way: take a digit and a piece of clothing at random. How often does
+# the digit cause more doubt? (This is the area under the ROC curve. One half is guessing, and 1 is never wrong.) In the same way we compare
+# mistakes with clothes that the net gets right.
 
 
 # %%
@@ -372,18 +380,18 @@ missed = usual.argmax(axis=1) != y_test
 among_tops = np.isin(y_test, tops) & np.isin(usual.argmax(axis=1), tops)
 print(f"of the mistakes, dropout off: {among_tops[missed].mean():.0%} take one kind of top for another")
 
-# %% tags=["figure"] alt="Two panels with three rows of dots each, one a seed. Left, mistakes against right answers. Right, digits against clothes. Rows: entropy with dropout off, entropy with MC dropout, mutual information."
+# %% tags=["figure"] alt="Two panels with three rows of dots, a dot for each seed: entropy with dropout off, entropy with MC dropout, mutual information. Left, mistakes and right answers: mutual information is lowest. Right, digits and clothes: entropy with dropout off is lowest."
 fig, panels = plt.subplots(1, 2, figsize=(11, 2.8), sharey=True, sharex=True)
 for ax, values, title in zip(
-    panels, (mistakes, strangers), ("Mistakes from right answers", "Digits from clothes")
+    panels, (mistakes, strangers), ("Mistakes told from right answers", "Digits told from clothes")
 ):
     plotting.seed_dots(values, ax=ax)
-    ax.set(title=title, xlabel="how often doubt tells them apart")
+    ax.set(title=title, xlabel="share of pairs told apart")
     ax.xaxis.set_major_formatter("{x:.0%}")
 lesson.save_figure(fig, "told-apart")
 plt.show()
 
-# %% tags=["figure"] alt="Three panels of curves: the share of images with at least so much doubt, for clothes and for digits. With dropout off the two curves are near each other, and many digits cause no doubt. With MC dropout the digits' curve lies far to the right of the clothes' one, for entropy and for mutual information."
+# %% tags=["figure"] alt="Three panels, each with a curve for clothes and one for digits: the share of images with at least a certain doubt. With dropout off the two curves are near each other, and many digits cause hardly any doubt. With MC dropout the digits' curve is far to the right of the clothes' curve, for entropy and for mutual information."
 fig, panels = plt.subplots(1, 3, figsize=(13, 3.9), sharey=True)
 for ax, kind, clothes, digit in zip(panels, kinds, *doubts[0]):
     for name, values in {"clothes": clothes, "digits": digit}.items():
@@ -392,24 +400,25 @@ for ax, kind, clothes, digit in zip(panels, kinds, *doubts[0]):
         ax.plot(values, 1 - np.arange(len(values)) / len(values), dash, color=shade, label=name)
     ax.set(title=kind, xlabel="doubt (nats)", xlim=(-0.03, 2.35))
     ax.yaxis.set_major_formatter("{x:.0%}")
-panels[0].set_ylabel("images with at least so much doubt")
+panels[0].set_ylabel("share of images with at least this doubt")
 panels[0].legend(loc="upper right")
 plt.show()
 
 # %% [markdown]
 # The two questions have different answers.
 #
-# - **Mistakes.** The entropy of one usual answer tells them from right answers as well as that of a hundred, and the mutual information does it worst. Most mistakes take one
-#   kind of top for another, such as a shirt for a coat. There a single net hesitates already, and the hundred nets hesitate together.
-# - **Strangers.** With dropout off, many digits cause hardly any doubt. A hundred masks change that: they see different things in a digit, and their contradiction tells digits from
-#   clothes nearly always.
+# - **Mistakes.** The entropy of the usual answer tells them from right answers about as well as the entropy of the mean of a hundred. The mutual
+#   information does it worst. Most mistakes take one kind of top for another, such as a shirt for a coat. There a single net hesitates already, and
+#   the hundred nets hesitate together.
+# - **Strangers.** With dropout off, many digits cause hardly any doubt. With a hundred masks, the nets see different things in a digit. So the
+#   mutual information is larger for a digit than for a piece of clothing in nearly all pairs.
 #
-# Two warnings. Digits are easy strangers; images that resemble clothes are harder. And doubt is a number without a scale: to turn it into an alarm you need a threshold, and images of both
+# Two warnings. Digits are easy strangers; images that look like clothes are harder. And an alarm needs a threshold of doubt, and images of both
 # kinds to choose it with.
 #
 # ### Two kinds of doubt
 #
-# Now the code looks for two test images: the one about which the single answers hesitate most, and the one about which they contradict each other most.
+# Now the code looks for two test images. One has the largest mean entropy of the single answers; the other has the largest mutual information.
 
 # %%
 mc = found[0]["MC dropout"]
@@ -430,7 +439,7 @@ rows = {
 }
 pd.DataFrame.from_dict(rows, orient="index").round(3)
 
-# %% tags=["figure"] alt="Two test images, each with a hundred answers beside it. Beside the first, the dots of many classes lie at small probabilities. Beside the second, the dots of several classes spread from 0 to 1."
+# %% tags=["figure"] alt="Two test images, each with a hundred answers beside it. Beside the first, most dots are at small probabilities, in several classes. Beside the second, the dots of several classes spread from 0 to 1."
 fig, panels = plt.subplots(1, 4, figsize=(13, 3.9), width_ratios=[0.6, 1.1, 0.6, 1.1])
 places = np.arange(10)
 for (left, right), (name, i) in zip(panels.reshape(2, 2), chosen.items()):
@@ -447,15 +456,16 @@ lesson.save_figure(fig, "two-kinds-of-doubt")
 plt.show()
 
 # %% [markdown]
-# Look at the first image. Would you be sure what it is? Most of its grey dots lie at small probabilities, in many classes: hardly any of the
+# Look at the first image. Would you be sure what it is? Most of its grey dots are at small probabilities, in several classes. So hardly any of the
 # hundred nets is sure. More training images would not make *this* image clearer.
 #
-# The second image is unusual. Several classes have dots near 1: single nets are sure, each of something else. Here more training
-# images of the kind would help. So the second kind of doubt is used to choose the images that a person should label next (*active learning*).
+# The second image is unusual. Several classes have dots near 1: single nets are sure, but of different classes. Here more training images of this
+# kind would help. So mutual information is used to choose the images that a person should label next (*active learning*).
 #
 # ## Verdicts
 #
-# The number among the stored outputs of revision e7658ef, the course's own question, and our runs over several seeds on both stacks, in full mode on the real Fashion-MNIST.
+# The table has the number from the stored outputs of revision e7658ef and the course's own question. Our runs are over several seeds on both
+# stacks, in full mode on the real Fashion-MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("12_mc_dropout")
@@ -464,62 +474,67 @@ lesson.verdicts("12_mc_dropout")
 # ## What to take away
 #
 # - MC dropout is a loop around a trained net with dropout. With batch normalization in the net, switch on the dropout layers only.
-# - Do not expect accuracy from it. Compare at the same epoch, or you compare two nets.
-# - It makes the probabilities better: the net is nearly as often right as it says. With dropout off the net is far too sure.
-# - To notice mistakes among clothes, the entropy of one usual answer is as good. To notice strangers, the contradiction of a hundred nets is much better.
-# - The dropout rate sets how large the doubt is. Nothing in the training makes it right: measure it on images that have labels (exercise 3).
+# - Do not expect a higher accuracy from it. Compare at the same epoch, or you compare two nets.
+# - Here it makes the probabilities better: the net is right nearly as often as it says. With dropout off, the net is far too sure.
+# - To notice mistakes among clothes, the entropy of the usual answer is enough. To notice strangers, the mutual information of a hundred answers is
+#   much better.
+# - The dropout rate sets how large the doubt is. Nothing in the training makes it right, so measure it on images that have labels (exercise 3).
 #
-# **Today** calibration is a subject of its own. Temperature scaling, which divides the inputs of the softmax by one number chosen on the validation set, corrects the confidence; a
-# handful of nets trained from different seeds (an *ensemble*) is the method to beat for doubt.
+# **Today** calibration is a field of research. Temperature scaling divides the inputs of the softmax by one number, chosen on the validation set.
+# This corrects the confidence. For doubt, the method to compare with is an *ensemble*: a few nets trained from different seeds.
 
 # %% [markdown]
 # ## Questions
 #
 # Answer in a sentence or two before you unfold ours.
 #
-# **1.** To save memory, somebody keeps of each of a hundred answers only the class with the highest probability, and counts votes. What is lost?
+# **1.** To save memory, somebody keeps only the most probable class of each of a hundred answers, and counts votes. What is lost?
 #
 # <details><summary>An answer</summary>
 #
-# How sure each net was. If all hundred give boot $55\,\%$ and sneaker $45\,\%$, the mean says $55\,\%$ and the votes say $100\,\%$. Votes show only the doubt
-# that comes from nets that contradict each other, never the doubt that all of them share. Average probabilities, and decide for a class at the end.
+# We lose how sure each net was. If all hundred give boot $55\,\%$ and sneaker $45\,\%$, the mean says $55\,\%$ and the votes say $100\,\%$. Votes
+# show only the doubt that comes from contradiction, never the doubt that all nets share. Average the probabilities, and choose a class at the end.
 #
 # </details>
 #
-# **2.** Five nets answer the same images. The cross-entropy of their mean answer is never above the mean of their five cross-entropies. Why? Is the same true of
-# the share of mistakes?
+# **2.** Five nets answer the same images. The cross-entropy of their mean answer is never above the mean of their five cross-entropies. Why? Is the
+# same true of the share of mistakes?
 #
 # <details><summary>An answer</summary>
 #
-# $-\ln$ is convex: $-\ln$ of a mean of numbers is at most the mean of their $-\ln$. With the five probabilities of the true class that holds for each image, and so
-# for the mean over the images. For mistakes there is no such law. Three nets can be right by a little and two wrong by much; then the mean is wrong where most of
-# the five were right.
+# $-\ln$ is convex: $-\ln$ of the mean of some numbers is at most the mean of their $-\ln$. For each image this holds with the five probabilities of
+# the true class. So it holds for the mean over the images, too. For mistakes it is not true. Suppose that three nets are right with a small lead,
+# and two are wrong with a large one. Then the mean is wrong, although most of the five are right.
 #
 # </details>
 #
-# **3.** Half of all images show a cat. A net answers $50\,\%$ to every image. What is its calibration error? What should stand beside this number in a report?
+# **3.** Half of all images show a cat. A net says “cat” with $50\,\%$ for every image. What is its calibration error? What should stand beside this
+# number in a report?
 #
 # <details><summary>An answer</summary>
 #
-# Zero: it says $50\,\%$ and is right in half of the cases. Calibration asks whether a net means what it says, not whether it says anything. Beside it belongs a measure that also
-# rewards knowing: the cross-entropy, or the accuracy. And a net that is always right but only $80\,\%$ sure has an error of $20\,\%$.
+# The error is zero: the net says $50\,\%$ and is right in half of the cases. Calibration asks whether we can believe the probabilities, not whether
+# they say anything about the image. A report should also give a measure that rewards knowledge: the cross-entropy, or the accuracy. On the other
+# hand, a net that is always right but only $80\,\%$ sure has an error of $20\,\%$.
 #
 # </details>
 #
-# **4.** You ask the net with dropout on a thousand times instead of a hundred. Does the mutual information of an image become larger, smaller, or neither?
+# **4.** You ask the net with dropout on a thousand times instead of a hundred. Does the mutual information of an image become larger, smaller, or
+# neither?
 #
 # <details><summary>An answer</summary>
 #
-# Neither, nearly. More samples estimate the same quantities with less noise: the doubt belongs to the net and the dropout rate, not to the number of samples. (With few samples
-# the entropy of the mean comes out a little too low, and with it the mutual information.)
+# Nearly neither. More samples estimate the same quantity with less noise. The doubt depends on the net and the dropout rate, not on the number of
+# samples. (With few samples the entropy of the mean is on average a little too low, and so is the mutual information.)
 #
 # </details>
 
 # %% [markdown]
 # ## Exercises
 #
-# The first two have a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. In the third you predict a result. The solutions are in
-# [a notebook of their own](solutions/12_mc_dropout.ipynb); any code that does what the card asks passes.
+# Each of the first two has a cell to fill in and a check below it. The check tries your code on inputs of its own, and answers in a sentence. In
+# the third you predict a result. The solutions are in [a notebook of their own](solutions/12_mc_dropout.ipynb). Any code that does what the card
+# asks passes.
 
 # %% tags=["given"]
 import keras
@@ -533,11 +548,12 @@ from course_utils.mc_dropout import mc_samples
 # %% [markdown] tags=["exercise"]
 # ### 1 · Doubt and contradiction
 #
-# *20 minutes.* **What.** Write `mutual_information`. `samples[i, j]` holds the probabilities that net $i$ gives the classes for image $j$. For each image: the entropy of
-# the nets' mean answer, less the mean of the entropies of their single answers. Natural logarithms. A probability may be exactly 0, and then counts for nothing.
+# *20 minutes.* **What.** Write `mutual_information`. `samples[i, j]` holds the probabilities that net $i$ gives the classes for image $j$. For each
+# image, return the entropy of the nets' mean answer, minus the mean of the entropies of their single answers. Use natural logarithms. A probability
+# can be exactly 0; then its term in the sum is 0.
 #
-# **Why.** An image can be doubtful because it looks like two things; then every net hesitates. Or because it looks like nothing known; then every
-# net may be sure of something else. The mean answer can be the same in both cases. This difference tells them apart.
+# **Why.** An image can be doubtful because it looks like two classes; then every net hesitates. Or it looks like no class; then each net may be
+# sure of another one. The mean answer can be the same in both cases. The mutual information tells them apart.
 
 
 # %% tags=["exercise"]
@@ -562,7 +578,8 @@ def mutual_information(samples):
 check("mutual_information")
 
 # %% [markdown] tags=["solution"]
-# The lesson's net, after three epochs with larger batches. We ask it fifty times about 500 clothes, as many digits, and as many images of random pixels.
+# We train the lesson's net for three epochs with larger batches. We ask it fifty times about 500 clothes, 500 digits, and 500 images of random
+# pixels (*noise*).
 
 # %% tags=["solution"]
 from scipy.stats import entropy
@@ -605,7 +622,7 @@ for name, answers in samples.items():
     rows[name] = dict(zip(("entropy of the mean", "mutual information"), map(np.median, doubts)))
 pd.DataFrame.from_dict(rows, orient="index").rename_axis("median, in nats").round(3)
 
-# %% tags=["solution"] alt="A scatter plot of mutual information against entropy. Images of noise lie near the dashed diagonal, clothes and digits of the same entropy lie lower."
+# %% tags=["solution"] alt="A scatter plot of mutual information against entropy. Images of noise are near the dashed diagonal, clothes of the same entropy are lower."
 fig, ax = plt.subplots(figsize=(7.2, 4.6))
 for name, answers in samples.items():
     doubts = entropy(answers.mean(axis=0), axis=1), mutual_information(answers)
@@ -618,16 +635,18 @@ ax.legend()
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# Noise lies below the dashed line, but not far: most of its doubt is contradiction. Each mask makes the net sure of something else. Clothes of the same entropy lie much
-# lower: there each net hesitates by itself. (One net, trained for a short time.)
+# The points of the noise are below the dashed line, but not far. So most of the doubt about noise is contradiction: with each mask the net is sure
+# of another class. Clothes of the same entropy are much lower: there each net hesitates by itself. (This is one net, trained for a short time.)
 
 # %% [markdown] tags=["exercise"]
 # ### 2 · The right to be silent
 #
-# *10 minutes.* **What.** A net may refuse to answer where it is least sure. Write `accuracy_of_the_surest`: the accuracy on the `share` of images with the highest confidence (the
-# largest probability). Row `i` of `probabilities` belongs to image `i`, whose true class is `y[i]`. Of `n` images take the `share * n` surest, rounded to a whole number.
+# *10 minutes.* **What.** A net may refuse to answer where it is least sure. Write `accuracy_of_the_surest`: the accuracy on the `share` of images
+# with the highest confidence (the largest probability). Row `i` of `probabilities` belongs to image `i`, whose true class is `y[i]`. Of `n` images
+# take the `share * n` surest, rounded to a whole number.
 #
-# **Why.** That is what doubt is for in practice: the doubtful images go to a person. A net whose confidence says nothing gains nothing by being silent.
+# **Why.** This is the use of doubt in practice: a person looks at the doubtful images. But if the confidence of a net says nothing about its
+# mistakes, refusing does not make it more accurate.
 
 
 # %% tags=["exercise"]
@@ -659,16 +678,16 @@ rows = {
 pd.DataFrame.from_dict(rows, orient="index").rename_axis("test accuracy").round(4)
 
 # %% [markdown] tags=["solution"]
-# Both columns rise from top to bottom: where the net is sure, it is more often right, so refusing pays. The two hardly differ. That fits the lesson: for mistakes among clothes one net's own confidence is a good
-# guide.
+# Both columns rise from top to bottom. Where the net is sure, it is right more often, so refusing makes it more accurate. The two columns differ
+# little. This fits the lesson: for mistakes among clothes, the confidence with dropout off is a good guide.
 
 # %% [markdown] tags=["exercise"]
 # ### 3 · Predict, run, explain: another rate
 #
-# *10 minutes.* The net was trained with a dropout rate of `0.2`. The cell below asks it with five rates, fifty times each, and shows how sure the mean answer is (mean confidence) and how
-# often it is right.
+# *10 minutes.* The net was trained with a dropout rate of `0.2`. The cell below asks it with five rates, fifty times each. It shows the mean
+# confidence of the mean answer, and how often that answer is right.
 #
-# **Predict:** what does a higher rate do to the confidence, and what to the accuracy? At which of the rates do the two agree best?
+# **Predict:** what does a higher rate do to the confidence, and what to the accuracy? At which of the rates are the two closest?
 #
 # **Run** the cell.
 #
@@ -696,24 +715,26 @@ pd.DataFrame.from_dict(rows, orient="index").rename_axis("dropout rate").round(3
 # %% [markdown] tags=["exercise"]
 # <details><summary>What happens, and why</summary>
 #
-# The higher the rate, the less sure the mean answer: the masks differ more, so the answers do too, and their mean has no class with nearly all of the probability. The accuracy falls as well, but slowly at first,
-# because the mean of many disturbed answers still has its largest value at the right class. So the confidence falls from above the accuracy to far below it. Somewhere
-# in between the two agree.
+# The higher the rate, the lower the confidence of the mean answer. With a higher rate the masks differ more, so the answers differ more, and in
+# their mean no class has nearly all of the probability. The accuracy falls, too, but slowly at first, because the right class still has the largest
+# probability in the mean of many disturbed answers. So the confidence falls faster than the accuracy. The rate at which they are closest depends on
+# the net.
 #
-# Nothing in the training chose that place. The rate is a number that a person has set, and it sets how large the doubt is. MC dropout is called Bayesian, but whether its probabilities
-# are right is a question for images with labels. Choose the rate for it on a validation set, as you would choose a temperature.
+# Nothing in the training chose that rate. A person sets the rate, and the rate sets how large the doubt is. MC dropout is called Bayesian, but only
+# images with labels can show whether its probabilities are right. Choose the rate for it on a validation set, as you would choose a temperature.
 #
 # </details>
 
 # %% [markdown]
 # ## References
 #
-# - Y. Gal, Z. Ghahramani, *Dropout as a Bayesian Approximation*, 2015, [arXiv:1506.02142](https://arxiv.org/abs/1506.02142): why the scatter means something.
+# - Y. Gal, Z. Ghahramani, *Dropout as a Bayesian Approximation*, 2015, [arXiv:1506.02142](https://arxiv.org/abs/1506.02142): why differing answers
+#   measure doubt.
 # - C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, *On Calibration of Modern Neural Networks*, 2017,
 #   [arXiv:1706.04599](https://arxiv.org/abs/1706.04599): reliability diagrams, and temperature scaling.
 # - N. Houlsby and others, *Bayesian Active Learning for Classification and Preference Learning*, 2011,
 #   [arXiv:1112.5745](https://arxiv.org/abs/1112.5745): mutual information as a measure of doubt.
 # - B. Lakshminarayanan, A. Pritzel, C. Blundell, *Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles*, 2016,
-#   [arXiv:1612.01474](https://arxiv.org/abs/1612.01474): a handful of nets instead of masks.
-# - Y. Ovadia and others, *Can You Trust Your Model's Uncertainty?*, 2019, [arXiv:1906.02530](https://arxiv.org/abs/1906.02530): MC dropout, ensembles
-#   and others, on data that drift away from the training set.
+#   [arXiv:1612.01474](https://arxiv.org/abs/1612.01474): a few nets instead of masks.
+# - Y. Ovadia and others, *Can You Trust Your Model's Uncertainty?*, 2019, [arXiv:1906.02530](https://arxiv.org/abs/1906.02530): MC dropout,
+#   ensembles and others, on data that drift away from the training set.

@@ -13,18 +13,21 @@
 # %% [markdown]
 # # 13 · A deep net on CIFAR-10
 #
-# Twenty dense layers of a hundred units each, no convolution, on small colour photographs: nobody would build such a net for the purpose. But it is hard to train, so
-# it is a good place to try what the course has shown. You build it plain, with batch normalization, with SELU, and with dropout; you ask it ten times over; and you train it in a hurry. At the end stands a table of six rows. **Which row will be
-# the most accurate, and which one is done first?**
+# This lesson trains twenty dense layers of a hundred units each, without convolutions, on small colour photographs. Nobody would choose such a net
+# for this task. But it is hard to train, so you can try on it what the course has shown. You build it plain, with batch normalization, with SELU,
+# and with dropout. You ask it ten times, and you train it in a hurry. A table of six rows is at the end. **Which row will be the most accurate, and
+# which one needs the least time?**
 #
-# - **You will learn:** to build, train and compare six deep nets by yourself; to stop a training in time and keep its best model; to keep every run in a folder of its own; to choose on validation images and report on
-#   test images.
+# - **You will learn:** to build, train and compare six deep nets by yourself; to stop a training in time and keep its best model; to keep every run
+#   in a folder of its own; to choose on validation images and report on test images.
 # - **You need:** lessons 01, 02, 09, 11 and 12.
-# - **Reproduces:** *Training Deep Neural Networks*, part G: exercise 8, a to f (chapter 11 of A. Géron's *Hands-On Machine Learning*, notebook of the second edition, 2020).
-# - **Time:** about two hours to work through; a run takes as long as the line above says (up to ten minutes for each net), in quick mode under a minute.
+# - **Reproduces:** *Training Deep Neural Networks*, part G: exercise 8, a to f (chapter 11 of A. Géron's *Hands-On Machine Learning*, notebook of
+#   the second edition, 2020).
+# - **Time:** about two hours to work through; a run takes as long as the line above says (ten minutes or more for the slowest nets), in quick mode
+#   under a minute.
 #
-# This lesson is one long exercise. Each part has a cell to fill in and a check that answers in a sentence; then comes a cell that trains what you have built.
-# [The solutions](solutions/13_deep_net_on_cifar10.ipynb) hold our code, our curves and what we conclude from them.
+# This lesson is one long exercise. Each part has a cell to fill in, and a check that answers in a sentence. Then comes a cell that trains what you
+# have built. [The solutions](solutions/13_deep_net_on_cifar10.ipynb) show our code, our curves and our conclusions.
 
 # %%
 from course_utils.lesson import Lesson
@@ -52,8 +55,8 @@ from course_utils.training import fit_once, progress_bar, tensorboard
 # %% [markdown]
 # ## The task
 #
-# CIFAR-10 has photographs of ten kinds of things, 32 × 32 pixels in three colours. The first 5,000 training images are kept for validation, so 45,000 are left to
-# learn from.
+# CIFAR-10 has photographs of ten kinds of things, with 32 × 32 pixels in three colours. The first 5,000 training images are kept for validation, so
+# 45,000 are left to learn from.
 
 # %%
 cifar = lesson.data(load_cifar10(validation=5_000))
@@ -61,19 +64,20 @@ cifar = lesson.data(load_cifar10(validation=5_000))
 raw = [images.astype("float32") for images in (cifar.x_train, cifar.x_valid, cifar.x_test)]
 y_train, y_valid, y_test = cifar.y_train, cifar.y_valid, cifar.y_test
 
-# %% tags=["figure"] alt="Ten rows of twelve small colour photographs, a class a row: airplanes, cars, birds, cats, deer, dogs, frogs, horses, ships, trucks."
+# %% tags=["figure"] alt="Ten rows of twelve small colour photographs, a row for each class: airplanes, cars, birds, cats, deer, dogs, frogs, horses, ships, trucks."
 fig, ax = plt.subplots(figsize=(7.2, 5.4))
 plotting.image_grid(cifar.x_train, cifar.y_train, cifar.class_names, per_class=12, ax=ax)
 ax.set_title("CIFAR-10: what a net without convolutions sees as 3,072 numbers")
 plt.show()
 
 # %% [markdown]
-# **The rules.** Whatever is chosen (a rate, an epoch, a net) is chosen by the 5,000 *validation* images. The 10,000 *test* images are used once per net, at
-# the end, and nothing is chosen by them. The chapter selects *and* reports on the same 5,000 images. The best of many tries on the same images looks better than it is; how
-# much, the last column of our table will show.
+# **The rules.** We choose everything (a rate, an epoch, a net) on the 5,000 *validation* images. We use the 10,000 *test* images once for each net,
+# at the end, and choose nothing on them. The chapter chooses *and* reports on the same 5,000 images. The best of many tries on the same images
+# looks better than it is. To see how much, compare the columns “validation” and “test” of the table at the end.
 #
-# One function trains all nets. It uses `fit_once`: `fit`, and what a finished training has found is kept on disk. If you stop the notebook and start it again, every training that reached its end
-# is loaded and not repeated. (`run_callbacks` is yours to write, in part 2.) Quick mode trains with plain gradient descent where you ask for Nadam, and says so.
+# One function trains all nets. It uses `fit_once`, which calls `fit` and keeps the result of a finished training on disk. If you start the notebook
+# again, finished trainings are loaded and not repeated. (You will write `run_callbacks` in part 2.) In quick mode, plain gradient descent replaces
+# Nadam, and a message says so.
 
 # %%
 place = Path(tempfile.mkdtemp()) if lesson.quick else Path("runs") / lesson.name
@@ -103,7 +107,7 @@ def train(name, net, optimizer, data, callbacks, epochs=100, batch_size=32):
     settings = dict(epochs=epochs, batch_size=batch_size, callbacks=callbacks, label=name)
     where = dict(folder=place / name, validation_data=(data[1], y_valid))
     run = fit_once(compiled(net, optimizer), data[0], y_train, **where, **settings)
-    # Where a callback saved the best epoch's model, the net has its weights now; else the last epoch's.
+    # If a callback saved the best epoch's model, the net has its weights now; otherwise the last epoch's.
     kept = run.best_epoch if (run.folder / "best.keras").exists() else len(run.history["loss"])
     results[name] = SimpleNamespace(
         net=net,
@@ -120,10 +124,10 @@ def train(name, net, optimizer, data, callbacks, epochs=100, batch_size=32):
 # %% [markdown] tags=["exercise"]
 # ### 1 · The net (exercise 8a)
 #
-# *10 minutes.* **What.** Write `deep_net`: images of shape (32, 32, 3), flattened, then twenty dense layers of a hundred units with ELU and He's normal
-# initialization, then ten with softmax. It takes pixels as they are, from 0 to 255.
+# *10 minutes.* **What.** Write `deep_net`. It takes images of shape (32, 32, 3) and flattens them. Then come twenty dense layers of a hundred units
+# with ELU and He's normal initialization, and an output layer of ten units with softmax. The net takes pixels as they are, from 0 to 255.
 #
-# **Why.** All later nets are compared with this one.
+# **Why.** All later nets are compared with this one, the *plain* net.
 
 
 # %% tags=["exercise"]
@@ -146,13 +150,15 @@ check("deep_net")
 # %% [markdown] tags=["exercise"]
 # ### 2 · Stop in time, keep the best, log everything (exercise 8b)
 #
-# *20 minutes.* **What.** Write `run_callbacks`: for the folder of one training (a `Path`; Keras 2 wants `str(path)`), a list of Keras callbacks that
+# *20 minutes.* **What.** Write `run_callbacks`. It takes the folder of one training (a `Path`; `ModelCheckpoint` of Keras 2 needs `str(path)`), and
+# returns a list of Keras callbacks that
 #
-# - stops once the validation loss has not improved for 20 epochs,
-# - keeps the model with the lowest validation loss in that folder, as `best.keras`,
-# - writes TensorBoard's logs to its subfolder `logs`.
+# - stop the training when the validation loss has not improved for 20 epochs,
+# - keep the model with the lowest validation loss in that folder, as `best.keras`,
+# - write TensorBoard's logs to its subfolder `logs`.
 #
-# **Why.** A hundred epochs are more than any of these nets needs, and the last epoch is seldom the best. TensorBoard shows a curve for each folder, so each run needs its own.
+# **Why.** None of these nets needs a hundred epochs, and the last epoch is seldom the best. TensorBoard shows a curve for each folder, so each run
+# needs its own.
 
 
 # %% tags=["exercise"]
@@ -176,8 +182,10 @@ def run_callbacks(folder):
 check("run_callbacks")
 
 # %% [markdown] tags=["solution"]
-# First the learning rate. The chapter tried seven of them, from `0.00001` to `0.01`, for ten epochs each; then `0.00003` and `0.0001` once more, and took a value between them, `0.00005`, which came out slightly better. Our search is shorter: the same
-# seven rates, three epochs on a third of the images, which is a tenth of the work. That tells a good rate from a bad one, but not a good one from the best.
+# First we search for the learning rate. The chapter tried seven rates, from `0.00001` to `0.01`, for ten epochs each. Then it tried `0.00003` and
+# `0.0001` once more, and the value between them, `0.00005`, came out slightly better. Our search is shorter: the same seven rates, but three epochs
+# on a third of the images, which is a tenth of the work. Such a search shows which rates are much too low or too high. It does not find the best
+# one.
 
 # %% tags=["solution"]
 rates = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2]
@@ -205,21 +213,23 @@ searched = {"plain": search("plain", deep_net, raw)}
 searched["plain"].round(3)
 
 # %% [markdown] tags=["solution"]
-# At the lowest rates the net is slow; at `0.0001` and above, the losses hardly differ. So this search would take a rate above the chapter's. Three epochs do not say whether the lead lasts: high rates often fall behind later. We train at `0.00005`,
-# because the chapter's number is the one to check. (To find out: `train("plain, 0.001", deep_net(), keras.optimizers.Nadam(1e-3), raw, run_callbacks)`.)
+# At the lowest rates the net learns slowly. At `0.0001` and above, the losses differ much less. So this search would choose a rate above the
+# chapter's. But three epochs do not show how a long training ends: a high rate can fall behind later. We train at `0.00005`, because we want to
+# check the chapter's number. (To try another rate: `train("plain, 0.001", deep_net(), keras.optimizers.Nadam(1e-3), raw, run_callbacks)`.)
 
 # %% [markdown]
 # ### Train it
 #
-# Nadam with a rate of `0.00005`, the chapter's choice; batches of 32; at most a hundred epochs. Up to ten minutes; the bar shows how far it is.
+# We train with Nadam at `0.00005`, the chapter's choice, in batches of 32, for at most a hundred epochs. This takes about ten minutes; the bar
+# shows the progress.
 
 # %% tags=["uses-answer"]
 lesson.set_seed()
 train("plain", deep_net(), keras.optimizers.Nadam(5e-5), raw, run_callbacks)
 
 # %% [markdown]
-# The logs lie in the folder `runs`, one folder for each training. TensorBoard shows them in a notebook, also while a training is going on: `%load_ext tensorboard`, then
-# `%tensorboard --logdir runs`, or set the switch below. Our own curves need nothing.
+# The logs are in the folder `runs`, one folder for each training. TensorBoard shows them in a notebook, also during a training. Run
+# `%load_ext tensorboard`, then `%tensorboard --logdir runs`, or set the switch below to `True`. Our own figures do not need TensorBoard.
 
 # %%
 open_tensorboard = False
@@ -248,21 +258,21 @@ def curves(results, title):
     panels[1].set_title("The dot: the epoch that is kept")
 
 
-# %% tags=["uses-answer", "figure"] alt="Validation loss and accuracy of the plain net over the epochs, with a dot at the kept epoch. The loss falls slowly, then turns up a little."
+# %% tags=["uses-answer", "figure"] alt="Validation loss and accuracy of the plain net over the epochs, with a dot at the kept epoch. The loss falls slowly, then rises a little."
 curves(results, "The plain net")
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# The loss falls for a long time, then turns up a little and goes up and down from epoch to epoch. The accuracy has reached its level by then and stays there. The twenty epochs after the dot are needed only because nobody
-# knows beforehand which epoch will be the best.
+# The loss falls for a long time. Then it rises a little, and goes up and down from epoch to epoch. The accuracy hardly changes any more by then.
+# The last twenty epochs bring nothing better. But only they show that the epoch with the dot was the best.
 
 # %% [markdown] tags=["exercise"]
 # ### 3 · Batch normalization (exercise 8c)
 #
-# *10 minutes.* **What.** Write `normalized_net`: the same net with batch normalization of its 3,072 inputs, and of the output of each hidden layer *before* the ELU: twenty-one normalizations in all. The
-# dense layers keep their biases, as in the chapter.
+# *10 minutes.* **What.** Write `normalized_net`: the same net with batch normalization of its 3,072 inputs, and of the output of each hidden layer
+# *before* the ELU. That makes twenty-one normalizations. The dense layers keep their biases, as in the chapter.
 #
-# **Why.** Does it converge faster? To something better? And what does an epoch cost? Three questions, and each needs its own answer.
+# **Why.** We ask three questions. Does it converge faster? Does it end better? What does an epoch cost?
 
 
 # %% tags=["exercise"]
@@ -288,7 +298,7 @@ def normalized_net():
 check("normalized_net")
 
 # %% [markdown]
-# The chapter takes ten times the plain net's rate here, `0.0005`. An epoch takes longer than before.
+# Here the chapter takes ten times the plain net's rate, `0.0005`. An epoch takes longer than before.
 
 # %% tags=["uses-answer"]
 lesson.set_seed()
@@ -299,18 +309,20 @@ curves(results, "With and without batch normalization")
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# Three questions, three answers. Faster? In epochs, clearly: the normalized net soon passes the plain net's best. Better? Yes, by several percentage points. Slower per epoch? Yes, because of twenty-one means and
-# variances. The table at the end has the numbers. But two things have changed, the normalization and the rate; exercise 5 comes back to that.
+# Faster? Yes: after a few epochs, the normalized net passes the best epoch of the plain net. Better? Yes, by several percentage points. Slower per
+# epoch? Yes, because each step computes twenty-one means and variances. The table at the end has the numbers. But two things have changed, the
+# normalization and the rate. Part 5 comes back to that.
 #
-# (A bias right before a normalization has no effect: the mean is subtracted, and the bias with it. The chapter keeps it all the same; lesson 02 leaves it out.)
+# (A bias right before a normalization has no effect: the normalization subtracts the mean, and the bias with it. The chapter keeps the biases;
+# [lesson 02](02_batch_normalization.ipynb) leaves them out.)
 
 # %% [markdown] tags=["exercise"]
 # ### 4 · Inputs for SELU
 #
-# *10 minutes.* **What.** Write `standardized`, which takes training, validation and test images and returns all three as `float32`, each of the 3,072 inputs shifted and
-# scaled to mean 0 and standard deviation 1. (An input that never varies becomes 0.)
+# *10 minutes.* **What.** Write `standardized`. It takes training, validation and test images, and returns all three as `float32`. Each of the 3,072
+# inputs is shifted and scaled to mean 0 and standard deviation 1. (An input that never varies becomes 0.)
 #
-# **Why.** SELU's proof starts from standardized inputs. Of which images must the mean be that is subtracted from a *test* image?
+# **Why.** The theory of SELU assumes standardized inputs. When you standardize a *test* image, from which images should the mean come?
 
 
 # %% tags=["exercise"]
@@ -333,11 +345,11 @@ check("standardized")
 # %% [markdown] tags=["exercise"]
 # ### 5 · SELU, and alpha dropout (exercise 8d and e)
 #
-# *15 minutes.* **What.** Write `selu_net`: the deep net with SELU and LeCun's normal initialization; with a `dropout_rate` above zero it drops that share of the last
-# hidden layer's outputs, in the way that suits SELU, and nothing else.
+# *15 minutes.* **What.** Write `selu_net`: the deep net with SELU and LeCun's normal initialization. If `dropout_rate` is above zero, the net drops
+# that share of the last hidden layer's outputs, with the kind of dropout that suits SELU. It drops nothing else.
 #
-# **Why.** SELU keeps mean and variance of the activations by itself, without computing them. [Lesson 01](01_initialization_and_activations.ipynb) says what it needs for that, and [lesson 11](11_regularization.ipynb) which dropout
-# leaves it intact.
+# **Why.** SELU keeps the mean and variance of the activations without computing them. [Lesson 01](01_initialization_and_activations.ipynb) says
+# what it needs for that. [Lesson 11](11_regularization.ipynb) says which dropout keeps them, too.
 
 
 # %% tags=["exercise"]
@@ -359,7 +371,7 @@ def selu_net(dropout_rate=0.0):
 check("selu_net")
 
 # %% [markdown]
-# The chapter takes a rate of `0.0007` without dropout, and `0.0005` with a share of `0.1` dropped.
+# The chapter takes a rate of `0.0007` without dropout, and a rate of `0.0005` with a dropped share of `0.1`.
 
 # %% tags=["uses-answer"]
 scaled = standardized(*raw)
@@ -371,17 +383,18 @@ train("SELU", selu_net(), keras.optimizers.Nadam(7e-4), scaled, run_callbacks)
 lesson.set_seed()
 train("alpha dropout", selu_net(0.1), keras.optimizers.Nadam(5e-4), scaled, run_callbacks)
 
-# %% tags=["uses-answer", "figure"] alt="Validation loss and accuracy of four nets over the epochs. The two SELU nets reach their lowest loss after few epochs; then their loss rises while the accuracy does not fall."
+# %% tags=["uses-answer", "figure"] alt="Validation loss and accuracy of four nets over the epochs. The two SELU nets reach their lowest loss after few epochs; then their loss rises, while the accuracy does not fall for long."
 curves(results, "Four nets")
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# SELU starts about as fast as batch normalization, and its loss turns early. From the dot on the *loss* rises while the *accuracy* stays or still grows: the net gets as many images right, and is ever more
-# sure of those it gets wrong. So which epoch is the best depends on the measure. The chapter asks the loss, and so do we.
+# SELU starts about as fast as batch normalization, and its loss turns early. After the dot the *loss* rises, while the *accuracy* stays or still
+# grows, apart from single epochs. The net gets as many images right, but it is more and more sure of those that it gets wrong. So the best epoch
+# depends on the measure. The chapter uses the loss, and so do we.
 
 # %% [markdown] tags=["solution"]
-# **One search for all.** So far every net was trained at the rate that the chapter gives it. Only for the plain net does it list what it tried. Are they compared fairly? The same search for each, same
-# rates, same epochs, same images:
+# **One search for all.** So far we trained every net at the chapter's rate. Is that a fair comparison? The chapter lists the rates that it tried
+# only for the plain net and alpha dropout. So we make the same search for three nets:
 
 # %% tags=["solution"]
 if not lesson.quick:
@@ -389,7 +402,7 @@ if not lesson.quick:
     searched["SELU"] = search("SELU", selu_net, scaled)
 pd.concat(searched.values(), axis=1).round(3)
 
-# %% tags=["solution", "figure"] alt="Lowest validation loss of three short epochs against the learning rate on a log axis, one line for each of three nets, with a ring at the chapter's rate."
+# %% tags=["solution", "figure"] alt="Lowest validation loss of three short epochs against the learning rate on a log axis, one line for each of three nets. Dashed vertical lines mark the chapter's rates."
 fig, ax = plt.subplots(figsize=(7.6, 4.2))
 rate_of = {"plain": 5e-5, "batch normalization": 5e-4, "SELU": 7e-4}
 for name, losses in searched.items():
@@ -404,12 +417,14 @@ ax.legend(loc="lower left")
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# Compare each line's lowest point with the chapter's rate for that net, the dashed line of the same colour. For batch normalization the two are close. For the plain net the search suggests a much higher rate, for SELU a lower one. So the
-# chapter's rates do not serve all nets equally well. But the plain net's lowest point still lies above those of the other two: the rate is not the whole reason. This is one seed and three epochs. For the claims below we keep the chapter's rates.
+# Compare each line's lowest point with the chapter's rate for that net, the dashed line of the same colour. For batch normalization the two are
+# close. For the plain net the search suggests a much higher rate, for SELU a lower one. So the chapter's rates do not suit all nets equally well.
+# But the plain net's lowest point is still above those of the other two, so the rate is not the whole reason. This is one seed and three epochs.
+# Below we keep the chapter's rates.
 
 # %% [markdown] tags=["solution"]
-# For alpha dropout the chapter tried shares from $5$ to $40\,\%$ and learning rates from `0.0001` to `0.001`. So do we: sixteen nets, again three epochs
-# each on a third of the images.
+# For alpha dropout the chapter tried shares from $5$ to $40\,\%$ and learning rates from `0.0001` to `0.001`. We do so, too: sixteen nets, again
+# three epochs each on a third of the images.
 
 # %% tags=["solution"]
 drop_rates, learning_rates = [0.05, 0.1, 0.2, 0.4], [1e-4, 3e-4, 5e-4, 1e-3]
@@ -419,7 +434,7 @@ lowest = {
 }
 lowest = pd.DataFrame(lowest).T
 
-# %% tags=["solution", "figure"] alt="A grid of validation losses, dropped shares down and learning rates across, pale where the loss is low. The loss grows from the top rows to the bottom row."
+# %% tags=["solution", "figure"] alt="A grid of validation losses, a row for each dropped share and a column for each learning rate, pale where the loss is low. The bottom row, with the largest share, has the highest losses."
 if not lesson.quick:
     fig, ax = plt.subplots(figsize=(6.4, 4.4))
     shown = ax.imshow(lowest, cmap="cividis_r")
@@ -428,21 +443,23 @@ if not lesson.quick:
         ax.text(j, i, f"{value:.3f}", ha="center", va="center", color="white" if light else "black")
     ax.set_xticks(range(lowest.shape[1]), [f"{rate:g}" for rate in lowest.columns])
     ax.set_yticks(range(lowest.shape[0]), lowest.index)
-    ax.set(xlabel="learning rate", ylabel="dropped", title="Three short epochs: dropping more does not pay")
+    ax.set(xlabel="learning rate", ylabel="share dropped", title="Three short epochs: dropping more costs")
     ax.grid(False)
     fig.colorbar(shown, label="lowest validation loss")
     plt.show()
 
 # %% [markdown] tags=["solution"]
-# Between $5$ and $10\,\%$ there is little to choose; dropping much more costs. The reason: three epochs are too short to overfit, so there is nothing yet that dropout could improve. A
-# search this short is right about learning rates and unfair to regularizers. The chapter's choice stays.
+# The losses with $5$ and $10\,\%$ differ little; dropping much more costs. But three epochs are too short to overfit, so there is nothing yet that
+# dropout could improve. Such a short search is useful for learning rates, but unfair to regularizers. So we keep the chapter's choice.
 
 # %% [markdown] tags=["exercise"]
 # ### 6 · Ten predictions (exercise 8e, continued)
 #
-# *15 minutes.* **What.** Write `mc_probabilities`: the mean of the class probabilities over `n_samples` predictions with dropout on. The net is not trained again, and not changed.
+# *15 minutes.* **What.** Write `mc_probabilities`: the mean of the class probabilities over `n_samples` predictions with dropout on. Do not train
+# or change the net.
 #
-# **Why.** With dropout on, each prediction comes from another, thinner net ([lesson 12](12_mc_dropout.ipynb)). Their mean costs ten predictions and no training. Is it better?
+# **Why.** With dropout on, each prediction comes from another net, with other units dropped ([lesson 12](12_mc_dropout.ipynb)). Their mean costs
+# ten predictions and no training. Is it better?
 
 
 # %% tags=["exercise"]
@@ -484,16 +501,19 @@ else:
     print(f"mean of ten, dropout on:  validation {results['MC dropout'].valid:.4f}")
 
 # %% [markdown] tags=["solution"]
-# The two differ by a few images among five thousand, in one net. That proves nothing, in either direction. With a tenth of one layer dropped, the ten predictions are
-# nearly the same. [Lesson 12](12_mc_dropout.ipynb) asks the better question: does such a net know when it is unsure?
+# In this net the two accuracies differ by a few images among five thousand. That proves nothing, in either direction. Only a tenth of one layer is
+# dropped, so the ten predictions are nearly the same. [Lesson 12](12_mc_dropout.ipynb) asks the better question: does such a net know when it is
+# unsure?
 
 # %% [markdown] tags=["exercise"]
 # ### 7 · In a hurry: 1cycle (exercise 8f)
 #
-# *15 minutes.* **What.** Write `one_cycle_rate`: the learning rate at a step. The last $10\,\%$ of the steps are set apart. Of the others, the first half ($45\,\%$ of all steps) rises from a tenth of `max_lr` to `max_lr`, and the second half
-# falls back to the tenth. The last $10\,\%$ fall from there to a thousandth of the tenth. All in straight lines.
+# *15 minutes.* **What.** Write `one_cycle_rate`: the learning rate at a step. In the first $45\,\%$ of the steps the rate rises from a tenth of
+# `max_lr` to `max_lr`. In the next $45\,\%$ it falls back to that tenth. In the last $10\,\%$ it falls from there to a thousandth of the tenth. All
+# three lines are straight.
 #
-# **Why.** A high rate is fast. Even one that is too high for a whole training can be used for a while. But how high? [Lesson 09](09_lr_finder_and_1cycle.ipynb)'s finder says so before the training starts.
+# **Why.** A high rate learns fast. A rate that is too high for a whole training can still be useful for a part of it. But how high? The finder of
+# [lesson 09](09_lr_finder_and_1cycle.ipynb) gives an answer before the training starts.
 
 
 # %% tags=["exercise"]
@@ -513,7 +533,8 @@ def one_cycle_rate(step, total_steps, max_lr):
 check("one_cycle_rate")
 
 # %% [markdown] tags=["solution"]
-# First the finder, on the net with alpha dropout, with plain gradient descent and batches of 128: from `0.00001` up to 10, in an epoch's number of steps.
+# First we run the finder on the net with alpha dropout, with plain gradient descent and batches of 128. The rate grows from `0.00001` to 10, in as
+# many steps as an epoch has.
 
 # %% tags=["solution"]
 lesson.set_seed()
@@ -530,7 +551,7 @@ found = lr_find(
     seed=lesson.seed,
 )
 
-# %% tags=["solution", "figure"] alt="Loss against learning rate on a log axis: it falls over a wide range of rates, then turns and shoots up. A dashed line marks the chapter's maximum just before the turn."
+# %% tags=["solution", "figure"] alt="Loss against learning rate on a log axis: it falls over a wide range of rates, then rises steeply. A dashed line marks the chapter's maximum, just before the rise."
 ax = found.plot()
 ax.axvline(0.05, color="black", linestyle="--")
 ax.annotate("the chapter's 0.05", (0.05, 1.02), xycoords=("data", "axes fraction"), ha="center")
@@ -538,11 +559,12 @@ ax.set(title="Where the loss falls, and where it turns\n", ylim=(1.4, 4))
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# The smoothed loss falls over a wide range of rates, then turns. The chapter's `0.05` lies close to where the fall ends. 1cycle wants such a maximum: too high for a whole training, not too high to pass through. (Lesson 09 explains the four suggestions.)
+# The smoothed loss falls over a wide range of rates, then turns. The chapter's `0.05` is close to the end of the fall. 1cycle needs such a maximum:
+# as high as possible, but below the rates at which the loss grows. (Lesson 09 explains the four suggestions.)
 
 # %% [markdown]
-# The chapter takes `0.05` as the maximum, batches of 128, plain gradient descent, fifteen epochs. The course's `OneCycle` draws the same three lines inside TensorFlow. Here nothing is stopped early and
-# nothing but the last epoch counts, because the cycle ends there.
+# The chapter takes `0.05` as the maximum, batches of 128, plain gradient descent, and fifteen epochs. `OneCycle` of the course computes the same
+# three lines inside TensorFlow. Here we do not stop early, and we keep the last epoch's net, because the cycle ends there.
 
 # %% tags=["uses-answer"]
 epochs = 2 if lesson.quick else 15
@@ -578,15 +600,17 @@ plt.show()
 # %% [markdown]
 # ## The comparison
 #
-# All results in one table: how many epochs to the model that was kept, how long an epoch took (the median, validation included), how long it took to get there, and how good the
-# model is, on the images that chose it and on images that did not. (TensorFlow needs some seconds more to build the programs of each net; they are left out.) Beside them stands what the chapter prints. For batch normalization, its text says only
-# “the best model of all”; “0.5506” at epoch “18” are a stored output of revision e7658ef.
+# The table shows for each net the epochs to the model that was kept, the seconds of an epoch (the median, with validation), and the seconds to that
+# model. It also shows the accuracy on the images that chose the model, and on images that did not. (We leave out the seconds in which TensorFlow
+# builds the programs of each net.) The last two columns are the chapter's numbers. For batch normalization, its text says only “the best model of
+# all”; “0.5506” at epoch “18” are a stored output of revision e7658ef.
 
 # %% [markdown] tags=["exercise"]
 # ### 8 · Predict, run, explain: six rows
 #
-# *5 minutes.* **Predict.** You have seen the validation curves. Write down: which row has the highest validation accuracy? Which row is done in the fewest seconds? In how many rows is the test accuracy below the validation
-# accuracy, and by about how much? **Run** the cell. **Explain** what 1cycle gains, and what its epochs owe to something else.
+# *5 minutes.* **Predict.** You have seen the validation curves. Write down three answers. Which row has the highest validation accuracy? Which row
+# needs the fewest seconds? In how many rows is the test accuracy below the validation accuracy, and by about how much? **Run** the cell.
+# **Explain** what 1cycle gains, and why its epochs are fast.
 
 # %% tags=["predict"]
 chapters = pd.DataFrame.from_dict(
@@ -613,7 +637,7 @@ ours = {
 }
 pd.DataFrame.from_dict(ours, orient="index").join(chapters)
 
-# %% tags=["uses-answer", "figure", "cover"] alt="Accuracy against seconds of training on a log axis, a curve for each net, with a dot at the kept epoch's validation accuracy and a cross at its test accuracy. 1cycle's curve ends far to the left of the others and almost as high as the highest."
+# %% tags=["uses-answer", "figure", "cover"] alt="Accuracy against seconds of training on a log axis, a curve for each net, with a dot at the kept epoch's validation accuracy and a cross at its test accuracy. 1cycle's curve ends far to the left of the others' dots, and almost as high as the highest one."
 fig, ax = plt.subplots(figsize=(8.6, 5.2))
 for name, result in results.items():
     shade = plotting.colour(name, ax)
@@ -621,7 +645,7 @@ for name, result in results.items():
         history = result.run.history["val_accuracy"]
         clock = result.run.seconds_per_epoch * np.arange(1, len(history) + 1)
         ax.plot(clock, history, color=shade, linewidth=1, alpha=0.6)
-    # MC dropout stands where alpha dropout does: it costs no training. So its marker is hollow.
+    # MC dropout costs no training, so its marker is at alpha dropout's seconds. It is hollow.
     kind = dict(marker="D", fillstyle="none") if name == "MC dropout" else dict(marker="o")
     ax.plot(result.seconds, result.valid, color=shade, markersize=10, linestyle="none", label=name, **kind)
     ax.plot(result.seconds, result.test, "x", color=shade, markersize=10, markeredgewidth=2.5)
@@ -654,20 +678,24 @@ lesson.record("S5.cG10", **{f"{name}_epoch": number for name, number in epochs_t
 # %% [markdown] tags=["exercise"]
 # <details><summary>An explanation</summary>
 #
-# Batch normalization is the most accurate. 1cycle comes close to it in a fraction of the time, with the layers of the dropout rows. So how a net is trained can matter as much as how it is built. But 1cycle's epochs are fast for two other reasons:
-# batches of 128 need a quarter of the steps, and plain gradient descent does less work for a step than Nadam. The schedule itself neither costs nor saves time; what it gains is the accuracy after only fifteen epochs.
+# Batch normalization is the most accurate. 1cycle comes close to it in a fraction of the time, with the same layers as the dropout rows. So the way
+# to train a net can matter as much as its layers. But 1cycle's epochs are fast for two other reasons: batches of 128 need a quarter of the steps,
+# and a step of plain gradient descent does less work than a step of Nadam. The schedule itself neither costs nor saves time. Its gain is the
+# accuracy after only fifteen epochs.
 #
-# Test and validation accuracy of one net differ by about a percentage point or less, in either direction. That is what chance does with five or ten thousand images: one standard deviation is $\sqrt{0.5 \cdot 0.5 / 5000} \approx 0.7\,\%$. So choosing an epoch and a
-# net on the validation images has flattered these numbers by less than that.
+# Test and validation accuracy of one net differ by about a percentage point or less, in either direction. Chance alone makes such differences: for
+# 5,000 images, one standard deviation is $\sqrt{0.5 \cdot 0.5 / 5000} \approx 0.7\,\%$. So the choice of an epoch on the validation images has
+# raised our numbers by no more than chance does.
 #
-# One seed cannot tell whether SELU beats alpha dropout or the reverse. The chapter's own editions disagree on it, and so do our seeds. The verdicts below count them.
+# One seed cannot tell whether SELU beats alpha dropout or the reverse. The chapter's own editions disagree on it, and so do our seeds. The verdicts
+# below count them.
 #
 # </details>
 
 # %% [markdown]
 # ## Verdicts
 #
-# What the chapter prints for its exercise, measured over several seeds on two software stacks, in full mode on the real CIFAR-10.
+# The table has what the chapter prints for its exercise. Our results are over several seeds on both stacks, in full mode on the real CIFAR-10.
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("13_deep_net_on_cifar10")
@@ -675,68 +703,79 @@ lesson.verdicts("13_deep_net_on_cifar10")
 # %% [markdown]
 # ## What to take away
 #
-# - **Compare at equal time, not only at equal epochs.** A user waits for seconds, not for epochs, and the order of the six nets changes with the axis.
-# - **How a net is trained can matter as much as how it is built.** 1cycle changes no layer.
+# - **Compare at equal time, not only at equal epochs.** A user waits for seconds, not for epochs, and the order of the six nets is
+#   not the same for both.
+# - **The way to train a net can matter as much as its layers.** 1cycle changes no layer.
 # - **Give every net the same search for its rate** before you compare, or say that you did not.
-# - **Choose on one set of images, report on another.** Where only few candidates were tried the difference is small, but you know it only once you have looked.
-# - **Define "best epoch".** Loss and accuracy can turn at different times; say which one stops the training.
-# - **Keep every run in a folder of its own**, with its logs and its best model, so that it can be repeated or resumed.
+# - **Choose on one set of images, report on another.** If only few candidates were tried, the difference is small, but you know that only after
+#   measuring it.
+# - **Define "best epoch".** Loss and accuracy can turn at different times. Say which one stops the training.
+# - **Keep every run in a folder of its own**, with its logs and its best model. Then you can repeat it or resume it.
 #
-# **Today** nobody classifies photographs this way. The small convolutional net of [lesson 05](05_weight_normalization.ipynb) beats all six with an eighth of the weights, because it is built on the fact that neighbouring pixels belong together. What
-# carries over to any net is the routine: find the rate first, stop in time, change one thing, measure twice.
+# **Today** nobody classifies photographs with such a net. The small convolutional net of [lesson 05](05_weight_normalization.ipynb) beats all six
+# with an eighth of the weights, because its layers use the fact that neighbouring pixels belong together. But the routine is the same for any net:
+# find the rate first, stop in time, change one thing, and measure twice.
 
 # %% [markdown]
 # ## Questions
 #
 # Answer in a sentence or two before you unfold ours.
 #
-# **1.** A colleague finds our comparison unfair: the plain net got a rate of `0.00005`, the normalized one ten times as much. She trains both with `0.0005`. Is that fairer?
+# **1.** A colleague finds our comparison unfair: the plain net got a rate of `0.00005`, the normalized one ten times as much. She trains both with
+# `0.0005`. Is that fairer?
 #
 # <details><summary>An answer</summary>
 #
-# No. A rate belongs to a net on a task, and `0.0005` suits one of the two. Fair is the same *effort*: as many rates tried for each net, on the same images, and the
-# best one taken, as in our short search. The chapter says which rates it tried for the plain net and for
-# alpha dropout; how it found the others, it does not say.
+# No. The best rate depends on the net and the task, and one rate for both may favour one of the two. The same *effort* is fair: try as many rates
+# for each net, on the same images, and take the best one, as in our short search. The chapter says which rates it tried for the plain net and for
+# alpha dropout. It does not say how it found the others.
 #
 # </details>
 #
-# **2.** The chapter says that 1cycle made the net over three times faster than the fastest so far, SELU. Which training would tell how much of this, and of the accuracy, is due to the schedule?
+# **2.** The chapter says that 1cycle made the net over three times faster than the fastest so far, SELU. Which training would tell how much of
+# this, and of the accuracy, is due to the schedule?
 #
 # <details><summary>An answer</summary>
 #
-# A constant rate, with batches of 128 and plain gradient descent, on the same net for fifteen epochs. An epoch takes as long as 1cycle's, so the schedule is not what makes it fast. And the accuracy after fifteen epochs is the one to compare with;
-# for a fair comparison, its rate has to be searched for.
+# Train the same net at a constant rate for fifteen epochs, with batches of 128 and plain gradient descent. An epoch takes as long as 1cycle's, so
+# the schedule is not what makes it fast. Compare the accuracy after fifteen epochs. To be fair, search for the constant rate, too.
 #
 # </details>
 #
-# **3.** MC dropout is right on 10 of 5,000 images more than one pass without dropout. How would you find out whether it is better, and why does it not help to go over the 5,000 images once more?
+# **3.** MC dropout is right on 10 of 5,000 images more than the net with dropout off. How would you find out whether it is better? Why does it not
+# help to predict the 5,000 images once more?
 #
 # <details><summary>An answer</summary>
 #
-# Compare image by image: on how many do the two disagree, and which of them is right how often? Ten more out of thirty is something, ten out of a thousand is chance. But all of it belongs to one trained
-# net. Another seed gives another net with another difference; going over the same images again only draws new masks. To say that MC dropout *helps*, you have
-# to train several nets.
+# Compare image by image. On how many do the two disagree, and how often is each of them right there? If they disagree on thirty images, a lead of
+# ten is something; if they disagree on a thousand, it is chance. But all of this is about one trained net. Another seed gives another net, with
+# another difference. Predicting the same images again only draws new masks. To say that MC dropout *helps*, you have to train several nets.
 #
 # </details>
 #
-# **4.** `fit_once` begins an interrupted training anew. It has the checkpoint of the best epoch: why does it not go on from there?
+# **4.** `fit_once` begins an interrupted training again from the start. It has the checkpoint of the best epoch: why does it not go on from there?
 #
 # <details><summary>An answer</summary>
 #
-# Because that would be another training. The checkpoint is the best epoch's, not the last one's. Nadam's averages, the patience already used up and the order of the images to come would have to be
-# kept as well. If one of them is forgotten, the result depends on how often somebody pressed stop. (Keras' `BackupAndRestore` keeps most of it, which is right for trainings that take days.)
+# Because that would be another training. The checkpoint is from the best epoch, not from the last one. Nadam's averages, the number of epochs
+# without improvement, and the order of the coming images would have to be kept as well. If one of them is lost, the result depends on how often
+# somebody pressed stop. (Keras' `BackupAndRestore` keeps most of it. That is right for trainings that take days.)
 #
 # </details>
 
 # %% [markdown]
 # ## References
 #
-# - A. Krizhevsky, [*Learning Multiple Layers of Features from Tiny Images*](https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf), 2009: where CIFAR-10 comes from.
+# - A. Krizhevsky, [*Learning Multiple Layers of Features from Tiny Images*](https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf), 2009:
+#   where CIFAR-10 comes from.
 # - S. Ioffe, C. Szegedy, *Batch Normalization*, 2015, [arXiv:1502.03167](https://arxiv.org/abs/1502.03167).
-# - G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter, *Self-Normalizing Neural Networks*, 2017, [arXiv:1706.02515](https://arxiv.org/abs/1706.02515): SELU and alpha dropout.
-# - Y. Gal, Z. Ghahramani, *Dropout as a Bayesian Approximation*, 2016, [arXiv:1506.02142](https://arxiv.org/abs/1506.02142): MC dropout.
-# - L. N. Smith, N. Topin, *Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates*, 2017, [arXiv:1708.07120](https://arxiv.org/abs/1708.07120): 1cycle.
-# - Z. Lin, R. Memisevic, K. Konda, *How far can we go without convolution: Improving fully-connected networks*, 2015, [arXiv:1511.02580](https://arxiv.org/abs/1511.02580): what nets
-#   without convolutions can do on CIFAR-10.
-# - G. C. Cawley, N. L. C. Talbot, [*On Over-fitting in Model Selection and Subsequent Selection Bias in Performance Evaluation*](https://jmlr.org/papers/v11/cawley10a.html), 2010: why
-#   the images that choose should not also judge.
+# - G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter, *Self-Normalizing Neural Networks*, 2017,
+#   [arXiv:1706.02515](https://arxiv.org/abs/1706.02515): SELU and alpha dropout.
+# - Y. Gal, Z. Ghahramani, *Dropout as a Bayesian Approximation*, 2015, [arXiv:1506.02142](https://arxiv.org/abs/1506.02142): MC dropout.
+# - L. N. Smith, N. Topin, *Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates*, 2017,
+#   [arXiv:1708.07120](https://arxiv.org/abs/1708.07120): 1cycle.
+# - Z. Lin, R. Memisevic, K. Konda, *How far can we go without convolution: Improving fully-connected networks*, 2015,
+#   [arXiv:1511.02580](https://arxiv.org/abs/1511.02580): what nets without convolutions can do on CIFAR-10.
+# - G. C. Cawley, N. L. C. Talbot,
+#   [*On Over-fitting in Model Selection and Subsequent Selection Bias in Performance Evaluation*](https://jmlr.org/papers/v11/cawley10a.html),
+#   2010: why the images that choose should not also judge.

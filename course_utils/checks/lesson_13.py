@@ -37,7 +37,7 @@ def deep_net(answer):
     _he_or_lecun(kernels, 2.0, "He")
     with _weights_restored(net):
         _compare(net, "ELU")
-    return "Twenty layers with He's weights; on fresh images they put out what twenty ELU layers should."
+    return "Twenty layers with He's weights; on new images their output is that of twenty ELU layers."
 
 
 @exercise
@@ -67,7 +67,7 @@ def normalized_net(answer):
         for layer in layers:
             layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
         _compare(net, "ELU", normalized=layers)
-    return "Twenty-one batch normalizations; with statistics of our own they act before each ELU."
+    return "Twenty-one batch normalizations: one for the inputs, and one before each ELU."
 
 
 @exercise
@@ -128,7 +128,7 @@ def standardized(answer):
             str(found.dtype),
             "TensorFlow computes in float32, and float64 takes twice the memory",
         )
-    return "Three fresh sets, all by the mean and deviation of the first; an input that never varies is 0."
+    return "Three new sets use the mean and deviation of the first one; an input that never varies becomes 0."
 
 
 @exercise
@@ -225,7 +225,7 @@ def mc_probabilities(answer):
     expect(np.allclose(found, exact, atol=0.15), what, exact[0], found[0])
     unchanged = all(np.array_equal(u, v) for u, v in zip(before, net.get_weights(), strict=True))
     expect(unchanged, "the net afterwards", "as it was", "changed", "your function trained the net")
-    return "Near the exact mean over all masks, one prediction for each sample, and the net as it was."
+    return "Near the exact mean over all masks; one prediction for each sample; the net is unchanged."
 
 
 @exercise
@@ -523,7 +523,7 @@ def _compare(net, activation, normalized=()):
             yield cause, _softmax(scores(hidden(f, after=True)))
 
     right = _softmax(scores(last))
-    assert_close("the net's output for fresh images", found, right, mistakes=mistakes(), rtol=2e-3, atol=2e-4)
+    assert_close("the net's output for new images", found, right, mistakes=mistakes(), rtol=2e-3, atol=2e-4)
 
 
 def _informative_output(net, last, x, scores):
