@@ -322,7 +322,7 @@ pd.DataFrame({"rate after 16 steps": {name: round(float(rate), 4) for name, rate
 # | `SGD(decay=1e-4)` | an error | a warning, and no decay | `SGD(Power(0.01, decay_steps=10_000))` |
 # | `K.get_value(optimizer.lr)` | works | an error | `float(optimizer.learning_rate)` |
 # | `K.set_value(optimizer.lr, 0.1)` | works | an error | `optimizer.learning_rate = 0.1` |
-# | `history["lr"]` | works | an error | `history["learning_rate"]` |
+# | `history["lr"]` | works | an error | `history["learning_rate"]`, in Keras 3 |
 #
 # The whole table is on the page [From Keras 2 to Keras 3](../docs/keras_2_to_3.md).
 #
