@@ -82,7 +82,7 @@ plt.show()
 # %% [markdown]
 # With the large rate the weight is near 0 after a few steps. Then it gets no nearer, because each step also follows the noise of its batch. With the
 # small rate it gets nearer, but only after far more steps. The falling rate is almost as fast as the large one, and ends nearest. This is the reason
-# for schedules. (Whether a net, with many weights, gains anything, we measure at the end of the lesson.)
+# for schedules. (A net has many weights. At the end of the lesson we measure whether a net gains anything.)
 #
 # ## A schedule is a function of the step
 #
@@ -150,9 +150,9 @@ print("images:", len(x_train), " steps in 20 epochs of fit:", 20 * steps_per_epo
 
 # %% [markdown]
 # $55{,}000/32 = 1718.75$. So an epoch has 1,718 full batches and a smaller last one: 1,719 steps. The chapter counts in two other ways. Its $s$ is
-# $20 \cdot 55{,}000/32 = 34{,}375$, five steps less than `fit` makes. For one figure and one list of boundaries it takes 1,718 steps an epoch. Such
-# differences do not matter for a training. But they explain why two programs that “do the same” print different rates. We keep the chapter's $s$
-# where it uses it.
+# $20 \cdot 55{,}000/32 = 34{,}375$, five steps less than `fit` makes. For one figure and one list of boundaries it rounds down to 1,718 steps an
+# epoch. Such differences do not matter for a training. But they explain why two programs that “do the same” print different rates. We keep the
+# chapter's $s$ where it uses it.
 
 # %%
 n = steps_per_epoch
@@ -263,8 +263,8 @@ def from_the_current_rate(epoch, current):
 
 
 # %% [markdown]
-# `from_the_current_rate` needs no first rate, because it multiplies the current one. But it multiplies before the first epoch already. So it is
-# always *one epoch ahead* of the other function.
+# `from_the_current_rate` needs no first rate, because it multiplies the current one. But it also multiplies before the first epoch. So it is always
+# *one epoch ahead* of the other function.
 #
 # For a rate that changes in every step, the chapter writes a callback. It multiplies the rate before each batch. (The chapter's method reads a
 # variable `s` of the notebook, not `self.s`. That works only while the two are equal. Here it is `self.s`.)
@@ -330,7 +330,8 @@ pd.DataFrame({"rate after 16 steps": {name: round(float(rate), 4) for name, rate
 #
 # ## The chapter's six schedules
 #
-# Now the chapter's trainings, with its own settings: 300-100-10 units, SELU, LeCun's weights, 25 epochs, batches of 32. They use three optimizers:
+# We now run the chapter's trainings with its own settings: 300-100-10 units, SELU, LeCun's weights, 25 epochs, batches of 32. They use three
+# optimizers:
 #
 # - plain gradient descent (SGD): power, and Keras' `ExponentialDecay`;
 # - Nadam: exponential by epoch, exponential by step, piecewise constant;
@@ -428,8 +429,8 @@ plt.show()
 #
 # - With plain SGD the loss falls and then stays low. (Its two curves almost coincide.)
 # - With Nadam, from the first rate `0.01`, the loss jumps up and down until the rate is low. It ends far higher.
-# - With momentum the loss also jumps. It is lowest after the first halving of the rate, and then rises. The net becomes more certain of its answers,
-#   also of the wrong ones.
+# - With momentum the loss also jumps. It falls at the first halving of the rate, and later rises. The net becomes more certain of its answers, also
+#   of the wrong ones.
 #
 # At the same rate, different optimizers make steps of different lengths. So we see the effect of the optimizer first of all.
 #

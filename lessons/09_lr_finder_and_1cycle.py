@@ -14,8 +14,8 @@
 # # 09 · The learning-rate finder and 1cycle
 #
 # In [lesson 08](08_learning_rate_schedules.ipynb), each schedule got its own best first rate, after many trainings. Leslie Smith has a cheaper way:
-# one short test, in which the rate grows with every batch until the training explodes. He also proposes 1cycle, a schedule that first goes *up*. It
-# is said to train a net in a fraction of the time. We write both by hand, and then measure what is said of them.
+# one short test, in which the rate grows with every batch until the training explodes: the loss grows without limit. He also proposes 1cycle, a
+# schedule that first goes *up*. It is said to train a net in a fraction of the time. We write both by hand, and then measure what is said of them.
 #
 # - **You will learn:** to find a learning rate in one epoch, and what the curve does not show; why the loss in a callback is not that of one batch;
 #   what 1cycle does; how to tell the effect of a schedule from that of the batch size.
@@ -49,8 +49,8 @@ from course_utils.training import fit, progress_bar
 #
 # First a case in which we know the answer. The loss is a bowl over two weights: $L = (w_1^2 + 100\,w_2^2)/2$. Its curvature is 1 in one direction and
 # 100 in the other. A step of gradient descent with the rate $\eta$ multiplies $w_2$ by $1 - 100\,\eta$. If $\eta$ is above $2/100$, this factor is
-# below $-1$, and $w_2$ grows with every step. So `0.02` is the largest rate that can be used. (Each gradient also has some noise, which stands for
-# the choice of the batch.)
+# below $-1$, and the size of $w_2$ grows with every step. So `0.02` is the largest rate that can be used. (Each gradient also has some noise, which
+# stands for the choice of the batch.)
 #
 # Now pretend not to know this. Multiply the rate by the same factor after every step, and note the loss. **At which rates will the loss fall, and
 # where will it turn?**
@@ -83,7 +83,7 @@ plt.show()
 #
 # ## The finder, in one loop
 #
-# Now the same test for a net. The images are those of Fashion-MNIST, standardized. The net has 300-100-10 units, SELU, and LeCun's weights.
+# Now we do the same test with a net. The images are those of Fashion-MNIST, standardized. The net has 300-100-10 units, SELU, and LeCun's weights.
 
 
 # %% tags=["needed"]
@@ -258,8 +258,9 @@ plt.show()
 
 # %% [markdown]
 # Read both panels together. Over a wide range of rates, the net learns almost equally well. `steep`, `valley` and `minimum` lie at the lower end of
-# this range or below it, so they are careful and a little slow. `slide` lies at the upper end, close to where everything explodes. So the test shows
-# well *how high* a rate can be. The best rate for a short training is somewhat lower. The chapter takes `0.05` as the highest rate of its 1cycle.
+# this range or below it, so with them training is safe and a little slow. `slide` lies at the upper end, close to where everything explodes. So the
+# test shows well *how high* a rate can be. The best rate for a short training is somewhat lower. The chapter takes `0.05` as the highest rate of its
+# 1cycle.
 #
 # The test has to put back one thing more. The chapter's callback restores the weights, but not what the *optimizer* remembers. For plain gradient
 # descent, which the chapter uses, this does no harm, because it remembers nothing. But an optimizer with a memory would start the real training with
@@ -282,7 +283,7 @@ print("after 20 steps of which only the weights were put back:", int(nadam_net.o
 # What can one do with the highest usable rate? Smith's answer is to use it only in the middle of the training. Start at a tenth of it, go *up* to it
 # in a straight line, and come down again to the first rate. In the last tenth of the training, go down almost to zero. Early on, low rates bring a
 # new net to weights where long steps are safe. In the middle, long steps bring fast progress. At the end, short steps follow the noise less, as in
-# [lesson 08](08_learning_rate_schedules.ipynb). That is the idea. What it gains, we measure.
+# [lesson 08](08_learning_rate_schedules.ipynb). That is the idea. We now measure what it gains.
 #
 # The chapter's rule consists of straight lines between four corners. As a schedule, it is the first rate plus one ramp for each line. A ramp changes
 # between its two corners, and is constant before and after them.
