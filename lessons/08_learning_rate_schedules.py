@@ -13,16 +13,15 @@
 # %% [markdown]
 # # 08 · Learning-rate schedules
 #
-# The learning rate is the number that matters most, and often no single value is good for a whole training. At the start, long steps
-# save time. Near the end, long steps keep the net away from the best weights. A *schedule* changes the rate while the net trains.
-# This lesson writes one as a function of the step, draws the common ones, trains with all of them, and then asks what the source
-# does not ask: do they beat one good constant rate?
+# The learning rate is the setting that matters most, and often no single rate is good for a whole training. At the start, a high rate saves time.
+# Near the end, it keeps the net away from the best weights. A *schedule* changes the rate while the net trains. This lesson writes a schedule, draws
+# the common ones, and trains with all of them. Then it asks what the source does not ask: do they beat one good constant rate?
 #
-# - **You will learn:** to write a schedule as a function of the step; to tell steps and epochs apart, and on which side a boundary lies; what
-#   “reduce on plateau” does; how to compare schedules so that the result is about the schedule.
-# - **You need:** a dense net in Keras, and [lesson 07](07_optimizers_and_clipping.ipynb) on optimizers.
+# - **You will learn:** to write a schedule as a function of the step; to tell steps from epochs; to say in which step a rate changes; what “reduce on
+#   plateau” does; how to compare schedules and nothing else.
+# - **You need:** a dense net in Keras, and optimizers ([lesson 07](07_optimizers_and_clipping.ipynb)).
 # - **Reproduces:** *Training Deep Neural Networks*, part E (chapter 11 of A. Géron's *Hands-On Machine Learning*, second edition, 2019; notebook of
-#   25 September 2020). 1cycle and the finder for the first rate follow in [lesson 09](09_lr_finder_and_1cycle.ipynb).
+#   25 September 2020). The learning-rate finder and 1cycle follow in [lesson 09](09_lr_finder_and_1cycle.ipynb).
 # - **Time:** about 20 minutes to read; a run takes as long as the line above says, in quick mode under a minute.
 
 # %% tags=["needed"]
@@ -45,10 +44,11 @@ from course_utils.training import fit, progress_bar
 # %% [markdown]
 # ## One rate for the whole training?
 #
-# Start with the smallest training there is: one weight $w$, whose best value is 0. Its gradient is $w$. But a batch is only a sample, so
-# each step sees the gradient plus some noise, here a random number with standard deviation 1. The weight starts at 10.
+# Start with the smallest training there is: one weight $w$ with the loss $w^2/2$. Its best value is 0, and its gradient is $w$. But a batch is only a
+# sample of the data. So each step uses the gradient plus noise, here a random number with standard deviation 1. The weight starts at 10.
 #
-# We train it with a large constant rate, with a small one, and with a rate that falls. **Which weight is closest to 0 after 5 steps? After 20? After 400?**
+# We train it with a large constant rate, with a small constant rate, and with a rate that falls. **Which weight is closest to 0 after 5 steps? After
+# 20? After 400?**
 
 
 # %%
@@ -70,24 +70,24 @@ walks = {
 }
 pd.DataFrame(walks, index=range(1, 401)).loc[[5, 20, 400]].rename_axis("after step").round(2)
 
-# %% tags=["figure"] alt="Distance from the best weight over 400 steps, on a logarithmic axis. The large rate comes close within a few steps and then stays at one distance. The small rate comes down slowly and ends lower. The falling rate comes down as fast as the large one and goes on falling below both."
+# %% tags=["figure"] alt="Distance from the best weight over 400 steps, on a logarithmic axis. The large rate comes close within a few steps and then stays at one distance. The small rate comes down slowly and ends lower. The falling rate comes down almost as fast as the large one, and ends lowest."
 fig, ax = plt.subplots()
 for (name, walk), colour in zip(walks.items(), plotting.OTHERS[2:]):
     ax.plot(range(1, 401), walk, color=colour, label=f"rate {name}")
 ax.set(yscale="log", xlabel="step", ylabel="distance from the best weight")
-ax.set_title("A constant rate stops at some distance; a falling rate goes on")
+ax.set_title("A constant rate stops at some distance; a falling rate gets nearer")
 ax.legend()
 plt.show()
 
 # %% [markdown]
-# With the large rate the weight is near 0 after a few steps, and then it gets no nearer: each step follows the noise of its batch too far. With the small rate it gets
-# nearer, but only after far more steps. The falling rate has both advantages. This is the reason for schedules, and everything below is a variant of it.
-# (A net is no single weight. The last part of this lesson measures whether a net gains anything.)
+# With the large rate the weight is near 0 after a few steps. Then it gets no nearer, because each step also follows the noise of its batch. With the
+# small rate it gets nearer, but only after far more steps. The falling rate is almost as fast as the large one, and ends nearest. This is the reason
+# for schedules. (A net has many weights. At the end of the lesson we measure whether a net gains anything.)
 #
 # ## A schedule is a function of the step
 #
-# A *step* is one update of the weights, from one batch. Steps count from 0 through the whole training. A schedule takes the number of
-# the step and returns the rate. In Keras it is a class with a `__call__`:
+# A *step* is one update of the weights, from one batch. Steps are counted from 0 through the whole training. A schedule takes the number of a step
+# and returns its rate. In Keras a schedule is a class with a method `__call__`:
 
 
 # %%
@@ -102,8 +102,8 @@ class PowerByHand(keras.optimizers.schedules.LearningRateSchedule):
 
 
 # %% [markdown]
-# Give it to an optimizer in place of a number, and the optimizer asks it before every step. To see that, take a single weight and tell the optimizer
-# that its gradient is 1. Gradient descent then moves the weight by exactly the rate:
+# Give the schedule to an optimizer in place of a number. The optimizer calls it in every step. To see this, take a single weight and tell the
+# optimizer that its gradient is always 1. Plain gradient descent then moves the weight by exactly the rate:
 
 # %% tags=["nbval-check-output"]
 unit = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
@@ -117,17 +117,21 @@ formula = [0.01 / (1 + step / 2) for step in range(5)]
 pd.DataFrame({"rate by the formula": formula, "how far the weight moved": -np.diff(places)}).round(5)
 
 # %% [markdown]
-# The chapter has these schedules, with first rate $\eta_0$ and step $t$:
+# The chapter has these schedules. $\eta_0$ is the first rate, and $t$ is the step:
 #
-# - **Power:** $\eta_0/(1+t/s)^c$, with $c=1$. After $s$ steps the rate is a half, after $2s$ a third: fast at first, then slower and slower. The chapter's `decay=1e-4` of older Keras is $s=10{,}000$.
-# - **Exponential:** $\eta_0 \cdot 0.1^{t/s}$. Every $s$ steps divide the rate by ten. The chapter lets it change with every epoch, and then with every step.
-# - **Piecewise constant:** a rate that stays, and drops at chosen times.
+# - **Power:** $\eta_0/(1+t/s)^c$, with $c=1$. After $s$ steps the rate is a half of $\eta_0$, after $2s$ steps a third. It falls fast at first, then
+#   ever more slowly. The chapter writes `decay=1e-4` (older Keras), which means $s=10{,}000$.
+# - **Exponential:** $\eta_0 \cdot 0.1^{t/s}$. Every $s$ steps divide the rate by ten. In the chapter the rate first changes in every epoch, then in
+#   every step.
+# - **Piecewise constant:** the rate stays the same, and drops at chosen times.
 #
-# The course's `Power`, `Exponential` and `PiecewiseConstant` are classes like ours. They check their arguments, are saved with the net, and can also count in epochs.
+# The course's `Power`, `Exponential` and `PiecewiseConstant` are classes like `PowerByHand`. They also check their arguments, are saved with the net,
+# and can count epochs.
 #
 # ### How many steps are 20 epochs?
 #
-# The data decide: Fashion-MNIST, standardized pixel by pixel, the first 5,000 images kept for validation, batches of 32.
+# The data are Fashion-MNIST in batches of 32. The first 5,000 images are kept for validation. Each pixel is *standardized*: over the training images
+# it has mean 0 and standard deviation 1.
 
 # %% tags=["needed"]
 fashion = lesson.data(load_fashion_mnist(validation=5_000))
@@ -145,9 +149,10 @@ s = 20 * len(x_train) // 32  # the chapter's line for "the steps in 20 epochs"
 print("images:", len(x_train), " steps in 20 epochs of fit:", 20 * steps_per_epoch, " the chapter's s:", s)
 
 # %% [markdown]
-# $55{,}000/32 = 1718.75$, so an epoch has 1,718 full batches and a smaller last one: 1,719 steps. The chapter counts in two other ways. Its $s$ is $20 \cdot 55{,}000/32 = 34{,}375$, five steps
-# less than `fit` makes. For its figure of power scheduling, and for one list of boundaries, it rounds down to 1,718 steps an epoch. Such small differences do not matter for a training, but they explain why
-# two programs that “do the same” print different rates. We keep the chapter's $s$ where it uses it.
+# $55{,}000/32 = 1718.75$. So an epoch has 1,718 full batches and a smaller last one: 1,719 steps. The chapter counts in two other ways. Its $s$ is
+# $20 \cdot 55{,}000/32 = 34{,}375$, five steps less than `fit` makes. For one figure and one list of boundaries it rounds down to 1,718 steps an
+# epoch. Such differences do not matter for a training. But they explain why two programs that “do the same” print different rates. We keep the
+# chapter's $s$ where it uses it.
 
 # %%
 n = steps_per_epoch
@@ -160,7 +165,7 @@ schedules = {
 }
 
 # %% [markdown]
-# **Before you look:** which schedule stays highest longest? And when has each one fallen to a half, and to a tenth?
+# **Before you look:** which schedule keeps its first rate longest? And when has each one fallen to a half of it, and to a tenth?
 
 # %% tags=["figure"] alt="The learning rate over 25 epochs for four schedules that start at 0.01. Piecewise constant stays at 0.01 for five epochs, at 0.005 until epoch 15, then at 0.001. The two exponential schedules fall together, one in stairs and one smoothly. Power falls fastest at first and is the highest of all at the end."
 fig, ax = plt.subplots(figsize=(8, 4.2))
@@ -169,7 +174,7 @@ for name in list(schedules)[:4]:
     rates = schedules[name](tf.constant(steps))
     ax.plot(steps / n, rates, color=plotting.colour(name, ax), label=name)
 ax.set(xlabel="epochs completed", ylabel="learning rate", ylim=(0, None))
-ax.set_title("Power falls first and ends highest; piecewise constant stays high longest")
+ax.set_title("Power ends highest; piecewise constant keeps its first rate longest")
 ax.legend()
 plt.show()
 
@@ -193,15 +198,15 @@ rows = {
 pd.DataFrame(rows).T
 
 # %% [markdown]
-# Piecewise constant keeps the full rate longest, for five epochs, and has a tenth of it first, after 15. The two exponential schedules have a tenth after 20 epochs. Power has a half
-# a little before them, but no tenth within the 25 epochs. (In quick mode the epochs are shorter, so there power hardly moves.) Keras' own
-# `ExponentialDecay` is the same function as our exponential schedule by step.
+# Piecewise constant keeps its first rate longest, for five epochs. It is also the first to fall to a tenth, after 15 epochs. The two exponential
+# schedules reach a tenth after 20 epochs. Power reaches a half a little before these two, but no tenth within the 25 epochs. Keras' own
+# `ExponentialDecay` is the same function as our exponential schedule by step. (In quick mode an epoch has fewer steps, so there power hardly falls.)
 
 # %% [markdown]
 # ### On which side of the boundary?
 #
-# “`0.01` up to epoch 5, then `0.005`.” Is epoch 5 the last one with the old rate, or the first one with the new? The chapter writes the rule by hand, and then as a function that makes such
-# rules. Both take the number of the epoch, and Keras counts epochs from 0:
+# “`0.01` up to epoch 5, then `0.005`.” Is epoch 5 the last one with the old rate, or the first one with the new rate? The chapter writes the rule by
+# hand, and then as a function that makes such rules. Both take the number of the epoch, and Keras counts epochs from 0:
 
 
 # %%
@@ -232,14 +237,17 @@ rows = {
 pd.DataFrame(rows).T.round(4)
 
 # %% [markdown]
-# In the chapter's rule, epochs 0 to 4 have the first rate: five epochs. Epoch 5 is the first one with the new rate, and the figure above drops at “5 epochs completed”.
-# Keras' `PiecewiseConstantDecay` counts steps, and it still has the old rate *at* the boundary. So it changes one step later. (The chapter's own list for it is $5 \cdot 1718$ and $15 \cdot 1718$, so there
-# the rate drops a few steps too early.) A few steps do no harm. An epoch can, and it is quickly lost: Keras prints epoch 5 as “Epoch 6”.
+# In the chapter's rule, epochs 0 to 4 have the first rate. These are five epochs, so the figure above drops at “5 epochs completed”. Epoch 5 is the
+# first one with the new rate.
+#
+# Keras' `PiecewiseConstantDecay` counts steps. In the step *at* the boundary it still has the old rate, so it changes one step later. (The chapter's
+# own boundaries for it are $5 \cdot 1718$ and $15 \cdot 1718$, so its rate drops a few steps too early.) A few steps do no harm, but an epoch can.
+# That mistake is easy to make: Keras prints epoch 5 as “Epoch 6”.
 #
 # ### From outside: callbacks
 #
-# There is a second way to change the rate: a callback, which sets it from outside, between two steps. Keras' `LearningRateScheduler` does so before each
-# epoch. It takes a function of the epoch, or one that also gets the current rate. The chapter makes the first kind with a function that returns a function:
+# A callback can also set the rate, from outside, between two steps. Keras' `LearningRateScheduler` does so before each epoch. It takes a function of
+# the epoch, or of the epoch and the current rate. The chapter makes the first kind with a function that returns a function:
 
 
 # %%
@@ -255,10 +263,11 @@ def from_the_current_rate(epoch, current):
 
 
 # %% [markdown]
-# The second function needs no first rate: it multiplies what it finds. But it multiplies before the first epoch already, so it is always *one epoch ahead* of the first function.
+# `from_the_current_rate` needs no first rate, because it multiplies the current one. But it also multiplies before the first epoch. So it is always
+# *one epoch ahead* of the other function.
 #
-# For a rate that changes with every step, the chapter writes a callback that multiplies the rate before each batch. (Its method reads `s` from the notebook, not the `self.s` it was
-# given. That works only while the two are equal; here it is `self.s`.)
+# For a rate that changes in every step, the chapter writes a callback. It multiplies the rate before each batch. (The chapter's method reads a
+# variable `s` of the notebook, not `self.s`. That works only while the two are equal. Here it is `self.s`.)
 
 
 # %%
@@ -276,8 +285,8 @@ class ExponentialDecay(keras.callbacks.Callback):
 
 
 # %% [markdown]
-# One thing matters here. A callback runs in Python, *between* two calls of TensorFlow. To save time, Keras can make several steps in one call
-# (`steps_per_execution`). **What does the callback do then?** Here are 16 steps with a rate that should end at a tenth:
+# A callback runs in Python, *between* two calls of TensorFlow. To save time, Keras can make several steps in one call (`steps_per_execution`). **What
+# does the callback do then?** Here are 16 steps. After them the rate should be a tenth of the first rate:
 
 
 # %% tags=["nbval-check-output"]
@@ -299,12 +308,13 @@ found = {
 pd.DataFrame({"rate after 16 steps": {name: round(float(rate), 4) for name, rate in found.items()}})
 
 # %% [markdown]
-# With eight steps a call, the callback ran twice instead of 16 times, and the rate hardly fell. There was no error and no warning. A schedule is a part of the step itself, so it is right in
-# every case. It is also saved with the net. For these two reasons, the per-step schedules below are `LearningRateSchedule`s. (Callbacks that act once an epoch are safe.)
+# With eight steps in a call, the callback ran twice instead of 16 times. So the rate fell by only a quarter, because $0.1^{2/16} \approx 0.75$. There
+# was no error and no warning. A schedule is a part of the step itself, so its rate is always right. It is also saved with the net. So below, all
+# rates that change in every step come from schedules. (A callback that acts once in an epoch is safe.)
 #
 # <details><summary>Aside: what older books write, and what to write today</summary>
 #
-# The chapter was written for Keras 2.2. Some of its spellings fail today, and some are ignored.
+# The chapter was written for Keras 2.2. Today some of its code fails, and some of its settings are ignored.
 #
 # | older code | Keras 2.11 to 2.15 | Keras 3 | write today |
 # |---|---|---|---|
@@ -312,7 +322,7 @@ pd.DataFrame({"rate after 16 steps": {name: round(float(rate), 4) for name, rate
 # | `SGD(decay=1e-4)` | an error | a warning, and no decay | `SGD(Power(0.01, decay_steps=10_000))` |
 # | `K.get_value(optimizer.lr)` | works | an error | `float(optimizer.learning_rate)` |
 # | `K.set_value(optimizer.lr, 0.1)` | works | an error | `optimizer.learning_rate = 0.1` |
-# | `history["lr"]` | works | an error | `history["learning_rate"]` |
+# | `history["lr"]` | works | an error | `history["learning_rate"]`, in Keras 3 |
 #
 # The whole table is on the page [From Keras 2 to Keras 3](../docs/keras_2_to_3.md).
 #
@@ -320,12 +330,15 @@ pd.DataFrame({"rate after 16 steps": {name: round(float(rate), 4) for name, rate
 #
 # ## The chapter's six schedules
 #
-# Now the chapter's trainings, with its own settings: 300-100-10 units, SELU, LeCun's weights, 25 epochs, batches of 32. It mixes three optimizers:
+# We now run the chapter's trainings with its own settings: 300-100-10 units, SELU, LeCun's weights, 25 epochs, batches of 32. They use three
+# optimizers:
 #
 # - plain gradient descent (SGD): power, and Keras' `ExponentialDecay`;
 # - Nadam: exponential by epoch, exponential by step, piecewise constant;
-# - SGD with momentum `0.9`: **reduce on plateau**. This is no function of the step. A callback halves the rate (factor `0.5`) whenever the validation loss has set no new
-#   record for five epochs (patience 5). The first rate is `0.02`.
+# - SGD with momentum `0.9`: **reduce on plateau**.
+#
+# Reduce on plateau is no function of the step. A callback halves the rate (factor `0.5`) when the validation loss has not reached a new lowest value
+# for five epochs (patience 5). The first rate is `0.02`.
 
 
 # %% tags=["needed"]
@@ -382,9 +395,9 @@ for number, run in enumerate(runs.values(), start=1):  # in the chapter's order
     lesson.record(f"S5.cE{number}", val_accuracy=run["val_accuracy"][-1])
 
 # %% [markdown]
-# Look at the rates and at what came of them, a column for each optimizer:
+# The figure shows rates and validation losses, in one column for each optimizer:
 
-# %% tags=["figure", "cover"] alt="Two rows of three panels, one column for each optimizer. Above, the learning rate over 25 epochs on a logarithmic axis. Below, the validation loss. With plain SGD the loss falls and stays low. With Nadam it is restless and high. With momentum on plateaus it falls, then rises again while the rate is halved."
+# %% tags=["figure", "cover"] alt="Two rows of three panels, one column for each optimizer. Above, the learning rate over 25 epochs on a logarithmic axis. Below, the validation loss. With plain SGD the loss falls and stays low. With Nadam it jumps up and down and ends high. With momentum and reduce on plateau it falls, then rises again while the rate is halved."
 columns = {
     "SGD": ["power", "Keras' ExponentialDecay"],
     "Nadam": ["exponential, by epoch", "exponential, by step", "piecewise constant"],
@@ -408,17 +421,22 @@ for (optimizer, names), (above, below) in zip(columns.items(), panels.T):
     below.legend(fontsize=9)
 panels[0, 0].set_ylabel("learning rate")
 panels[1, 0].set_ylabel("validation loss")
-fig.suptitle("The validation loss is calm with plain SGD, restless with Nadam and momentum", weight="bold")
+fig.suptitle("The validation loss is calm with SGD, and jumps with Nadam and momentum", weight="bold")
 plt.show()
 
 # %% [markdown]
-# The accuracies differ by little; piecewise constant is often the lowest, as it is among the stored outputs. The losses tell more. With plain gradient descent the validation loss
-# falls and then stays. (The two curves lie on each other.) With Nadam at `0.01` it jumps up and down until the rate is low, and it ends far higher. With momentum, too, it jumps, is lowest after the first halving, and then rises:
-# the net grows more certain of its answers, also of the wrong ones. At the same rate, different optimizers make steps of different lengths. So what we see here is, first of all, the optimizer.
+# The final accuracies differ little; piecewise constant is often the lowest, as among the stored outputs. The validation losses differ more:
 #
-# Reduce on plateau deserves a figure of its own, because here the rate follows from the loss:
+# - With plain SGD the loss falls and then stays low. (Its two curves almost coincide.)
+# - With Nadam, from the first rate `0.01`, the loss jumps up and down until the rate is low. It ends far higher.
+# - With momentum the loss also jumps. It falls at the first halving of the rate, and later rises. The net becomes more certain of its answers, also
+#   of the wrong ones.
+#
+# At the same rate, different optimizers make steps of different lengths. So we see the effect of the optimizer first of all.
+#
+# Reduce on plateau has a figure of its own, because here the rate follows from the loss:
 
-# %% tags=["figure"] alt="Two axes over the epochs. On the left axis, as stairs, the learning rate, which starts at 0.02 and is halved several times. On the right axis, the validation loss as triangles and the training loss as a thin line. After each halving the training loss falls; the validation loss falls a little after the first halvings and then rises."
+# %% tags=["figure"] alt="Two axes over the epochs. On the left axis, as stairs, the learning rate, which starts at 0.02 and is halved several times. On the right axis, the validation loss as triangles and the training loss as a thin line. The training loss goes on falling to the end. The validation loss drops at the first halving, and later rises."
 run = runs["on plateau"]
 rates = np.array(run.get("learning_rate", run.get("lr")))  # Keras 3, Keras 2
 epochs = np.arange(1, len(rates) + 1)
@@ -435,26 +453,28 @@ right.set(ylabel="loss", ylim=(0, None))
 right.grid(False)
 right.spines["right"].set_visible(True)
 right.legend(loc="upper right")
-ax.set_title("Each halving helps the training loss; the validation loss soon rises")
+ax.set_title("The training loss goes on falling; the validation loss soon rises")
 plt.show()
 
 # %% [markdown]
-# Five epochs without a record, and the rate is halved. After the first halving both losses drop at once: the steps had been too long. Later halvings help only the training loss.
-# The validation loss rises although the rate is low, because the net now memorizes the training images. A lower rate does not protect against that
-# ([lesson 11](11_regularization.ipynb) has what does). The rule also has a price: it makes its decisions with the validation images, so their loss is no longer a fair test of the net.
+# When five epochs have brought no new lowest validation loss, the rate is halved. After the first halving both losses drop at once, so the steps had
+# been too long. Later only the training loss goes on falling. The validation loss rises although the rate is low, because the net now memorizes the
+# training images. A lower rate does not prevent that ([lesson 11](11_regularization.ipynb) shows what does). Reduce on plateau also has a price: it
+# uses the validation images, so their loss is no longer a fair test of the net.
 #
-# These six runs differ in optimizer, first rate *and* schedule. **No line in these figures shows what a schedule does**, and the chapter does not claim that one does.
-# It has no run with a constant rate either. For that we need another experiment.
+# These six trainings differ in optimizer, first rate *and* schedule. So **no line in these figures shows what a schedule does**, and the chapter does
+# not claim that one does. It also has no training with a constant rate. So we need another experiment.
 #
 # ## One optimizer for all
 #
-# This question is the course's own: *does a schedule beat a constant rate?* To compare schedules and nothing else, all runs have
+# This question is the course's own: *does a schedule beat a constant rate?* All trainings now have
 #
-# - one optimizer, plain gradient descent, one batch size (32) and one number of epochs (25);
-# - the same training images, a fifth of them, so that 25 epochs take seconds;
-# - their own best first rate. At one rate for all we would compare the rate ([lesson 07](07_optimizers_and_clipping.ipynb)).
+# - the same optimizer (plain gradient descent), batch size (32) and number of epochs (25);
+# - the same training images: a fifth of them, so that 25 epochs take seconds;
+# - each its own best first rate. With one for all, we would compare the rate ([lesson 07](07_optimizers_and_clipping.ipynb)).
 #
-# The shapes are the chapter's. Here all of them change once an epoch, so each is a factor that depends on the epoch. Power is a half after $10{,}000/1719 \approx 5.8$ epochs, as in the chapter.
+# The *shape* of a schedule is a factor that depends on the epoch. The rate is the first rate times this factor. The shapes are the chapter's. Power
+# is a half after $10{,}000/1719 \approx 5.8$ epochs, as in the chapter. Reduce on plateau is the callback from above.
 
 # %%
 shapes = {
@@ -482,7 +502,8 @@ def train_with(shape, first_rate, seed):
 
 
 # %% [markdown]
-# First the sweep: four first rates for each shape, with one seed. The best one has the highest validation accuracy. One epoch is partly luck, so we take the mean over the last five.
+# First comes a sweep: each shape is trained with four first rates, from one seed. The best one has the highest validation accuracy. One epoch is
+# partly luck, so we take the mean over the last five.
 
 # %%
 names = [*shapes, "on plateau"]
@@ -496,8 +517,9 @@ best = sweep.idxmax(axis=1)
 sweep.assign(**{"best first rate": best}).round(4)
 
 # %% [markdown]
-# Then each with its best first rate, from other seeds: the sweep has chosen what was best for its own seed, so that seed would flatter every row.
-# **How large do you expect the gain to be: ten points of accuracy, one, a tenth of a point?**
+# Then each shape is trained with its best first rate, from other seeds. The sweep has chosen what was best for its own seed, so with that seed every
+# row would look too good.
+# **How large do you expect the gain to be: ten points of accuracy, one point, a tenth of a point?**
 
 # %%
 finals = {name: [] for name in names}
@@ -514,26 +536,28 @@ pd.DataFrame({"validation accuracy": means.round(4), "points more than constant"
 scheduled = [means[name] for name in names if name != "constant"]
 lesson.record("S5.qE9", scheduled=scheduled, constant=[means["constant"]] * len(scheduled))
 
-# %% tags=["figure"] alt="Left: validation accuracy over 25 epochs for the constant rate and for the piecewise constant one, a thin curve for each seed. The constant rate's curves jump up and down to the end; the other's become quiet when the rate drops. Right: the validation accuracy after the last epoch, a dot for each seed and a row for each schedule."
+# %% tags=["figure"] alt="Left: validation accuracy over 25 epochs for the constant rate and for the piecewise constant one, a thin curve for each seed. The constant rate's curves jump up and down to the end; the other's become calmer when the rate drops. Right: the validation accuracy after the last epoch, a dot for each seed and a row for each schedule."
 fig, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.2), width_ratios=[1.25, 1])
 shown = {name: finals[name] for name in ("constant", "piecewise constant")}
 plotting.learning_curves(shown, "accuracy", training=False, ax=left)
-left.set_title("A falling rate quiets the curve")
+left.set_title("A falling rate makes the curve calmer")
 plotting.seed_dots(accuracies, ax=right)
 right.set(xlabel="validation accuracy", title="After the last epoch, a dot for each seed")
 plt.show()
 
 # %% [markdown]
-# The gain is small, and it costs nothing: the same net, the same images, the same number of steps. The left figure shows where it comes from. With the constant rate the accuracy still jumps in the last epochs, so the
-# result depends on the epoch in which you happen to stop. When the other rate drops, after epochs 5 and 15, the curve becomes calmer and moves up.
+# The gain is small, but it costs nothing: the net, the images and the number of steps are the same. The left figure shows where the gain comes from.
+# With the constant rate the accuracy still jumps in the last epochs, so the result depends on when you stop. When the piecewise constant rate drops,
+# after 5 and 15 epochs, its curve becomes calmer and moves up.
 #
-# The sweep shows when a schedule pays. At `0.2` every training explodes in the first epochs, and no later fall of the rate repairs it. At the low rates, a schedule gains little. It gains most at the highest rate that
-# does not explode: first it has the progress of long steps, then the calm of short ones. Which schedule is best? Their dots overlap, and three seeds cannot rank them. That the rate falls matters more than how it falls.
+# The sweep shows when a schedule helps. At `0.2` every training explodes in the first epochs, and no later fall of the rate repairs it. At low rates
+# a schedule gains little or nothing. It gains most at the highest rate that does not explode: first long steps bring fast progress, then short steps
+# follow the noise less. Three seeds cannot rank the schedules, because their dots overlap. It matters more that the rate falls than how it falls.
 #
 # ## Verdicts
 #
-# What a published run of the chapter's notebook prints, and the course's own question, measured over several seeds on two software stacks, in full mode on the real
-# Fashion-MNIST.
+# The table compares the stored outputs of the chapter's notebook with our runs, and answers the course's own question. The runs have several seeds
+# and two software stacks, in full mode on the real Fashion-MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("08_learning_rate_schedules")
@@ -541,63 +565,69 @@ lesson.verdicts("08_learning_rate_schedules")
 # %% [markdown]
 # ## What to take away
 #
-# - A constant rate stops at some distance from the best weights, because every batch is noisy. A falling rate goes on. For a net, this gains a little at no cost.
+# - A constant rate stops at some distance from the best weights, because every batch is noisy. A falling rate gets nearer. A net gains a little from
+#   this, at no cost.
 # - A schedule is a function of the step. Draw it before you train with it.
-# - Know the unit: steps or epochs, counted from 0 or from 1, and on which side of a boundary the new rate begins.
-# - A callback acts between calls of TensorFlow; a schedule acts in every step.
+# - Know what is counted: steps or epochs, from 0 or from 1. Know in which step a rate changes.
+# - A callback acts between calls of TensorFlow. A schedule acts in every step.
 # - To compare schedules, keep everything else equal, give each its own best first rate, and train from several seeds.
 #
-# **Today** most large nets are trained with a short warm-up and half a cosine (exercise 2; `keras.optimizers.schedules.CosineDecay` has both). Reduce on plateau is still a good choice where the
-# length of the training is not known beforehand.
+# **Today** most large nets are trained with a short warm-up and half a cosine (exercise 2; `keras.optimizers.schedules.CosineDecay` has both). Reduce
+# on plateau is still a good choice if you do not know the length of the training.
 
 # %% [markdown]
 # ## Questions
 #
-# Answer in a sentence or two before you unfold ours.
+# Answer in a sentence or two before you unfold our answer.
 #
-# **1.** You train for 10 epochs, look at the result, and call `fit` once more for 10 epochs. What does the rate do at the second call with `LearningRateScheduler(exponential_decay(0.01, s=20))`, with
-# `LearningRateScheduler(from_the_current_rate)`, and with the schedule `Exponential` in the optimizer?
+# **1.** You train for 10 epochs, look at the result, and call `fit` again for 10 epochs. What does the rate do in the second call with
+# `LearningRateScheduler(exponential_decay(0.01, s=20))`, with `LearningRateScheduler(from_the_current_rate)`, and with the schedule `Exponential` in
+# the optimizer?
 #
 # <details><summary>An answer</summary>
 #
-# Each call of `fit` counts its epochs from 0 again. So the function of the epoch starts once more at the first rate. The function of the current rate goes on falling from where it was. The schedule also goes on: it
-# counts the optimizer's steps, and the optimizer keeps its count. (With `fit(..., initial_epoch=10, epochs=20)` the first one goes on as well.)
+# Each call of `fit` counts its epochs from 0 again. So the function of the epoch starts again at the first rate. The function of the current rate
+# continues from the last rate and goes on falling. The schedule also continues, because it counts the optimizer's steps, and the optimizer keeps its
+# count. (With `fit(..., initial_epoch=10, epochs=20)` the function of the epoch continues as well.)
 #
 # </details>
 #
-# **2.** You planned 25 epochs, and now you can afford 50. Which of the chapter's schedules do you have to change, and what happens if you do not?
+# **2.** You planned 25 epochs, and now you have time for 50. Which of the chapter's schedules do you have to change? What happens if you do not?
 #
 # <details><summary>An answer</summary>
 #
-# Exponential and piecewise constant: after epoch 25 their rates are so low that 25 more epochs change little. Their $s$ and boundaries should grow with the length of the training. Power falls so
-# slowly that it can stay. Reduce on plateau needs no change, because it does not know the length.
+# Exponential and piecewise constant. After 25 epochs their rates are so low that 25 more epochs change little. Their $s$ and their boundaries should
+# grow with the length of the training. Power falls so slowly that it can stay as it is. Reduce on plateau needs no change, because it does not use
+# the length of the training.
 #
 # </details>
 #
-# **3.** Your validation set is small. What does its noise do to “reduce on plateau”, and what can you do about it?
+# **3.** Your validation set is small, so its loss is noisy. What does this noise do to “reduce on plateau”, and what can you do about it?
 #
 # <details><summary>An answer</summary>
 #
-# A lucky epoch sets a record, and the next ones miss it, although the net is still learning. After five misses the rate is halved too early, perhaps
-# several times. More patience, a larger validation set, or the training loss in its place (`monitor="loss"`) make the rule less nervous. More patience also makes it slower.
+# One lucky epoch sets a new lowest loss. The next epochs do not reach it, although the net is still learning. After five of them the rate is halved
+# too early, perhaps several times. More patience, a larger validation set, or the training loss in place of the validation loss (`monitor="loss"`)
+# make this less likely. More patience also makes the rule slower.
 #
 # </details>
 #
-# **4.** Somebody compares a constant rate with an exponential schedule, both with the first rate `0.01`, and finds that the constant one learns better. Then both with `0.2`, and finds the opposite. How can
-# both be true?
+# **4.** Somebody compares a constant rate with an exponential schedule. With the first rate `0.01` for both, the constant rate learns better. With
+# the first rate `0.1` for both, the schedule learns better. How can both be true?
 #
 # <details><summary>An answer</summary>
 #
-# With the same first rate, the falling schedule has the smaller rate in every later step. If the first rate is too low, it is even slower than the constant one. If the first rate is too high for a whole
-# training, only the falling schedule gets away from it. So the result is about the rate. Each has to get its own best first rate.
+# With the same first rate, the schedule has the lower rate in all later steps. If the first rate is too low, the schedule makes it even lower, and
+# learns more slowly. If the first rate is too high for a whole training, only the schedule comes down to a good rate. So both results are about the
+# rate, not about the schedule. Each needs its own best first rate.
 #
 # </details>
 
 # %% [markdown]
 # ## Exercises
 #
-# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
-# [a notebook of their own](solutions/08_learning_rate_schedules.ipynb); any code that does what the card asks passes.
+# Each exercise has a cell to fill in and a check below it. The check tries your code on its own inputs and answers in a sentence. The solutions are
+# in [a notebook of their own](solutions/08_learning_rate_schedules.ipynb). Any code that does what the card asks passes.
 
 # %% tags=["given"]
 from course_utils.checks import check
@@ -605,12 +635,12 @@ from course_utils.checks import check
 # %% [markdown] tags=["exercise"]
 # ### 1 · The right side of the boundary
 #
-# *10 minutes.* **What.** The chapter's rate changes *when the epochs 5 and 15 begin*, counted from 0. Write `keras_boundaries`, which turns such
-# epochs into boundaries for Keras' own `PiecewiseConstantDecay`. That one counts steps from 0 and still has the old rate at the boundary. The examples need not fill
-# the last batch of an epoch.
+# *10 minutes.* **What.** The chapter's rate changes *when epochs 5 and 15 begin*, counted from 0. Write `keras_boundaries`. It turns such epochs into
+# boundaries for Keras' own `PiecewiseConstantDecay`. That class counts steps from 0, and in the step at the boundary it still has the old rate. The
+# last batch of an epoch may be smaller than the others.
 #
-# **Why.** Three conventions meet here, and a mistake in any of them gives no error message: what is counted, where counting
-# begins, and on which side the boundary is.
+# **Why.** You have to get three things right: what is counted, where counting begins, and on which side of the boundary the rate changes. A mistake
+# in any of them gives no error message.
 
 
 # %% tags=["exercise"]
@@ -640,18 +670,18 @@ for step in (boundaries[0], boundaries[0] + 1, boundaries[1], boundaries[1] + 1)
 pd.DataFrame(rows).T.rename_axis("step").astype({"epoch": int}).round(3)
 
 # %% [markdown] tags=["solution"]
-# The boundary is the last step of the epoch before, and the rate changes with the first step of the next. The course's `PiecewiseConstant` does this
-# calculation itself: it takes epochs, and the number of steps in one.
+# The boundary is the last step of the epoch before, and the rate changes in the first step of the new epoch. The course's `PiecewiseConstant` does
+# this calculation itself, if you give it epochs and the number of steps in an epoch.
 
 # %% [markdown] tags=["exercise"]
 # ### 2 · Warm-up and half a cosine
 #
-# *20 minutes.* **What.** Write the schedule of many of today's large nets. From 0 in step 0 the rate rises in a straight line to `peak` in step `warmup`. From there it
-# falls along half a cosine to 0 in step `total`, and stays there. Keras hands `__call__` the step as a tensor. During a
-# training, only TensorFlow knows its value.
+# *20 minutes.* **What.** Write the schedule that many of today's large nets use. The rate rises in a straight line from 0 in step 0 to `peak` in step
+# `warmup`. This rise is called *warm-up*. Then the rate falls along half a cosine to 0 in step `total`, and stays 0. Keras gives `__call__` the step
+# as a tensor. During a training, only TensorFlow knows its value.
 #
-# **Why.** Whatever schedule you find in a paper, you can train with it once it is a function of the step. It has to be a function of tensors, though: a schedule
-# with an `if` can be drawn, and fails in `fit`.
+# **Why.** You can train with any schedule that you find in a paper, if you can write it as a function of the step. But it has to be a function of
+# tensors. A schedule with a Python `if` can be drawn, but it fails in `fit`.
 
 
 # %% tags=["exercise"]
@@ -701,17 +731,18 @@ ax.legend()
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# Keras has this schedule built in. Mind its arguments: there the number of steps is that of the cosine alone, without the warm-up.
+# Keras has this schedule built in. Note its arguments: there the number of steps is that of the cosine alone, without the warm-up.
 
 # %% [markdown] tags=["exercise"]
 # ### 3 · Predict, run, explain: a late drop
 #
-# *10 minutes.* **Predict.** Two nets train for 25 epochs with plain gradient descent at `0.1`, from the same start, with a fifth of the images. One keeps this rate. The other has a tenth of it from
-# epoch 20 on. By how many points will the validation accuracy differ at the end? What will the *training* loss do in the one epoch after the drop?
+# *10 minutes.* **Predict.** Two nets train for 25 epochs with plain gradient descent at `0.1`, from the same start, with a fifth of the images. One
+# net keeps this rate. The other has a tenth of it after 20 epochs. By how many points will their validation accuracies differ at the end? What will
+# the *training* loss do in the first epoch after the drop?
 #
 # **Run** the cell.
 #
-# **Explain** what you see. Does a schedule earn its gain little by little, or all at once? Then unfold our explanation.
+# **Explain** what you see. Does a schedule bring its gain little by little, or all at once? Then unfold our explanation.
 
 # %% tags=["predict"] alt="Training loss and validation accuracy over 25 epochs, for a constant rate and for one that drops to a tenth after 20 epochs."
 few = len(x_train) // 5
@@ -734,9 +765,10 @@ table.set_axis(table.index + 1).rename_axis("epoch").tail(6).round(4)
 # %% [markdown] tags=["exercise"]
 # <details><summary>What happens, and why</summary>
 #
-# At the drop, the training loss falls by a large part within one epoch. The net has not learned that much in one epoch: the long steps had kept it at a distance, as in the example with one weight, and this distance goes
-# away at once. The validation accuracy rises too, by a point or so, and then it stays where it is. The constant rate's accuracy goes on jumping, so the difference at the end depends on where its last jump ended: with another
-# seed it may be larger or smaller. A schedule earns most of its gain when the rate comes down, not little by little.
+# After the drop, the training loss falls by a large part within one epoch. The net has not learned that much in one epoch. The long steps had kept it
+# at a distance from better weights, as in the example with one weight. With short steps this distance shrinks at once. The validation accuracy also
+# rises, by a point or so, and then changes little. The accuracy of the constant rate goes on jumping. So the difference at the end depends on its
+# last jump, and with another seed it may be larger or smaller. A schedule brings most of its gain when the rate drops, not little by little.
 #
 # </details>
 

@@ -13,15 +13,15 @@
 # %% [markdown]
 # # 09 · The learning-rate finder and 1cycle
 #
-# [Lesson 08](08_learning_rate_schedules.ipynb) gave each schedule its own best first rate, and paid for it with many trainings. Leslie Smith has a cheaper way: one short
-# test, in which the rate grows with every batch until the training explodes. He also has a bold use for what the test finds: 1cycle, a schedule that first goes *up*, and that is said to
-# train a net in a fraction of the time. We write both by hand, and then measure what is said of them.
+# In [lesson 08](08_learning_rate_schedules.ipynb), each schedule got its own best first rate, after many trainings. Leslie Smith has a cheaper way:
+# one short test, in which the rate grows with every batch until the training explodes: the loss grows without limit. He also proposes 1cycle, a
+# schedule that first goes *up*. It is said to train a net in a fraction of the time. We write both by hand, and then measure what is said of them.
 #
-# - **You will learn:** to find a learning rate in one epoch, and what the curve does not tell; why the loss in a callback is not the batch's own; what 1cycle does;
-#   how to tell a schedule's merit from that of the batch size.
-# - **You need:** [lesson 08](08_learning_rate_schedules.ipynb): a schedule is a function of the step.
-# - **Reproduces:** *Training Deep Neural Networks*, part E: 1cycle scheduling (chapter 11 of A. Géron's *Hands-On Machine Learning*, second edition, 2019; notebook of
-#   25 September 2020).
+# - **You will learn:** to find a learning rate in one epoch, and what the curve does not show; why the loss in a callback is not that of one batch;
+#   what 1cycle does; how to tell the effect of a schedule from that of the batch size.
+# - **You need:** schedules as functions of the step ([lesson 08](08_learning_rate_schedules.ipynb)).
+# - **Reproduces:** *Training Deep Neural Networks*, part E: 1cycle scheduling (chapter 11 of A. Géron's *Hands-On Machine Learning*, second edition,
+#   2019; notebook of 25 September 2020).
 # - **Time:** about 20 minutes to read; a run takes as long as the line above says, in quick mode under a minute.
 
 # %% tags=["needed"]
@@ -47,11 +47,13 @@ from course_utils.training import fit, progress_bar
 # %% [markdown]
 # ## The test on a bowl
 #
-# First a case in which we know the answer. The loss is a bowl over two weights, with curvature 1 in one direction and 100 in the other: $L = (w_1^2 + 100\,w_2^2)/2$.
-# A step of gradient descent multiplies $w_2$ by $1 - 100\,\eta$. If the rate $\eta$ is above $2/100$, this factor is below $-1$, and $w_2$ grows with every step. So
-# `0.02` is the largest rate that can be used. (As in lesson 08, each gradient has some noise, which stands for the choice of the batch.)
+# First a case in which we know the answer. The loss is a bowl over two weights: $L = (w_1^2 + 100\,w_2^2)/2$. Its curvature is 1 in one direction and
+# 100 in the other. A step of gradient descent with the rate $\eta$ multiplies $w_2$ by $1 - 100\,\eta$. If $\eta$ is above $2/100$, this factor is
+# below $-1$, and the size of $w_2$ grows with every step. So `0.02` is the largest rate that can be used. (Each gradient also has some noise, which
+# stands for the choice of the batch.)
 #
-# Now pretend not to know this. Raise the rate by the same factor at every step, and note the loss. **Where will the loss fall, and where will it turn?**
+# Now pretend not to know this. Multiply the rate by the same factor after every step, and note the loss. **At which rates will the loss fall, and
+# where will it turn?**
 
 # %%
 curvatures, weights = np.array([1.0, 100.0]), np.array([3.0, 0.3])
@@ -75,12 +77,13 @@ ax.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# At the smallest rates the loss does not move: the steps are too short. Then it falls. It turns a little *after* the limit of `0.02`, because a growing weight needs some steps
-# until it can be seen in the loss. So the curve shows the limit, and shows it late. Nobody can compute the curvature of a net so easily. The test needs no curvature.
+# At the smallest rates the loss hardly moves, because the steps are too short. Then it falls. It turns a little *after* the limit of `0.02`, because
+# a growing weight needs some steps before it shows in the loss. So the curve shows the limit, but late. For a net, nobody can compute the curvature
+# so easily, and the test does not need it.
 #
 # ## The finder, in one loop
 #
-# The same for a net: Fashion-MNIST, standardized; 300-100-10 units, SELU, LeCun's weights.
+# Now we do the same test with a net. The images are those of Fashion-MNIST, standardized. The net has 300-100-10 units, SELU, and LeCun's weights.
 
 
 # %% tags=["needed"]
@@ -102,8 +105,8 @@ x_train, x_valid = (
 y_train, y_valid = fashion.y_train, fashion.y_valid
 
 # %% [markdown]
-# The loop takes one batch at each rate, notes the loss of this batch, and makes one step of plain gradient descent. It stops when the loss is twice as high as at the start. At
-# the end it puts the weights back:
+# The loop takes one batch for each rate, notes the loss of this batch, and makes one step of plain gradient descent. It stops when a loss is twice as
+# high as the first one. Then it puts the weights back:
 
 
 # %%
@@ -132,7 +135,7 @@ def range_test(net, x, y, rates, batch_size=128):
 
 
 # %% [markdown]
-# The chapter's settings: batches of 128, and one epoch in which the rate grows from `1e-5` to 10 by the same factor at every step.
+# The chapter has batches of 128. In one epoch the rate grows from `1e-5` to 10, by the same factor after every step.
 
 # %%
 net = selu_net(keras.optimizers.SGD())
@@ -148,9 +151,9 @@ print("the weights are as before:", all(same))
 # %% [markdown]
 # ### Whose loss?
 #
-# The chapter does the test with a callback, which reads `logs["loss"]` after each batch. When the chapter was written, that was the loss of this batch, and the callback was right. Since
-# TensorFlow 2.2 (2020), Keras hands out the *running mean*: the mean over all examples since the epoch began. (Later revisions of the chapter's notebook say so too.) The same code still runs,
-# and draws another curve. We can compute it from our losses:
+# The chapter does the test with a callback, which reads `logs["loss"]` after each batch. When the chapter was written, this was the loss of that
+# batch, and the callback was right. Since TensorFlow 2.2 (2020), it is the *running mean*: the mean over all examples since the epoch began. (Later
+# revisions of the chapter's notebook say so, too.) The same code still runs, but it draws another curve. We can compute that curve from our losses:
 
 # %%
 running_mean = np.cumsum(losses) / np.arange(1, len(losses) + 1)
@@ -181,22 +184,27 @@ for name, curve in curves.items():
     ax.axhline((curve[0] + curve.min()) / 2, color=colour, linestyle=":", linewidth=1.2)
     ax.plot(rates[curve.argmin()], curve.min(), "o", color=colour, markersize=10, markerfacecolor="none")
 ax.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(0, 1.15 * losses[0]))
-ax.set_title("The running mean falls late, and turns late")
+ax.set_title("The running mean falls late and turns late")
 ax.legend(loc="lower left")
 plt.show()
 
 # %% [markdown]
-# The rings mark the lowest points. The dotted lines are the chapter's cut, $(\text{first} + \text{smallest})/2$: its figure shows only what lies below. The running mean carries the high losses of the first batches with it.
-# So it falls later and turns later: it is lowest where single batches have already begun to explode, and its loss looks high everywhere. Who reads it takes a rate that is too high. (Exercise 1 gets the batches' own losses back from a callback.)
+# The rings mark the lowest points. The dotted lines mark the chapter's cut, $(\text{first} + \text{smallest})/2$. The chapter's figure shows only
+# what lies below it. The running mean still contains the high losses of the first batches. So it falls later, and its loss is higher. It is lowest
+# where the losses of single batches already rise. If you read the running mean, you choose too high a rate. (Exercise 1 gets the losses of the single
+# batches back from a callback.)
 #
 # ### The course's finder
 #
-# `lr_find` is the same loop for any Keras model. It also smooths the curve, puts back everything that it touched, and suggests a rate, by four rules of thumb:
+# `lr_find` is the same loop for any Keras model. It also smooths the curve and puts back everything that it has changed. It suggests a rate by one of
+# four rules of thumb:
 #
-# - `steep`: where the smoothed loss falls fastest; `valley`: in the middle of its longest fall;
-# - `minimum`: a tenth of the rate with the lowest loss; `slide`: the last rate before the curve bends upwards.
+# - `steep`: where the smoothed loss falls fastest;
+# - `valley`: in the middle of its longest fall;
+# - `minimum`: a tenth of the rate with the lowest smoothed loss;
+# - `slide`: just before the curve bends upwards.
 #
-# One test sees one order of the batches. Here are three:
+# One test sees the batches in one order. Here are three orders:
 
 # %%
 settings = dict(batch_size=batch_size, start_lr=1e-5, end_lr=10, num_iter=batches)
@@ -209,7 +217,8 @@ suggestions = {
 pd.DataFrame(suggestions, index=rules).map("{:.1e}".format)
 
 # %% [markdown]
-# The rules differ by far more than the orders do. What is a suggestion worth? Train the net for three epochs at each of several constant rates, and compare with the curve:
+# The rules differ far more than the orders do. How good are the suggestions? We train the net for three epochs at several constant rates, and compare
+# the results with the curve:
 
 # %%
 net = selu_net(keras.optimizers.SGD())
@@ -243,16 +252,19 @@ for errors in trials.values():
 above.set(xscale="log", ylabel="smoothed loss", ylim=(0, 1.2 * losses[0]))
 below.set(yscale="log", xlabel="learning rate", ylabel="validation error\nafter three epochs")
 below.set_yticks([0.1, 0.2, 0.5, 1], ["10%", "20%", "50%", "100%"])
-above.set_title("Three rules are careful; one goes to the edge")
+above.set_title("Three rules suggest careful rates; one goes almost to the limit")
 above.legend()
 plt.show()
 
 # %% [markdown]
-# Read both panels together. Over a wide range of rates, the net learns almost equally well. `steep`, `valley` and `minimum` lie at the lower end of this range or below it: careful, and a little slow. `slide` lies at the upper
-# end, close to where everything explodes. So the test tells well *up to where* one can go, and the best rate for a short training is somewhat below. The chapter takes `0.05` as the highest rate of its 1cycle.
+# Read both panels together. Over a wide range of rates, the net learns almost equally well. `steep`, `valley` and `minimum` lie at the lower end of
+# this range or below it, so with them training is safe and a little slow. `slide` lies at the upper end, close to where everything explodes. So the
+# test shows well *how high* a rate can be. The best rate for a short training is somewhat lower. The chapter takes `0.05` as the highest rate of its
+# 1cycle.
 #
-# One thing more has to be put back. The chapter's callback restores the weights, but not what the *optimizer* remembers. For plain gradient descent, as there, this is harmless: it
-# remembers nothing. An optimizer with a memory would start the real training with the momentum of a test that exploded:
+# The test has to put back one thing more. The chapter's callback restores the weights, but not what the *optimizer* remembers. For plain gradient
+# descent, which the chapter uses, this does no harm, because it remembers nothing. But an optimizer with a memory would start the real training with
+# the momentum of a test that exploded:
 
 # %% tags=["nbval-check-output"]
 few = x_train[:640], y_train[:640]
@@ -268,10 +280,13 @@ print("after 20 steps of which only the weights were put back:", int(nadam_net.o
 # %% [markdown]
 # ## 1cycle
 #
-# What can one do with a rate that is the highest of all? Smith's answer: pass through it. Start at a tenth of the highest rate, go *up* to it in a straight line, come down again, and spend the last tenth of
-# the training far below the start. Early on, the small rate brings a fresh net to where long steps are safe. In the middle, long steps make progress. At the end, short steps do what they did in lesson 08. That is the idea; what it gains, we measure.
+# What can one do with the highest usable rate? Smith's answer is to use it only in the middle of the training. Start at a tenth of it, go *up* to it
+# in a straight line, and come down again to the first rate. In the last tenth of the training, go down almost to zero. Early on, low rates bring a
+# new net to weights where long steps are safe. In the middle, long steps bring fast progress. At the end, short steps follow the noise less, as in
+# [lesson 08](08_learning_rate_schedules.ipynb). That is the idea. We now measure what it gains.
 #
-# The chapter's rule has four corners and straight lines between them. As a schedule, it is a sum of ramps: between two corners the rate goes from one value to the next, before and after them it stays.
+# The chapter's rule consists of straight lines between four corners. As a schedule, it is the first rate plus one ramp for each line. A ramp changes
+# between its two corners, and is constant before and after them.
 
 
 # %%
@@ -301,9 +316,9 @@ corners = one_cycle_corners(iterations, max_rate=0.05)
 pd.DataFrame(dict(zip(["step", "rate"], corners)), index=["start", "top", "as at the start", "end"])
 
 # %% [markdown]
-# (The two `tf.Variable`s let us change the corners later without building the training program anew.)
+# (The two `tf.Variable`s let us change the corners later without building the training program again.)
 #
-# The course's `OneCycle` has PyTorch's names, and the chapter's rule is one setting of it. Are the rates the same?
+# The course's `OneCycle` uses PyTorch's names for its settings. The chapter's rule is one choice of these settings. Are the rates the same?
 
 # %%
 _, half, _, _ = corners[0]
@@ -322,22 +337,24 @@ by_hand_rates = np.array([float(by_hand(step)) for step in steps])
 by_class_rates = np.array(one_cycle(tf.constant(steps)))
 print(f"largest difference of two rates: {np.abs(by_hand_rates - by_class_rates).max():.0e}")
 
-# %% tags=["figure"] alt="The learning rate over 25 epochs for two forms of 1cycle with the same highest rate. The chapter's rises in a straight line from a tenth of it to almost the middle of the training, falls back as fast, and stays close to zero in the last tenth. PyTorch's default starts lower, reaches its top after three tenths of the steps, and comes down along half a cosine."
+# %% tags=["figure"] alt="The learning rate over 25 epochs for two forms of 1cycle with the same highest rate. The chapter's rises in a straight line from a tenth of it to almost the middle of the training, falls back as fast, and goes almost to zero in the last tenth. PyTorch's default starts lower, reaches its top after three tenths of the steps, and comes down along half a cosine."
 fig, ax = plt.subplots(figsize=(8, 4))
 epochs = steps / iterations * n_epochs
 ax.plot(epochs, by_hand_rates, color=plotting.colour("1cycle", ax), label="the chapter's rule")
 torch_default = OneCycle(0.05, total_steps=iterations)
 ax.plot(epochs, torch_default(tf.constant(steps)), "--", color="black", label="PyTorch's default")
 ax.set(xlabel="epochs completed", ylabel="learning rate", ylim=(0, None))
-ax.set_title("Two forms of 1cycle: three straight lines, or two half waves")
+ax.set_title("Two forms of 1cycle: three straight lines, or two half cosines")
 ax.legend()
 plt.show()
 
 # %% [markdown]
-# PyTorch's default has two phases in place of three: up for three tenths of the steps, then down to the very end, both along half a cosine. It starts lower (a 25th of the top) and ends lower. In Smith's papers
-# the momentum takes part too: it falls while the rate rises. Keras' optimizers take no schedule for the momentum, and the chapter leaves it out. So do we.
+# PyTorch's default has two phases, not three. The rate goes up for three tenths of the steps, and then down to the end, both along half a cosine. It
+# starts lower (at a 25th of the top) and ends lower. In Smith's papers the momentum changes too: it falls while the rate rises. Keras' optimizers
+# take no schedule for the momentum. The chapter leaves it out, and so do we.
 #
-# Now the chapter's training: plain gradient descent, batches of 128, 25 epochs, highest rate `0.05`. A callback notes the seconds of each epoch; we need them soon.
+# Now the chapter's training: plain gradient descent, batches of 128, 25 epochs, highest rate `0.05`. A callback notes the seconds of each epoch,
+# because we need them later.
 
 
 # %%
@@ -375,8 +392,9 @@ lesson.record("S5.cE7", val_accuracy=runs["1cycle"]["val_accuracy"][-1])
 # %% [markdown]
 # ## Who gets there first?
 #
-# Is this fast? The course asks: does 1cycle reach its final accuracy in fewer seconds than the six schedules of lesson 08, with the chapter's settings for each, take to reach the same? Each of the six
-# stops when it gets there, or after its 25 epochs. **What do you expect, and which setting besides the schedule will have a part in it?**
+# Is this fast? The course asks: does 1cycle reach its final accuracy in fewer seconds than the six schedules of lesson 08 need for the same accuracy?
+# All have the chapter's settings. Each of the six stops when it reaches this accuracy, or after 25 epochs. **What do you expect? And which other
+# settings will have an effect?**
 #
 # The seconds are the number of epochs times the median seconds of an epoch. So the time to build the training program does not count.
 
@@ -420,7 +438,7 @@ seconds = {name: in_the_race(run)["seconds"] for name, run in runs.items()}
 others = [taken for name, taken in seconds.items() if name != "1cycle"]
 lesson.record("S5.qE8", others=others, one_cycle=[seconds["1cycle"]] * len(others))
 
-# %% tags=["figure"] alt="Validation accuracy over seconds, on a logarithmic axis, for seven trainings. 1cycle, with batches of 128, starts earliest and reaches its final accuracy, a dashed line, near its end. The others have batches of 32; their curves begin later, and stop where they reach the line, or run on for longer without reaching it."
+# %% tags=["figure"] alt="Validation accuracy over seconds, on a logarithmic axis, for seven trainings. 1cycle, with batches of 128, reaches its final accuracy, a dashed line, at or near its end. The others have batches of 32. Their curves stop where they reach the line, or go on to their 25th epoch without reaching it."
 fig, ax = plt.subplots(figsize=(8.6, 5.2))
 for name, run in runs.items():
     times = run["seconds per epoch"] * np.arange(1, len(run["val_accuracy"]) + 1)
@@ -434,25 +452,28 @@ fig.legend(loc="outside lower center", ncols=4, fontsize=9)
 plt.show()
 
 # %% [markdown]
-# Go through the columns one by one.
+# Look at the columns one by one.
 #
-# - *Seconds per epoch.* Nadam computes more in each step, so its epochs take longest. An epoch of 1cycle has a quarter of the steps, but each step has four times as many images. On one processor core, most of the time is spent on
-#   the images, so an epoch is somewhat shorter, but far from four times. On a GPU, a large batch takes hardly longer than a small one, and there it saves much.
+# - *Seconds per epoch.* Nadam computes more in each step, so its epochs take longest. An epoch of 1cycle has a quarter of the steps, but each step
+#   has four times as many images. On one processor core, the images take most of the time. So an epoch is somewhat shorter than with batches of 32,
+#   but takes far more than a quarter of the time. On a GPU a large batch takes hardly longer than a small one, so there it saves much.
 # - *Epochs.* 1cycle comes close to its final accuracy only near its end, when the rate is low.
-# - *Reached* is partly luck: the accuracies jump, and one lucky epoch is enough.
+# - *Reached* is partly luck. The accuracies jump, and one lucky epoch is enough.
 #
-# So one race proves little; the table of verdicts has several. And these seven recipes differ in optimizer, batch size, rate *and* schedule. Whoever wins, we do not know why.
+# So one race proves little, and the table of verdicts has several. And these seven trainings differ in optimizer, batch size, rate *and* schedule.
+# Whichever is fastest, we do not know why.
 #
 # ## Is it the cycle?
 #
-# Smith calls the effect *super-convergence*: with 1cycle and a very large top rate, a net needs several times fewer steps. To see what the schedule adds, keep the optimizer (plain gradient descent) and the batch
-# size (128), and train for only five epochs with
+# Smith speaks of *super-convergence*: with 1cycle and a very high top rate, a net needs several times fewer steps. To see what the schedule adds, all
+# trainings now have plain gradient descent and batches of 128. They last only five epochs, with
 #
 # - a **constant** rate;
 # - a rate that goes **only down**, in a straight line from the top to almost zero;
-# - **1cycle**, by the chapter's rule, squeezed into five epochs;
+# - **1cycle**, by the chapter's rule, over the five epochs.
 #
-# each at three top rates, from several seeds. One net serves for all, because its schedule's corners can be changed. As the mark to beat, the constant rate `0.05` and 1cycle train for all 25 epochs.
+# Each has three top rates and several seeds. One net serves for all, because the corners of its schedule can be changed. For comparison, the constant
+# rate and 1cycle also train for all 25 epochs, with the top rate `0.05`.
 
 # %%
 lines = StraightLines([0, 1, 2, 3], [0.05] * 4)
@@ -507,24 +528,26 @@ for form, found in long.items():
 ax.set(xscale="log", xlabel="top rate", ylabel="validation accuracy")
 ax.set_xticks(tops, [f"{top:g}" for top in tops])
 ax.minorticks_off()
-ax.set_title("Five epochs: a high top rate helps what comes down again")
+ax.set_title("Five epochs: a high top rate helps only a rate that comes down")
 ax.legend(fontsize=9)
 plt.show()
 
 # %% [markdown]
-# Three things can be read from the figure and the table.
+# The figure and the table show three things.
 #
-# - **Coming down matters.** At the highest top rate, both forms that end low are clearly ahead of the constant rate.
-# - **The top rate matters.** The constant rate gains nothing from `0.2`. The other two do: with it, five epochs bring them about as far as the constant rate `0.05` comes in 25. A fifth of the steps: this is the effect that Smith describes.
-#   (With 25 epochs, 1cycle is ahead of that constant rate too.)
-# - **Going up first adds little here.** 1cycle and “only down” cannot be told apart. This shallow net bears the top rate from the first step on. Where a fresh net does not, the way up is needed; it is then called *warm-up*.
+# - **Coming down matters.** At the highest top rate, both forms that come down are clearly ahead of the constant rate.
+# - **The top rate matters.** The constant rate gains nothing from `0.2`, but the other two do. With this top rate they reach in five epochs about
+#   what the constant rate `0.05` reaches in 25. That is a fifth of the steps, the effect that Smith describes. (After 25 epochs, 1cycle is ahead of
+#   that constant rate, too.)
+# - **Going up first adds little here.** 1cycle and “only down” cannot be told apart. This shallow net can train with the top rate from the first step
+#   on. Where a new net cannot, the way up is needed. It is then called *warm-up*.
 #
 # So on this net the gain comes from a high rate that falls in time, and hardly from going up first.
 #
 # ## Verdicts
 #
-# What a published run of the chapter's notebook prints, and the course's own question, measured over several seeds on two software stacks, in full mode on the real
-# Fashion-MNIST.
+# The table compares the stored output of the chapter's notebook with our runs, and answers the course's own question. The runs have several seeds and
+# two software stacks, in full mode on the real Fashion-MNIST.
 
 # %% tags=["verdicts", "nbval-check-output"]
 lesson.verdicts("09_lr_finder_and_1cycle")
@@ -532,27 +555,30 @@ lesson.verdicts("09_lr_finder_and_1cycle")
 # %% [markdown]
 # ## What to take away
 #
-# - The finder costs less than an epoch. It shows the range of rates that can be used, and where training explodes.
-# - Read it from the losses of single batches (or their smoothed mean). The loss in a callback is the epoch's running mean and turns late.
-# - A suggestion is a rule of thumb. The rules differ by a factor of ten and more; try a few rates to the right of them.
-# - The test has to leave no trace: weights, *and* what the optimizer remembers.
-# - 1cycle goes up, down, and ends far below its start. It needs to know the length of the training beforehand.
-# - What gains time on this net is a high rate that comes down before the end. When a method is said to be fast, look for what else has changed: the batch size, the optimizer, the rate.
+# - The finder costs less than an epoch. It shows which rates can be used, and where training explodes.
+# - Read it from the losses of single batches (or their smoothed mean). The loss in a callback is the running mean of the epoch, which turns late.
+# - A suggestion is a rule of thumb, and the rules can differ by a factor of ten or more. Try a few rates between the lowest and the highest
+#   suggestion.
+# - The test has to put back the weights *and* what the optimizer remembers.
+# - 1cycle goes up, comes down, and ends far below its start. You have to know the length of the training beforehand.
+# - On this net, a high rate that comes down before the end saves time. When a method is said to be fast, look for what else has changed: the batch
+#   size, the optimizer, the rate.
 #
-# **Today** large nets mostly go up for a short while (“warm-up”) and then down along half a cosine, which is 1cycle in the form of PyTorch's default. The finder is common where a person sits at the training;
-# where many trainings run by themselves, people sweep.
+# **Today** most large nets have a short way up (warm-up) and then come down along half a cosine. PyTorch's default of 1cycle is similar. The finder
+# is common where a person watches the training. Where many trainings run by themselves, people try several rates.
 
 # %% [markdown]
 # ## Questions
 #
-# Answer in a sentence or two before you unfold ours.
+# Answer in a sentence or two before you unfold our answer.
 #
 # **1.** Why does the rate grow by a constant *factor* from batch to batch, and not by a constant amount?
 #
 # <details><summary>An answer</summary>
 #
-# We do not know the right rate even to a factor of ten. With a constant factor, each factor of ten gets the same number of batches. With a constant amount from `1e-5` to 10, almost all batches would have a rate above `0.1`: the
-# first step would already be at $10/430 \approx 0.02$, and the interesting part would be over after a few batches.
+# Before the test we do not know the right rate even to a factor of ten. With a constant factor, each factor of ten gets the same number of batches.
+# With a constant amount from `1e-5` to 10, almost all batches would have a rate above `0.1`. The second batch would already be at
+# $10/430 \approx 0.02$, and the training would explode after a few more.
 #
 # </details>
 #
@@ -560,8 +586,9 @@ lesson.verdicts("09_lr_finder_and_1cycle")
 #
 # <details><summary>An answer</summary>
 #
-# With 1cycle you have a net close to the highest rate. The way down, which turns progress into a low loss, is missing. This is no shorter
-# training but half of one. The exponential schedule has no end: its rate is higher than it would have been after 25 epochs, and nothing else is lost.
+# With 1cycle you have a net that was trained up to the highest rate. The way down is missing, and only the way down turns the progress into a low
+# loss. So you have half a training, not a short one. The exponential schedule is not built for a certain end. Its rate after 12 epochs is higher than
+# it would be after 25, but the net can be used.
 #
 # </details>
 #
@@ -569,25 +596,26 @@ lesson.verdicts("09_lr_finder_and_1cycle")
 #
 # <details><summary>An answer</summary>
 #
-# Larger batches have less noise in their gradients, so they usually allow a higher rate; and an epoch has fewer steps. The rate found is then probably too low. The test should have the batch size, the optimizer and the
-# regularization of the training.
+# The gradients of larger batches have less noise, so they usually allow a higher rate. And an epoch has fewer steps. So the rate found is probably
+# too low. The test should have the batch size, the optimizer and the regularization of the training.
 #
 # </details>
 #
-# **4.** In the race, the six rivals have batches of 32 and 1cycle has batches of 128. How would you find out how much of the time saved is due to the batch size alone?
+# **4.** In the race, the six schedules of lesson 08 have batches of 32, and 1cycle has batches of 128. How would you find out how much of the time
+# saved is due to the batch size alone?
 #
 # <details><summary>An answer</summary>
 #
-# Train each rival with batches of 128 as well (and 1cycle with 32), each at its own best rate for that batch size, from several seeds. Then compare within one batch size. The last experiment of the lesson does this for a
-# constant rate.
+# Train each of the six with batches of 128 as well (and 1cycle with 32). Give each its own best rate for its batch size, and use several seeds. Then
+# compare trainings with the same batch size. The last experiment of the lesson does so for a constant rate.
 #
 # </details>
 
 # %% [markdown]
 # ## Exercises
 #
-# Each has a cell to fill in and a check below it, which tries your code on inputs of its own and answers in a sentence. The solutions are in
-# [a notebook of their own](solutions/09_lr_finder_and_1cycle.ipynb); any code that does what the card asks passes.
+# Each exercise has a cell to fill in and a check below it. The check tries your code on its own inputs and answers in a sentence. The solutions are
+# in [a notebook of their own](solutions/09_lr_finder_and_1cycle.ipynb). Any code that does what the card asks passes.
 
 # %% tags=["given"]
 from course_utils.checks import check
@@ -595,11 +623,11 @@ from course_utils.checks import check
 # %% [markdown] tags=["exercise"]
 # ### 1 · The losses behind the running mean
 #
-# *20 minutes.* **What.** In a callback `logs["loss"]` is the mean over all examples *since the epoch began*. Write `batch_losses`, which gives every
-# batch's own mean loss from those values and the sizes of the batches. The last batch of an epoch is usually smaller.
+# *20 minutes.* **What.** In a callback `logs["loss"]` is the mean over all examples *since the epoch began*. Write `batch_losses`. From these means
+# and the sizes of the batches, it computes the mean loss of each single batch. The last batch of an epoch is usually smaller.
 #
-# **Why.** A range test read from the running mean falls late and turns late. What a callback collects is not wrong, however; it only
-# has to be undone.
+# **Why.** A range test (the test of the finder) that uses the running mean falls late and turns late. But what a callback collects is not lost. The
+# single losses can be computed from it.
 
 
 # %% tags=["exercise"]
@@ -620,7 +648,7 @@ check("batch_losses")
 
 
 # %% [markdown] tags=["exercise"]
-# With it, the chapter's callback works again. Run the next two cells when your answer passes.
+# With `batch_losses`, the chapter's callback works again. Run the next two cells when your answer passes.
 
 
 # %% tags=["uses-answer"]
@@ -647,7 +675,7 @@ fit(selu_net(keras.optimizers.SGD()), x_train, y_train, batch_size=size, verbose
 logged = np.array(finder.logged)
 losses = batch_losses(logged, sizes)
 
-# %% tags=["uses-answer"] alt="Loss over the learning rate for one training with a callback. What the callback was given, dashed, falls late and turns late. The batches' own losses, worked out from it, are scattered dots that fall earlier and explode earlier."
+# %% tags=["uses-answer"] alt="Loss over the learning rate for one training with a callback. What the callback was given, dashed, falls late and turns late. The batches' own losses, computed from it, are scattered dots that fall earlier and explode earlier."
 fig, ax = plt.subplots(figsize=(7.6, 4))
 ax.plot(rates, losses, ".", color=plotting.OTHERS[6], label="each batch, worked out from it")
 ax.plot(rates, logged, "--", color=plotting.OTHERS[2], label='logs["loss"]')
@@ -657,16 +685,18 @@ ax.legend(loc="lower left")
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# Both come from the same training; only what is read from it differs. The running mean is lowest at a higher rate, where single batches are
-# well above their lowest already. And it hides how low the loss has been.
+# Both curves come from the same training. The running mean is lowest at a higher rate, where the losses of single batches are already well above
+# their lowest. It also hides how low the loss has been.
 
 # %% [markdown] tags=["exercise"]
 # ### 2 · A suggestion of your own
 #
-# *20 minutes.* **What.** Write `suggested_rate`, which reads a range test as the rule `minimum` does. First smooth the losses: with $a_0 = 0$ take $a_i = 0.95\,a_{i-1} + 0.05\,\text{loss}_i$ for
-# $i = 1, 2, \dots$, and divide each $a_i$ by $1 - 0.95^i$. Then return a tenth of the rate at which the smoothed loss is lowest. A loss that is not a number or infinite ends the curve: leave it out, with all that comes after.
+# *20 minutes.* **What.** Write `suggested_rate`, which reads a range test as the rule `minimum` does. First smooth the losses: start with $a_0 = 0$,
+# take $a_i = 0.95\,a_{i-1} + 0.05\,\text{loss}_i$ for $i = 1, 2, \dots$, and divide each $a_i$ by $1 - 0.95^i$. Then return a tenth of the rate with
+# the lowest smoothed loss. If a loss is infinite or not a number, the curve ends before it: leave out this loss and all later ones.
 #
-# **Why.** The lowest single loss is partly luck. And the division matters: the average begins at 0, so without it the first values are far too low.
+# **Why.** The lowest single loss is partly luck. The division also matters: the average begins at 0, so without the division the first values are far
+# too low.
 
 
 # %% tags=["exercise"]
@@ -699,12 +729,13 @@ print(f"lr_find's rule minimum: {result.suggestion('minimum'):.2g}")
 # %% [markdown] tags=["exercise"]
 # ### 3 · Predict, run, explain: the test on a trained net
 #
-# *10 minutes.* **Predict.** The cell runs the finder on a new net, trains the net for three epochs at `0.05`, and runs the finder on it again. Draw both curves by hand on the same axes. At which rates does each fall, and at
-# which does each explode? Can there be a suggestion for the trained net?
+# *10 minutes.* **Predict.** The cell runs the finder on a new net, trains this net for three epochs at `0.05`, and runs the finder on it again. Draw
+# both curves by hand on the same axes. At which rates does each curve fall, and at which does it explode? Can there be a suggestion for the trained
+# net?
 #
 # **Run** the cell.
 #
-# **Explain** what the test measures, and why it says little about the rates that a training needs late. Then unfold our explanation.
+# **Explain** what the test measures. Why does it say little about the rates that a training needs late? Then unfold our explanation.
 
 # %% tags=["predict"] alt="Smoothed losses of two range tests over the learning rate: one of a new net, one of the same net after three epochs."
 net = selu_net(keras.optimizers.SGD(0.05))
@@ -724,9 +755,12 @@ plt.show()
 # %% [markdown] tags=["exercise"]
 # <details><summary>What happens, and why</summary>
 #
-# The new net begins with a high loss, which falls as soon as the steps are long enough, and explodes at the end. The trained net begins with a low loss. Its curve stays flat, because one batch at a small rate cannot improve it much,
-# and then it explodes too. With little or no fall there is nothing to suggest: `suggestion` raises an error or picks a rate by chance. The test measures how far *this* net, now, can be moved before it breaks. It sees no benefit of
-# short steps, which need many batches to pay. That is why the test gives the first or the highest rate, and a schedule has to say what comes later.
+# The new net begins with a high loss. The loss falls as soon as the steps are long enough, and explodes at the end. The trained net begins with a low
+# loss. Its curve stays almost flat, because a few more steps cannot improve this net much. Then it explodes, too. Where the curve hardly falls, there
+# is nothing to suggest: `suggestion` raises an error, or picks a rate by chance.
+#
+# The test measures how long the steps of *this* net can be now. Short steps help only after many batches, so the test cannot show their benefit. That
+# is why it gives the first or the highest rate, and a schedule has to say what comes later.
 #
 # </details>
 

@@ -46,9 +46,7 @@ def batch_losses(answer):
                 "you averaged the means again; undo the averaging": np.cumsum(means * sizes) / seen,
             },
         )
-    return (
-        "With batches of one size, a smaller last one and sizes that change: every batch's own loss is back."
-    )
+    return "With batches of one size, a smaller last one and sizes that change: every loss is right."
 
 
 @exercise
@@ -64,7 +62,7 @@ def suggested_rate(answer):
             rtol=1e-3,
             atol=0,
         )
-    return "A curve that explodes, one that ends with nan and one that ends with inf: all are read rightly."
+    return "A curve that explodes, one that ends with nan and one that ends with inf: all are read correctly."
 
 
 def _range_tests():
