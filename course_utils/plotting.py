@@ -42,7 +42,7 @@ COLOURS = {
     "SELU": _BLUE,
     # normalizations
     "weight normalization": _BLUE,
-    "weight normalization, paper's initialisation": _VERMILLION,
+    "weight normalization, paper's initialization": _VERMILLION,
     "batch normalization": _GREEN,
     "layer normalization": _MAGENTA,
     "group normalization": _BROWN,

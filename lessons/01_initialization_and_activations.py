@@ -754,13 +754,13 @@ table.loc[sorted({1, 2, depth // 2, depth})].rename_axis("layer")
 
 # %% tags=["exercise"]
 def residual_factor(depth):
-    """The factor f in h + f * relu(h @ w), for a net of so many layers."""
+    """The factor f in h + f * relu(h @ w), for a net with this number of layers."""
     ...
 
 
 # %% tags=["solution"]
 def residual_factor(depth):
-    """The factor f in h + f * relu(h @ w), for a net of so many layers."""
+    """The factor f in h + f * relu(h @ w), for a net with this number of layers."""
     return 1 / depth
 
 

@@ -557,7 +557,7 @@ class TwoLives:
     """Batch normalization without scale and shift: what it does in training, and what afterwards."""
 
     def __init__(self, units, momentum=0.99, epsilon=0.001):
-        """Start the running averages for so many units."""
+        """Start the running averages, one of each kind for every unit."""
         ...
 
     def __call__(self, x, training):
@@ -570,7 +570,7 @@ class TwoLives:
     """Batch normalization without scale and shift: what it does in training, and what afterwards."""
 
     def __init__(self, units, momentum=0.99, epsilon=0.001):
-        """Start the running averages for so many units."""
+        """Start the running averages, one of each kind for every unit."""
         self.mean, self.variance = np.zeros(units), np.ones(units)
         self.momentum, self.epsilon = momentum, epsilon
 
@@ -605,13 +605,13 @@ for momentum, path in paths.items():
         layer(rng.normal(3, 2, (32, 1)), training=True)
         path.append(layer.variance[0])
 
-# %% tags=["solution"] alt="Running variance over 600 steps for three momenta: the smallest arrives first and scatters most, the largest has not arrived at the end."
+# %% tags=["solution", "figure"] alt="Running variance over 600 steps for three momenta: the smallest arrives first and scatters most, the largest has not arrived at the end."
 fig, ax = plt.subplots(figsize=(7.2, 4))
 for (momentum, path), shade in zip(paths.items(), plotting.OTHERS):
     ax.plot(range(1, 601), path, color=shade, label=f"momentum={momentum}")
 ax.axhline(4 * 31 / 32, color="black", linestyle="--", linewidth=1.5, label="a batch's variance, on average")
 ax.set(xlabel="step", ylabel="running variance of one unit", ylim=(0, None))
-ax.set_title("A short memory arrives soon, and goes on moving")
+ax.set_title("A small momentum arrives early and scatters more")
 ax.legend(loc="lower right")
 plt.show()
 

@@ -425,7 +425,7 @@ steps = 8 if lesson.quick else 313
 
 
 def accuracy_of(normalization, seed, batch_size=32, after="convolution"):
-    """Test accuracy after so many steps on the first images of the training set."""
+    """Test accuracy after this number of steps on the first images of the training set."""
     net = build(normalization, seed, after)
     n = steps * batch_size
     fit(net, x_train[:n], y_train[:n], batch_size=batch_size, epochs=1, verbose=0)
@@ -688,13 +688,13 @@ for stage in stages:
 
 # %% tags=["exercise"]
 def group_normalize(x, groups, axis=-1, epsilon=1e-3):
-    """Standardize x, (batch, ...), within each of so many groups of channels; gives an array of x's shape."""
+    """Standardize x, (batch, ...), within each group of channels; returns an array of x's shape."""
     ...
 
 
 # %% tags=["solution"]
 def group_normalize(x, groups, axis=-1, epsilon=1e-3):
-    """Standardize x, (batch, ...), within each of so many groups of channels; gives an array of x's shape."""
+    """Standardize x, (batch, ...), within each group of channels; returns an array of x's shape."""
     first = np.moveaxis(x, axis, 1)  # batch, channels, positions
     split = first.reshape(len(x), groups, -1)  # a row for each group: its channels are neighbours
     mean, variance = split.mean(axis=2, keepdims=True), split.var(axis=2, keepdims=True)

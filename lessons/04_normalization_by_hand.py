@@ -136,7 +136,7 @@ class Net:
 #
 # The last formula removes the part of the gradient along $\hat v$, because the length of $v$ does not change the output.
 #
-# The method also has an *initialisation from data*. With the mean $\mu_t$ and the standard deviation $\sigma_t$ of $t$ over the first batch, it sets
+# The method also has an *initialization from data*. With the mean $\mu_t$ and the standard deviation $\sigma_t$ of $t$ over the first batch, it sets
 # $g = 1/\sigma_t$ and $b = -\mu_t/\sigma_t$. Then each output starts with mean 0 and variance 1. Without it, $g$ starts at 1 and $b$ at 0.
 
 
@@ -146,7 +146,7 @@ class WeightNorm:
         self.weights = {"v": v.copy(), "g": np.ones_like(v[0]), "b": np.zeros_like(v[0])}
         self.from_data = from_data
 
-    def initialise(self, mean, deviation):
+    def initialize(self, mean, deviation):
         self.weights |= {"g": 1 / deviation, "b": -mean / deviation}
 
     def forward(self, x, training=True):
@@ -155,7 +155,7 @@ class WeightNorm:
         self.t = x @ self.v_hat
         if self.from_data:
             self.from_data = False
-            self.initialise(self.t.mean(axis=0), np.sqrt(self.t.var(axis=0) + 1e-10))
+            self.initialize(self.t.mean(axis=0), np.sqrt(self.t.var(axis=0) + 1e-10))
         return self.weights["g"] * self.t + self.weights["b"]
 
     def backward(self, dy):
@@ -254,7 +254,7 @@ class Normalized:
 # Here are the memo's five nets. Batch and layer normalization are in the first layer only; weight normalization is in both.
 
 # %%
-INITIALISED = "weight normalization, paper's initialisation"
+INITIALISED = "weight normalization, paper's initialization"
 five_nets = {
     "plain": lambda w1, w2: Net(Dense(w1), Dense(w2)),
     "weight normalization": lambda w1, w2: Net(WeightNorm(w1), WeightNorm(w2)),
@@ -368,7 +368,7 @@ pd.DataFrame({"worst relative difference": {name: f"{d:.0e}" for name, d in diff
 #
 # ## The memo's five learning curves
 #
-# The memo trains these five nets. It says that the initialisation makes a difference. **Which net do you expect to have the lowest loss after 100
+# The memo trains these five nets. It says that the initialization makes a difference. **Which net do you expect to have the lowest loss after 100
 # steps? And after 2,000?** Write down your order.
 #
 # At every step the memo records loss and accuracy of the batch, *after* the step. So do we. At some steps we also measure what the memo does not: the
@@ -429,7 +429,7 @@ def draw(panel, runs, what, start=1):
 
 runs = train_all(five_nets, 5, "the memo's five nets")
 
-# %% tags=["figure"] alt="Four panels over the steps, on a logarithmic axis, with a line for each of the five nets. Above, loss and accuracy of the batch after the step; below, the loss over many training images and the test accuracy. Weight normalization without the initialisation learns as slowly as the plain net or more slowly. Weight normalization with it, batch and layer normalization learn faster than both."
+# %% tags=["figure"] alt="Four panels over the steps, on a logarithmic axis, with a line for each of the five nets. Above, loss and accuracy of the batch after the step; below, the loss over many training images and the test accuracy. Weight normalization without the initialization learns as slowly as the plain net or more slowly. Weight normalization with it, batch and layer normalization learn faster than both."
 fig, panels = plt.subplots(2, 2, figsize=(10.5, 8), sharex=True)
 window = max(1, n_steps // 40)
 for ax, what in zip(panels[0], ("loss after", "accuracy after")):
@@ -473,13 +473,13 @@ lesson.record(
     test_accuracy_without=test[WITHOUT],
     test_accuracy_with=test[INITIALISED],
 )
-short = dict(zip(five_nets, ["plain", "weight", "weight_initialised", "batch", "layer"]))
+short = dict(zip(five_nets, ["plain", "weight", "weight_initialized", "batch", "layer"]))
 losses = {f"{short[name]}_loss": values for name, values in loss.items()}
 tests = {f"{short[name]}_test_accuracy": values for name, values in test.items()}
 lesson.record("S3.q2", **losses, **tests)
 
 # %% [markdown]
-# Compare the lower panels with your order. Look at weight normalization *without* the initialisation (squares) and at the plain net (circles). Does
+# Compare the lower panels with your order. Look at weight normalization *without* the initialization (squares) and at the plain net (circles). Does
 # every normalization learn faster than none? The memo never says so; it is a question of this course.
 #
 # The memo's own curves, in the upper panels, have two faults. First, a batch is a small random sample, so its accuracy varies from step to step. We had
@@ -521,13 +521,13 @@ mean_at(with_right, "loss").round(4)
 #
 # ## A better method, or a longer step?
 #
-# Why does the net with the initialisation have a lower loss than the plain net? There are three candidates.
+# Why does the net with the initialization have a lower loss than the plain net? There are three candidates.
 #
 # - *The parametrisation.* We start weight normalization with $g = \lVert v\rVert$, so that it begins as exactly the same function as the plain net.
-# - *The start.* The initialisation gives weights $w = g\,\hat v$ and $b$, here from the first 128 training images. We copy them into a plain net.
+# - *The start.* The initialization gives weights $w = g\,\hat v$ and $b$, here from the first 128 training images. We copy them into a plain net.
 # - *The length of the steps.* All runs use the memo's rate, `0.1`. We give the plain net `0.5`.
 #
-# **Which of the three comes closest to the net with the initialisation?**
+# **Which of the three comes closest to the net with the initialization?**
 
 
 # %%
@@ -538,7 +538,7 @@ def same_function(w1, w2):
     return net
 
 
-def initialised_start(w1, w2):
+def initialized_start(w1, w2):
     donor, net = five_nets[INITIALISED](w1, w2), Net(Dense(w1), Dense(w2))
     donor.forward(x_train[:128])
     for one, other in zip(donor.layers, net.layers):
@@ -546,12 +546,12 @@ def initialised_start(w1, w2):
     return net
 
 
-candidates = {"weight normalization, g = ‖v‖": same_function, "plain, initialised start": initialised_start}
+candidates = {"weight normalization, g = ‖v‖": same_function, "plain, initialized start": initialized_start}
 found = train_all(candidates, 3, "parametrisation and start")
 found |= train_all({"plain, rate 0.5": five_nets["plain"]}, 3, "a longer step", rate=0.5)
 compared = {name: runs[name][:3] for name in ("plain", INITIALISED)} | found
 
-# %% tags=["figure"] alt="Training loss over the steps for five nets. The curve of weight normalization with g = ‖v‖ stays close to that of the plain net. The plain net with rate 0.5 ends close to weight normalization with the initialisation."
+# %% tags=["figure"] alt="Training loss over the steps for five nets. The curve of weight normalization with g = ‖v‖ stays close to that of the plain net. The plain net with rate 0.5 ends close to weight normalization with the initialization."
 fig, ax = plt.subplots()
 draw(ax, compared, "loss", start=10)
 ax.set(yscale="log", ylabel="loss, 11,000 training images")
@@ -594,7 +594,7 @@ except SyntaxError as error:
 
 # %%
 class Times(WeightNorm):
-    def initialise(self, mean, deviation):
+    def initialize(self, mean, deviation):
         self.weights |= {"g": 1 / deviation, "b": -mean * deviation}
 
 
@@ -734,7 +734,7 @@ plt.show()
 # ## The memo's future work: a convolution
 #
 # The memo leaves convolutions and LSTMs for later. (The LSTM is exercise 4.) In a convolution, weight normalization works as before, with another
-# product. $\lVert v\rVert$ is taken over all axes but the last, and so are the mean and variance of the initialisation.
+# product. $\lVert v\rVert$ is taken over all axes but the last, and so are the mean and variance of the initialization.
 
 
 # %%
@@ -757,7 +757,7 @@ class KerasWeightNormConv(keras.layers.Layer):
     def call(self, x):
         return self.g * self.t(x) + self.b
 
-    def initialise(self, x):
+    def initialize(self, x):
         mean, variance = tf.nn.moments(self.t(x), axes=(0, 1, 2))
         self.g.assign(1 / tf.sqrt(variance + 1e-10))
         self.b.assign(-mean / tf.sqrt(variance + 1e-10))
@@ -771,7 +771,7 @@ def convolutional(kind, seed, rate):
     rest = [keras.layers.ReLU(), keras.layers.MaxPooling2D(), keras.layers.Flatten(), keras.layers.Dense(10)]
     net = keras.Sequential([keras.Input((28, 28, 1)), first, *rest])
     if kind == INITIALISED:
-        first.initialise(pixels_train[:128])
+        first.initialize(pixels_train[:128])
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     net.compile(keras.optimizers.SGD(rate), loss, metrics=["accuracy"])
     fit(net, pixels_train, y_train, batch_size=128, epochs=1, verbose=0)
@@ -785,7 +785,7 @@ reached = {name: [] for name in tried}
 for name, seed in progress_bar([(name, seed) for name in tried for seed in seeds], "convolutions"):
     reached[name].append(convolutional(tried[name][0], seed, tried[name][1]))
 
-# %% tags=["figure"] alt="Three rows of dots with the test accuracy of a convolutional net after one epoch. From top to bottom: plain, plain with rate 0.5, weight normalization with the initialisation."
+# %% tags=["figure"] alt="Three rows of dots with the test accuracy of a convolutional net after one epoch. From top to bottom: plain, plain with rate 0.5, weight normalization with the initialization."
 ax = plotting.seed_dots(reached)
 ax.xaxis.set_major_formatter(plotting.PercentFormatter(1, decimals=1))
 ax.set(xlabel="test accuracy after one epoch; a dot for each seed")
@@ -811,7 +811,7 @@ lesson.verdicts("04_normalization_by_hand")
 # - The gradient of a normalization has three paths: direct, through the mean, and through the deviation. Paths 2 and 3 remove the two directions that
 #   the layer undoes anyway.
 # - Check a derivation by automatic differentiation, at parameters that are not 0 or 1. Make sure that the check can fail.
-# - Weight normalization is a parametrisation *and* an initialisation. Without the initialisation, the parametrisation changes little here.
+# - Weight normalization is a parametrisation *and* an initialization. Without the initialization, the parametrisation changes little here.
 # - Much of “learns faster” was a longer step. Compare methods at a rate that suits each.
 # - A learning curve shows few of these slips. Test what a layer promises: outputs of mean 0, any batch size, the same answer in any batch.
 #
@@ -940,7 +940,7 @@ def relative_error(axis, *options):
 print(f"batch normalization, by hand and by differences: {relative_error(axis=0):.0e} apart")
 print(f"layer normalization, by hand and by differences: {relative_error(axis=1):.0e} apart")
 
-# %% tags=["solution"] alt="Relative error of the numerical gradient against the step, both axes logarithmic, in single and double precision. Each curve falls and rises again; in single precision its lowest point is much higher and lies at a longer step."
+# %% tags=["solution", "figure"] alt="Relative error of the numerical gradient against the step, both axes logarithmic, in single and double precision. Each curve falls and rises again; in single precision its lowest point is much higher and lies at a longer step."
 steps = 10.0 ** np.arange(-9, 0.5, 0.5)
 fig, ax = plt.subplots()
 for precision, marker, colour in [("float32", "s", "C1"), ("float64", "o", "C0")]:
@@ -1058,7 +1058,7 @@ found = {name: np.array([estimates(order, size) for size in sizes]) for name, or
 gap = max(np.abs(ratios[:, 1] - 1).max() for ratios in found.values())
 print(f"pooled, in either order: every unit within {gap:.0e} of its true variance, relatively")
 
-# %% tags=["solution"] alt="Estimated over true variance against the images in a batch. The average of the batches' variances is too small: in random order for small batches only, sorted by digit at every size. The pooled estimate is one everywhere."
+# %% tags=["solution", "figure"] alt="Estimated over true variance against the images in a batch. The average of the batches' variances is too small: in random order for small batches only, sorted by digit at every size. The pooled estimate is one everywhere."
 fig, ax = plt.subplots()
 for (name, ratios), marker, colour in zip(found.items(), "os", ("C0", "C1")):
     averaged, pooled = np.median(ratios, axis=2).T
@@ -1159,4 +1159,4 @@ table.rename_axis(["cell", "forget bias"]).set_axis(["mean", "lowest", "highest"
 # - J. L. Ba, J. R. Kiros, G. E. Hinton, *Layer Normalization*, 2016, [arXiv:1607.06450](https://arxiv.org/abs/1607.06450): statistics over the units,
 #   gains and biases for each unit, and the recurrent form.
 # - T. Salimans, D. P. Kingma, *Weight Normalization: A Simple Reparameterization to Accelerate Training of Deep Neural Networks*, 2016,
-#   [arXiv:1602.07868](https://arxiv.org/abs/1602.07868): length and direction, their gradients, and the initialisation from data.
+#   [arXiv:1602.07868](https://arxiv.org/abs/1602.07868): length and direction, their gradients, and the initialization from data.

@@ -262,7 +262,7 @@ def conv_net(wrap=lambda layer: layer, batch_norm=False):
 # ## No example depends on another
 #
 # Batch normalization inspired weight normalization. Both set the scale of a unit's output. Batch normalization takes the scale from the examples of a
-# batch, so the output for one image depends on the other images in its batch. Weight normalization uses the weights only. (Its initialisation may look
+# batch, so the output for one image depends on the other images in its batch. Weight normalization uses the weights only. (Its initialization may look
 # at the first batch; see below.) We put one image into two batches, beside other images. Then we compare the two outputs for this image, in training
 # mode.
 
@@ -412,7 +412,7 @@ lesson.record(
 # %%
 starts = {
     **methods,
-    "weight normalization, paper's initialisation": lambda layer: WeightNormalization(
+    "weight normalization, paper's initialization": lambda layer: WeightNormalization(
         layer, data_init="paper"
     ),
 }
@@ -447,7 +447,7 @@ fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", nco
 plt.show()
 
 # %% [markdown]
-# Only the paper's rule puts every unit on the dotted lines. The Addons rule misses by a factor that we can compute beforehand. Glorot's initialisation,
+# Only the paper's rule puts every unit on the dotted lines. The Addons rule misses by a factor that we can compute beforehand. Glorot's initialization,
 # Keras' default, draws columns with $\lVert v\rVert^2 \approx 2\,n_\mathrm{in} / (n_\mathrm{in} + n_\mathrm{out})$.
 
 # %%
@@ -472,7 +472,7 @@ missing = [(method, seed) for method, known in first_epoch.items() for seed in s
 for method, seed in progress_bar(missing, "one epoch from each start", unit="training"):
     first_epoch[method].append(train(starts[method], seed, 1, verbose=0)["val_accuracy"][0])
 
-# %% tags=["figure"] alt="Test accuracy after one epoch, a dot for each of five seeds, for the plain net and for the weight-normalized net with either initialisation, and the source's two numbers."
+# %% tags=["figure"] alt="Test accuracy after one epoch, a dot for each of five seeds, for the plain net and for the weight-normalized net with either initialization, and the source's two numbers."
 printed = {method: source[method]["val_accuracy"][0] for method in source}
 ax = plotting.seed_dots(first_epoch, printed=printed, ax=plt.subplots(figsize=(10.4, 2.6))[1])
 ax.set(xlabel="test accuracy after one epoch", title="One epoch, a dot for each seed")
@@ -557,7 +557,7 @@ lesson.record(
 lesson.record("S1.q5", step_time_ratio=milliseconds["weight normalization"] / milliseconds["plain"])
 
 # %% [markdown]
-# The cost depends on how the layer is written. TensorFlow Addons' wrapper asks in every step whether the initialisation has been done, and carries the
+# The cost depends on how the layer is written. TensorFlow Addons' wrapper asks in every step whether the initialization has been done, and carries the
 # code for it through the whole training. The course's wrapper for Keras 3 drops that code after the first batch. What remains is to compute a norm and
 # a factor for each unit. That is little work beside convolutions, which use each weight many times.
 #
@@ -579,7 +579,7 @@ lesson.verdicts("05_weight_normalization")
 # - It allows longer steps where the loss is steep for turning $w$ and flat for lengthening it. Whether that helps a net has to be measured.
 # - **Here it did not help.** Over the seeds of the verdicts its test accuracy is not higher than the plain net's, and its training accuracy is not
 #   higher at every epoch. The source's lead of $0.6183 - 0.6045 = 0.0138$ is no larger than what another seed can change.
-# - An initialisation from data gives every unit outputs of a reasonable size. The Addons wrapper's rule is not quite the paper's. With Glorot's weights
+# - An initialization from data gives every unit outputs of a reasonable size. The Addons wrapper's rule is not quite the paper's. With Glorot's weights
 #   it comes close, and the difference did not show in training.
 # - A figure of training accuracy from one run says little. Draw validation too, and repeat.
 #
@@ -700,11 +700,11 @@ print(f"largest difference between the answers of both nets: {np.abs(answers[0] 
 # %% [markdown] tags=["exercise"]
 # ### 2 · A start from data
 #
-# *15 minutes.* **What.** Write `start_from_batch`, the paper's initialisation of a dense layer. From its `v` and a batch `x` it gives $g$ and $b$ such
+# *15 minutes.* **What.** Write `start_from_batch`, the paper's initialization of a dense layer. From its `v` and a batch `x` it gives $g$ and $b$ such
 # that every unit's output $g\,t + b$, with $t = v\cdot x/\lVert v\rVert$, has mean 0 and standard deviation 1 over the batch (`np.std`, which divides
 # by n).
 #
-# **Why.** The initialisations of [lesson 01](01_initialization_and_activations.ipynb) count the inputs of a unit to keep the size of its outputs. This
+# **Why.** The initializations of [lesson 01](01_initialization_and_activations.ipynb) count the inputs of a unit to keep the size of its outputs. This
 # one measures the outputs. So the length of the drawn weights does not matter, and it works in deep layers as well as in the first.
 
 
@@ -802,7 +802,7 @@ for unit, row in enumerate(zip(lengths[0], cosines, lengths[2], grad_g - tape_g)
 #
 # Now a start that is too long: one unit, the same $g$ and the same direction, $v$ of three lengths, plain gradient descent.
 
-# %% tags=["solution"] alt="The squared distance from the target over the steps, on logarithmic axes, for v of length 1, 3 and 10 at the start. All three fall at first and fall steeply in the end. In between, the curve of length 3 stays level for a while, and that of length 10 for much longer."
+# %% tags=["solution", "figure"] alt="The squared distance from the target over the steps, on logarithmic axes, for v of length 1, 3 and 10 at the start. All three fall at first and fall steeply in the end. In between, the curve of length 3 stays level for a while, and that of length 10 for much longer."
 rng = np.random.default_rng(42)
 start, target = rng.normal(size=(2, 20, 1)) / np.sqrt(20)
 fig, ax = plt.subplots()
@@ -889,7 +889,7 @@ plt.show()
 # In our runs the two nets are close together: their means differ by less than two seeds of one net. So weight normalization neither helps nor hurts
 # here. But the run shows that the method works *unchanged* in a recurrent net. The recurrent kernel is used 28 times for each digit. It is the same
 # kernel each time, so its length and direction can be trained as in any other layer. Batch normalization cannot simply be put in this place: means and
-# variances differ from time step to time step. (`data_init` is off because the initialisation from data looks at a layer's inputs, and part of a
+# variances differ from time step to time step. (`data_init` is off because the initialization from data looks at a layer's inputs, and part of a
 # recurrent layer's inputs are its own outputs.)
 #
 # </details>
@@ -898,7 +898,7 @@ plt.show()
 # ## References
 #
 # - T. Salimans, D. P. Kingma, *Weight Normalization: A Simple Reparameterization to Accelerate Training of Deep
-#   Neural Networks*, 2016, [arXiv:1602.07868](https://arxiv.org/abs/1602.07868): the idea, the initialisation
+#   Neural Networks*, 2016, [arXiv:1602.07868](https://arxiv.org/abs/1602.07868): the idea, the initialization
 #   from data, and the growth of $v$ (section 2).
 # - X. Glorot, Y. Bengio, *Understanding the difficulty of training deep feedforward neural networks*, 2010: the
-#   initialisation that Keras uses by default.
+#   initialization that Keras uses by default.

@@ -675,13 +675,13 @@ from course_utils.checks import check
 
 # %% tags=["exercise"]
 def few_of_each(labels, n_train, n_valid, rng):
-    """Two arrays of positions in labels: so many images of each class for training, and others to validate."""
+    """Two arrays of positions in labels: n_train images of each class to train on, and n_valid others of each."""
     ...
 
 
 # %% tags=["solution"]
 def few_of_each(labels, n_train, n_valid, rng):
-    """Two arrays of positions in labels: so many images of each class for training, and others to validate."""
+    """Two arrays of positions in labels: n_train images of each class to train on, and n_valid others of each."""
     train, valid = [], []
     for c in np.unique(labels):
         positions = rng.permutation(np.flatnonzero(labels == c))

@@ -686,7 +686,7 @@ pd.DataFrame(rows).T.rename_axis("step").astype({"epoch": int}).round(3)
 
 # %% tags=["exercise"]
 class WarmCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Up to peak in so many steps of warm-up, then down to 0 in step total, along half a cosine."""
+    """Up to peak in `warmup` steps, then down to 0 in step `total`, along half a cosine."""
 
     def __init__(self, peak, warmup, total):
         self.peak, self.warmup, self.total = peak, warmup, total
@@ -699,7 +699,7 @@ class WarmCosine(keras.optimizers.schedules.LearningRateSchedule):
 
 # %% tags=["solution"]
 class WarmCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Up to peak in so many steps of warm-up, then down to 0 in step total, along half a cosine."""
+    """Up to peak in `warmup` steps, then down to 0 in step `total`, along half a cosine."""
 
     def __init__(self, peak, warmup, total):
         self.peak, self.warmup, self.total = peak, warmup, total
@@ -715,7 +715,7 @@ class WarmCosine(keras.optimizers.schedules.LearningRateSchedule):
 # %% tags=["check"]
 check("WarmCosine")
 
-# %% tags=["solution"] alt="Two schedules over 25 epochs. Warm-up and half a cosine rises in a straight line during the first epoch, then falls slowly, quickly in the middle, and slowly again to zero. The exponential schedule starts at the same peak and falls fastest at once."
+# %% tags=["solution", "figure"] alt="Two schedules over 25 epochs. Warm-up and half a cosine rises in a straight line during the first epoch, then falls slowly, quickly in the middle, and slowly again to zero. The exponential schedule starts at the same peak and falls fastest at once."
 n, total = 1719, 25 * 1719
 ours = WarmCosine(0.05, warmup=n, total=total)
 keras_own = keras.optimizers.schedules.CosineDecay(0.0, total - n, warmup_target=0.05, warmup_steps=n)

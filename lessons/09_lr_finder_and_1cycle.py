@@ -675,7 +675,7 @@ fit(selu_net(keras.optimizers.SGD()), x_train, y_train, batch_size=size, verbose
 logged = np.array(finder.logged)
 losses = batch_losses(logged, sizes)
 
-# %% tags=["uses-answer"] alt="Loss over the learning rate for one training with a callback. What the callback was given, dashed, falls late and turns late. The batches' own losses, computed from it, are scattered dots that fall earlier and explode earlier."
+# %% tags=["uses-answer", "figure"] alt="Loss over the learning rate for one training with a callback. What the callback was given, dashed, falls late and turns late. The batches' own losses, computed from it, are scattered dots that fall earlier and explode earlier."
 fig, ax = plt.subplots(figsize=(7.6, 4))
 ax.plot(rates, losses, ".", color=plotting.OTHERS[6], label="each batch, worked out from it")
 ax.plot(rates, logged, "--", color=plotting.OTHERS[2], label='logs["loss"]')

@@ -836,7 +836,7 @@ for name, trace in seen.items():
 loss, gap = seen["shares that shrink"][-1]
 print(f"so no kernel of the ball has a loss below {loss - gap:.3f}")
 
-# %% tags=["solution"] alt="The duality gap over the steps on a logarithmic axis. The share of 5 % falls, jumps up and stays level; the share of 1 % falls slowly; shares that shrink jump up at first and then fall to the tolerance."
+# %% tags=["solution", "figure"] alt="The duality gap over the steps on a logarithmic axis. The share of 5 % falls, jumps up and stays level; the share of 1 % falls slowly; shares that shrink jump up at first and then fall to the tolerance."
 fig, ax = plt.subplots()
 for (name, trace), dash in zip(seen.items(), ["-", "--", "-."]):
     ax.plot([gap for _, gap in trace], dash, color=plotting.colour(name, ax), label=name)

@@ -74,7 +74,7 @@ CROSS_ENTROPY = "sparse_categorical_crossentropy"  # as a metric, too: the loss 
 
 
 def train(layers, label, epochs, images=None, callbacks=None):
-    """Build and train a fresh net from each seed, on so many images; return the nets and their histories."""
+    """Build and train a fresh net from each seed, on the first images; return the nets and their histories."""
     nets, histories = [], []
     for seed in progress_bar(seeds, label):
         lesson.set_seed(seed)

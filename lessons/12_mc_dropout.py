@@ -622,13 +622,13 @@ for name, answers in samples.items():
     rows[name] = dict(zip(("entropy of the mean", "mutual information"), map(np.median, doubts)))
 pd.DataFrame.from_dict(rows, orient="index").rename_axis("median, in nats").round(3)
 
-# %% tags=["solution"] alt="A scatter plot of mutual information against entropy. Images of noise are near the dashed diagonal, clothes of the same entropy are lower."
+# %% tags=["solution", "figure"] alt="A scatter plot of mutual information against entropy. Images of noise are near the dashed diagonal, clothes of the same entropy are lower."
 fig, ax = plt.subplots(figsize=(7.2, 4.6))
 for name, answers in samples.items():
     doubts = entropy(answers.mean(axis=0), axis=1), mutual_information(answers)
     shade, shape = plotting.colour(name, ax), plotting.marker(name, ax)
     ax.plot(*doubts, shape, color=shade, markersize=4, alpha=0.5, label=name)
-ax.plot([0, 1.75], [0, 1.75], "--", color="black", linewidth=1.2, label="contradiction is all of the doubt")
+ax.plot([0, 1.75], [0, 1.75], "--", color="black", linewidth=1.2, label="all doubt is contradiction")
 ax.set(xlabel="entropy of the mean answer (nats)", ylabel="mutual information (nats)")
 ax.set_title("About noise the nets contradict each other most")
 ax.legend()

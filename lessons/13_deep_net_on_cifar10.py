@@ -518,13 +518,13 @@ else:
 
 # %% tags=["exercise"]
 def one_cycle_rate(step, total_steps, max_lr):
-    """The learning rate at a step, counted from 0, of so many."""
+    """The learning rate at a step (counted from 0) of a training of `total_steps` steps."""
     ...
 
 
 # %% tags=["solution"]
 def one_cycle_rate(step, total_steps, max_lr):
-    """The learning rate at a step, counted from 0, of so many."""
+    """The learning rate at a step (counted from 0) of a training of `total_steps` steps."""
     shares, rates = [0, 0.45, 0.9, 1], [max_lr / 10, max_lr, max_lr / 10, max_lr / 10_000]
     return np.interp(step / total_steps, shares, rates)
 
@@ -628,7 +628,7 @@ chapters = pd.DataFrame.from_dict(
 ours = {
     name: {
         "epochs": result.epochs,
-        "s per epoch": round(result.run.seconds_per_epoch, 2),
+        "seconds per epoch": round(result.run.seconds_per_epoch, 2),
         "seconds": round(result.seconds),
         "validation": round(result.valid, 4),
         "test": round(result.test, 4),

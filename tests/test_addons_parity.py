@@ -34,7 +34,7 @@ RECORDERS = {
 each_record = pytest.mark.parametrize("name", RECORDERS)
 
 # The same code on a processor of another make adds in another order. A few units in the last place of float32
-# (6e-8) had grown to 2.2e-6 there, in a recurrent layer after a data-dependent initialisation; elsewhere they
+# (6e-8) had grown to 2.2e-6 there, in a recurrent layer after a data-dependent initialization; elsewhere they
 # stayed below 1e-6. So 5e-6 for Addons itself. Ours is another program of the same mathematics: 1e-5.
 TOLERANCE = {"addons": 5e-6, "keras3": 1e-5}[STACK]
 
@@ -53,7 +53,7 @@ def case_id(name, case):
     return RECORDERS[name].case_id(*case)
 
 
-@pytest.mark.filterwarnings("ignore:data-dependent initialisation of the recurrent layer")
+@pytest.mark.filterwarnings("ignore:data-dependent initialization of the recurrent layer")
 @pytest.mark.parametrize(
     ("name", "case"),
     [

@@ -18,7 +18,7 @@ keras3 = pytest.mark.skipif(
     STACK != "keras3", reason="this is our class; the addons stack has TensorFlow Addons' own, as it is"
 )
 addons = pytest.mark.skipif(STACK != "addons", reason="TensorFlow Addons is only on the addons stack")
-quiet_rnn = pytest.mark.filterwarnings("ignore:data-dependent initialisation of the recurrent layer")
+quiet_rnn = pytest.mark.filterwarnings("ignore:data-dependent initialization of the recurrent layer")
 
 
 def data(*shape, seed=0, shift=0.5, scale=2.0):
@@ -98,7 +98,7 @@ def test_outputs_are_those_of_g_v_over_norm(data_init):
         ),
     ],
 )
-def test_paper_initialisation_standardises_the_first_batch(make_layer, shape):
+def test_paper_initialization_standardises_the_first_batch(make_layer, shape):
     layer = make_layer()
     wrapper = WeightNormalization(layer, data_init="paper")
     x = data(*shape)
@@ -110,14 +110,14 @@ def test_paper_initialisation_standardises_the_first_batch(make_layer, shape):
     np.testing.assert_allclose(pre_activations.std(0), 1, atol=1e-3)
 
 
-def test_paper_initialisation_without_bias_keeps_the_mean():
+def test_paper_initialization_without_bias_keeps_the_mean():
     wrapper = WeightNormalization(layers.Dense(4, use_bias=False), data_init="paper")
     outputs = wrapper(data(64, 5)).numpy()
     np.testing.assert_allclose(outputs.std(0), 1, atol=1e-3)
     assert np.abs(outputs.mean(0)).max() > 0.01
 
 
-def test_addons_initialisation_takes_the_moments_under_the_raw_v():
+def test_addons_initialization_takes_the_moments_under_the_raw_v():
     x = data(32, 5)
     layer = layers.Dense(4, activation="relu", bias_initializer=keras.initializers.Constant(0.3))
     wrapper = WeightNormalization(layer)
@@ -193,7 +193,7 @@ def test_data_init_must_be_one_of_three(data_init):
         WeightNormalization(layers.Dense(2), data_init=data_init)
 
 
-def test_paper_initialisation_is_not_for_recurrent_layers():
+def test_paper_initialization_is_not_for_recurrent_layers():
     with pytest.raises(
         ValueError, match=r"`data_init` should be False for a recurrent layer.*; received 'paper'"
     ):
@@ -261,7 +261,7 @@ def test_the_form_that_works_is_what_bidirectional_computes(return_sequences):
 
 
 @pytest.mark.parametrize(("data_init", "steps_per_execution"), [(True, 3), (False, 1), ("paper", 1)])
-def test_fit_initialises_from_its_first_batch_as_a_call_by_hand_does(data_init, steps_per_execution):
+def test_fit_initializes_from_its_first_batch_as_a_call_by_hand_does(data_init, steps_per_execution):
     in_fit = small_net(data_init, steps_per_execution=steps_per_execution)
     in_fit.fit(X, Y, batch_size=8, shuffle=False, verbose=0)
     by_hand = small_net(data_init)
@@ -334,7 +334,7 @@ def tf_functions(function):
     return found
 
 
-def checks_initialisation(functions, wrapper):
+def checks_initialization(functions, wrapper):
     """Whether a traced graph still looks at the wrapper's flag."""
     traced = [one for function in functions for one in function._list_all_concrete_functions()]
     assert traced, "nothing was traced, so nothing was shown"
@@ -345,7 +345,7 @@ def checks_initialisation(functions, wrapper):
 def assert_no_check_left(model, kind="train", of=None):
     for wrapper in wrappers(of or model):
         assert is_settled(wrapper)
-        assert not checks_initialisation(tf_functions(getattr(model, f"{kind}_function")), wrapper)
+        assert not checks_initialization(tf_functions(getattr(model, f"{kind}_function")), wrapper)
 
 
 @keras3
@@ -361,7 +361,7 @@ def test_a_function_of_ones_own_keeps_the_check_and_is_right():
     traced = tf.function(lambda x: model(x))
     np.testing.assert_allclose(traced(X[:8]), by_hand(X[:8]), atol=1e-5)
     np.testing.assert_allclose(traced(X[8:16]), by_hand(X[8:16]), atol=1e-5)
-    assert checks_initialisation([traced], wrappers(model)[0])  # so the probe of the tests above can see one
+    assert checks_initialization([traced], wrappers(model)[0])  # so the probe of the tests above can see one
 
 
 @keras3
@@ -381,7 +381,7 @@ def test_fit_traces_twice_and_only_twice():
         return len(calls)
 
     # Nothing to look at in the data: one trace. Else two, the first with the trial call of the
-    # initialisation.
+    # initialization.
     assert (count(False), count(True)) == (1, 3)
 
 
@@ -605,7 +605,7 @@ def test_save_and_load(tmp_path, data_init):
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     assert [wrapper.data_init for wrapper in wrappers(again)] == [data_init] * 2
-    # On other data than the first batch: initialising again would show.
+    # On other data than the first batch: initializing again would show.
     np.testing.assert_allclose(again(X + 3), model(X + 3), atol=1e-5)
     assert_same(trained_weights(again), trained_weights(model), "weights after loading", rtol=0, atol=0)
 
@@ -614,7 +614,7 @@ def test_save_and_load(tmp_path, data_init):
 
 
 @keras3
-def test_a_model_saved_before_its_first_batch_initialises_after_loading(tmp_path):
+def test_a_model_saved_before_its_first_batch_initializes_after_loading(tmp_path):
     small_net(convolution=False).save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     assert not any(is_settled(wrapper) for wrapper in wrappers(again))
@@ -758,7 +758,7 @@ def test_a_failing_first_step_changes_nothing_and_the_next_one_works():
 
 
 @keras3
-def test_building_a_model_initialises_nothing():
+def test_building_a_model_initializes_nothing():
     model = small_net()
     model.summary(print_fn=lambda line: None)
     model.compute_output_spec(keras.KerasTensor((8, 6, 6, 2)))
@@ -798,7 +798,7 @@ def test_a_wrapper_in_use_survives_remove(make_layer):
 
 
 @keras3
-def test_stateless_call_returns_the_initialisation_instead_of_doing_it():
+def test_stateless_call_returns_the_initialization_instead_of_doing_it():
     by_hand, wrapper = (WeightNormalization(layers.Dense(2, kernel_initializer="ones")) for _ in range(2))
     x = data(16, 5)
     expected = by_hand(x)

@@ -20,11 +20,11 @@ class _AddonsWrapper(import_addons().layers.WeightNormalization):
 
 @keras.saving.register_keras_serializable(package="course_utils")
 class WeightNormalization(CheckedWrapper, _AddonsWrapper):
-    """TensorFlow Addons' ``WeightNormalization``, with the paper's initialisation added.
+    """TensorFlow Addons' ``WeightNormalization``, with the paper's initialization added.
 
     It writes a layer's weights as w = g · v / ‖v‖, with the lengths g and the directions v, and trains g and
     v. If `data_init` is ``True`` or ``False``, it computes what Addons' class computes. ``"paper"`` adds the
-    initialisation of the paper's section 3, which normalises v before it computes the moments. With ``t = v·x
+    initialization of the paper's section 3, which normalises v before it computes the moments. With ``t = v·x
     / ‖v‖`` over the first batch, g = 1/σ[t] and b = −μ[t]/σ[t]. So the layer's pre-activations over that
     batch have mean 0 and standard deviation 1. With ``data_init=True`` this is so only if ‖v‖ happens to be
     1.
@@ -34,7 +34,7 @@ class WeightNormalization(CheckedWrapper, _AddonsWrapper):
     layer : keras.layers.Layer
         A layer with a ``kernel``, or a recurrent layer.
     data_init : bool or "paper", default=True
-        How g and the bias are initialised.
+        How g and the bias are initialized.
     **kwargs
         ``name``, ``trainable``, ``dtype``.
 
@@ -42,7 +42,7 @@ class WeightNormalization(CheckedWrapper, _AddonsWrapper):
     ------
     ValueError
         If `data_init` is not one of the three; if it is ``"paper"`` and the layer is recurrent (the paper has
-        no such initialisation) or a transposed convolution (Addons normalises it per *input* channel, which
+        no such initialization) or a transposed convolution (Addons normalises it per *input* channel, which
         has no pre-activations); or if the layer is a ``Bidirectional``, or the wrapper is used inside one.
 
     Examples

@@ -7,7 +7,7 @@ Deliberate differences:
   kernel axis, which in this case is that of the inputs;
 - with ``data_format="channels_first"``, the moments are still computed per channel;
 - ``data_init="paper"`` exists;
-- the initialisation is part of the first training step only (see ``_settle``);
+- the initialization is part of the first training step only (see ``_settle``);
 - ``remove()`` raises an error while there are no weights yet, and a shared kernel is refused.
 """
 
@@ -49,7 +49,7 @@ class _Wrapper(keras.layers.Wrapper):
         self.supports_masking = layer.supports_masking
         if data_init and self.is_rnn:
             warnings.warn(
-                f"data-dependent initialisation of the recurrent layer {layer.name!r}: the paper advises "
+                f"data-dependent initialization of the recurrent layer {layer.name!r}: the paper advises "
                 "against it. Use data_init=False.",
                 stacklevel=3,
             )
@@ -69,11 +69,11 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
     initializer, regularizer and constraint act on v. In recurrent layers (``SimpleRNN``, ``GRU``, ``LSTM``)
     the recurrent kernel is normalised.
 
-    The first batch initialises the layer, in ``fit``, ``evaluate``, ``predict`` or a direct call. It is never
-    initialised again, not even after loading. So the first batch should be a real training batch: with
-    data-dependent initialisation, a single example has no spread, and g becomes huge.
+    The first batch initializes the layer, in ``fit``, ``evaluate``, ``predict`` or a direct call. It is never
+    initialized again, not even after loading. So the first batch should be a real training batch: with
+    data-dependent initialization, a single example has no spread, and g becomes huge.
 
-    ``fit``, ``evaluate`` and ``predict`` trace the first step twice: once with the initialisation, once
+    ``fit``, ``evaluate`` and ``predict`` trace the first step twice: once with the initialization, once
     without. In your own ``tf.function`` the check for the first batch stays in every step. The results are
     right, but a step takes 20 to 40 % longer. To avoid this, call the model once on a batch before tracing. A
     step also makes a few passes over each kernel. For a convolution they cost little; for a wide dense layer
@@ -86,7 +86,7 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
         layer, or another layer with a ``kernel`` whose last axis is its output channels. The layer may be
         built and trained already.
     data_init : bool or "paper", default=True
-        How g and the bias are initialised:
+        How g and the bias are initialized:
 
         - ``True``, as in TensorFlow Addons: g = 1/σ and bias = −μ/σ. μ and σ² are the mean and variance of
           the layer's outputs before the activation, computed with the *raw kernel v*, per channel over the
@@ -107,7 +107,7 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
     v : variable
         The directions: the wrapped layer's kernel.
     initialized : variable of shape (), bool
-        Whether g is initialised.
+        Whether g is initialized.
     layer : keras.layers.Layer
         The wrapped layer.
 
@@ -149,7 +149,7 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
         bias = self._bias()
         if self.data_init and bias is not None and tuple(bias.shape) != (depth,):
             raise ValueError(
-                f"Data-dependent initialisation sets one bias per output channel, but {self.layer.name!r} "
+                f"Data-dependent initialization sets one bias per output channel, but {self.layer.name!r} "
                 f"({type(self.layer).__name__}) has a bias of shape {tuple(bias.shape)} beside {depth} "
                 "channels. Use data_init=False."
             )
@@ -171,7 +171,7 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
         return self.layer.compute_output_shape(input_shape)
 
     def compute_output_spec(self, inputs, **kwargs):
-        """Return the wrapped layer's symbolic outputs. Building a model initialises nothing."""
+        """Return the wrapped layer's symbolic outputs. Building a model initializes nothing."""
         return self.layer.compute_output_spec(inputs, **kwargs)
 
     def compute_mask(self, inputs, previous_mask=None):
@@ -280,15 +280,15 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
                 self.add_loss(loss)
         return outputs
 
-    # -- the initialisation ----------------------------------------------------------------------------------
+    # -- the initialization ----------------------------------------------------------------------------------
 
     def _settle(self, inputs, kwargs):
-        """Initialise g (and the bias) if this is the first batch.
+        """Initialize g (and the bias) if this is the first batch.
 
         A check inside every training step would cost 20 to 40 % of it. So an eager call checks eagerly. A
-        traced call checks during tracing. If g is initialised by then, nothing goes into the graph. If not,
+        traced call checks during tracing. If g is initialized by then, nothing goes into the graph. If not,
         the check goes into this graph, and the functions of the models being traced are made again. The next
-        step is then traced again, without the check. If the first step fails, g is still not initialised, and
+        step is then traced again, without the check. If the first step fails, g is still not initialized, and
         all this repeats.
         """
         eager, stateless = tf.executing_eagerly(), keras_private.in_stateless_scope()
@@ -318,7 +318,7 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
         self.initialized.assign(True)
 
     def _targets(self):
-        """The variables that the initialisation sets."""
+        """The variables that the initialization sets."""
         bias = self._bias()
         return [self.g] if bias is None or not self.data_init else [self.g, bias]
 
@@ -345,7 +345,7 @@ class WeightNormalization(CheckedWrapper, _Wrapper):
             g_scale = tf.tile(scale, [depth // channels])  # the gates are side by side in one kernel
         elif depth != channels:
             raise ValueError(
-                f"Data-dependent initialisation needs one output channel per column of the kernel, but "
+                f"Data-dependent initialization needs one output channel per column of the kernel, but "
                 f"{self.layer.name!r} ({type(self.layer).__name__}) has {channels} beside {depth}. Use "
                 "data_init=False."
             )
