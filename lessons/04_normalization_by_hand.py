@@ -693,7 +693,7 @@ def share_right(net, batches):
     return np.concatenate(right).mean()
 
 
-sizes = [2**k for k in range(0, 8 if lesson.quick else 12)]
+sizes = [2**k for k in range(8 if lesson.quick else 11)]
 nets = [training["net"] for training in runs["batch normalization"]]
 company = {}
 for size in sizes:
