@@ -238,6 +238,8 @@ def assemble(lesson, source, edition, root, tables, executed=False):
                     raise CourseError(
                         f"{lesson.name}: the code of the executed notebook is not that of the lesson"
                     )
+                if "nbval-check-output" in tags:
+                    made = ""  # the tests would compare it with the output of the earlier code
                 cell.metadata.course = {"code": made}
             if not made:
                 continue

@@ -187,7 +187,7 @@ def test_verdicts_name_every_claim_of_the_source(quick):
 
 
 def test_times_name_every_lesson(quick):
-    assert {row[0] for row in quick.times().rows} >= {NAME, "11_deep_net_on_cifar10"}
+    assert {row[0] for row in quick.times().rows} >= {NAME, "13_deep_net_on_cifar10"}
 
 
 def test_figures_are_saved_where_asked_and_nowhere_else(monkeypatch, tmp_path, quick):

@@ -125,6 +125,27 @@ def test_the_code_of_verdicts_is_folded_away_in_jupyterlab_and_in_colab(course):
     assert [cell.metadata.tags for cell in folded] == [["verdicts"]]
 
 
+def test_an_output_that_the_tests_compare_goes_when_its_code_changes(course):
+    printed = "print(number)"
+    edit(course, 'print("measured")', f'print("measured")\n\n# %% tags=["nbval-check-output"]\n{printed}')
+    lesson = read_lesson(course / "lessons" / "01_tiny.py")
+    ran = lesson.notebook("learner")
+    (cell,) = [cell for cell in ran.cells if cell.source == printed]
+    cell.outputs = [nbformat.v4.new_output("stream", text="1.5\n")]
+    tables = {"seconds": {}, "stale": [], "times": {}, "verdicts": {"S9": {"head": [], "rows": []}}}
+
+    def built():
+        lesson = read_lesson(course / "lessons" / "01_tiny.py")
+        cells = notebooks.assemble(lesson, ran, "learner", course, tables).cells
+        (cell,) = [cell for cell in cells if cell.source.startswith("print(number")]
+        return cell
+
+    assert built().outputs[0].text == "1.5\n"
+    edit(course, printed, "print(number + 0)")
+    assert built().outputs == []
+    assert built().metadata.course == {"code": ""}
+
+
 def test_a_figures_description_stands_in_the_cell_and_beside_the_picture(built, course):
     drawing = "import matplotlib.pyplot as plt\n\nplt.plot([1, 2])\nplt.show()"
     edit(course, '# %% tags=["figure"]\nprint("a drawing")', f'# %% tags=["figure"] alt="A line."\n{drawing}')

@@ -405,7 +405,7 @@ def test_no_more_than_three_are_told_and_each_with_its_numbers():
     assert "The three most surprising:" in text
     told = [line for line in text.splitlines() if line.startswith("- ")]
     assert len(told) == 3
-    assert told[0].startswith("- **S1.c3** “Weight normalization converges faster")
+    assert told[0].startswith("- **S1.c3** “The net with weight normalization has a higher")
     assert told[0].count("difference 1.40 ± 0.10 (3)") == 2
     assert "✗ reversed on both stacks (addons: " in told[0]
     found["S1.c3"]["addons"] = {"word": "holds", "seeds": [1, 2, 3], "rows": [row("holds")]}
