@@ -6,9 +6,8 @@ $math$, what a source has printed in “quotes”, as claims.toml has it. Anythi
 percent sign is refused.
 """
 
-import io
+import ast
 import re
-import tokenize
 from pathlib import Path
 
 import pytest
@@ -35,14 +34,14 @@ QUOTE = re.compile(rf"“({NUMBER})(?:\s?%)?”")
 
 
 def settings_of(cells):
-    """Every number that stands in the lesson's code."""
+    """Every number in the lesson's code, f-strings included."""
     found = set()
     for cell in cells:
         if cell.kind == "code":
             python = re.sub(r"^\s*[%!].*$", "pass", cell.source, flags=re.MULTILINE)
-            for token in tokenize.generate_tokens(io.StringIO(python).readline):
-                if token.type == tokenize.NUMBER and not token.string.endswith("j"):
-                    found.add(float(token.string.replace("_", "")))
+            for node in ast.walk(ast.parse(python)):
+                if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+                    found.add(float(node.value))
     return found
 
 
