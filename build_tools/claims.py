@@ -82,8 +82,11 @@ class Claim:
             return tuple(dict.fromkeys(name for pair in self.orderings for name in pair))
         return ("holds", "worst")
 
-    def misfit(self, measures):
-        """Say how the measures of a record differ from those of the claim; "" if they do not."""
+    def misfit(self, measures, quick=False):
+        """Say how the measures of a record differ from those of the claim; "" if they do not.
+
+        A quick run has fewer epochs, so there a list of any length stands for a printed curve.
+        """
         if set(measures) != set(self.measures):
             had = ", ".join(sorted(measures)) or "nothing"
             return f"{self.id} asks for {', '.join(self.measures)}; the lesson recorded {had}"
@@ -99,7 +102,7 @@ class Claim:
         printed = dict(self.values)
         for name, form in forms.items():
             wanted = "True or False" if name == "holds" else _form(printed.get(name))
-            if form != wanted:
+            if form != wanted and not (quick and form.startswith("a list") and wanted.startswith("a list")):
                 return f"{self.id} asks for {wanted} as {name}; the lesson recorded {form}"
         return ""
 

@@ -38,6 +38,8 @@ def test_printed_curves_have_ten_epochs_and_end_where_the_single_numbers_say(cur
     first = next(iter(measured))
     assert f"asks for a list of 10 as {first}" in claims[curves].misfit(measured | {first: 0.5})
     assert "recorded a list of 9" in claims[curves].misfit(measured | {first: [0.5] * 9})
+    assert claims[curves].misfit(measured | {first: [0.5] * 2}, quick=True) == ""
+    assert "recorded a number" in claims[curves].misfit(measured | {first: 0.5}, quick=True)
 
 
 def test_a_printed_number_keeps_its_last_zero():
