@@ -291,9 +291,13 @@ def findings(judged, claims, records=(), stale=()):
     said = [claim.id for claim in claims.claims.values() if not claim.is_question]
     asked = len(claims.claims) - len(said)
     sentences = [
-        f"**{len(said)} claims of {len(claims.sources)} sources, measured on two software stacks.**",
+        f"**{len(said)} claims of {len(claims.sources)} sources, measured on two software stacks.**"
+        if judged
+        else f"**{len(said)} claims of {len(claims.sources)} sources.**",
         *([f"Beside them stand {asked} questions of the course's own."] if asked else []),
     ]
+    if not judged:
+        return " ".join([*sentences, "None has been measured with the present code yet."])
     for stack in STACKS:
         found = [judged.get(claim, {}).get(stack, {}) for claim in said]
         words = Counter(one.get("word", NOT_ENOUGH) for one in found)

@@ -49,6 +49,19 @@ def test_a_value_by_hand():
     assert inside.high == pytest.approx(6.96831, abs=1e-4)
 
 
+def test_a_curve_is_judged_as_a_whole_by_its_farthest_point():
+    runs = np.array([[0.4, 0.60], [0.5, 0.61], [0.6, 0.62]])
+    alone = judging.judge_value(runs[:, 1], 0.665)
+    assert alone.word == judging.NOT_REPRODUCED
+    both = judging.judge_value(runs, [0.5, 0.665])  # of two points one may be as far as that by chance
+    assert (both.word, both.element, both.elements) == (judging.REPRODUCED, 1, 2)
+    assert both.p == pytest.approx(2 * alone.p)
+    assert judging.judge_value(runs, [0.5, 0.9]).word == judging.NOT_REPRODUCED
+    assert judging.judge_value(runs, [0.5, 0.9], tolerance=0.3).word == judging.REPRODUCED
+    few = judging.judge_value(runs[:1], [0.5, 0.9])
+    assert (few.word, few.n, few.mean, few.elements) == (judging.NOT_ENOUGH, 1, 0.60, 2)
+
+
 def test_a_tolerance_widens_and_never_narrows():
     assert judging.judge_value([1.0, 1.001, 1.002], 1.1).word == judging.NOT_REPRODUCED
     assert judging.judge_value([1.0, 1.001, 1.002], 1.1, tolerance=0.1).word == judging.REPRODUCED

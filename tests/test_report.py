@@ -343,7 +343,10 @@ def test_every_claim_is_counted_once_on_each_stack(claims):
     assert "4 claims of 1 sources" in text
     assert "On the addons stack (3 seeds): 1 ✓ reproduced, 1 ✓ holds, 2 … not enough runs." in text
     assert "On the keras3 stack (3 seeds): 1 ✗ not reproduced, 3 … not enough runs." in text
-    assert "On the keras3 stack (no seeds): 4 … not enough runs." in report.findings({}, claims)
+    only_addons = {"S9.c1": {"addons": judged["S9.c1"]["addons"]}}
+    assert "On the keras3 stack (no seeds): 4 … not enough runs." in report.findings(only_addons, claims)
+    none = "**4 claims of 1 sources.** None has been measured with the present code yet."
+    assert report.findings({}, claims) == none
     judged["S9.c1"]["addons"]["seeds"] = [42, 43, 44, 45]
     assert "On the addons stack (3 to 4 seeds)" in report.findings(judged, claims)
 
@@ -469,6 +472,42 @@ def test_the_picture_shows_every_printed_number():
     found = [(one["claim"], one["measure"], one["text"]) for one in figure.rows({}, claims)]
     assert found == printed
     assert ("S1.c2", "accuracy", "0.7040") in found
+
+
+def test_one_seed_is_no_verdict_and_the_table_says_how_many_there_are():
+    claims = load_claims()
+    record = {"stack": "keras3", "lesson": "11_regularization", "seed": 42, "seconds": 1.0}
+    record["measurements"] = {"S5.cF2": {"val_accuracy": 0.87}}
+    judged = report.judge([record], claims)
+    (one,) = report.claim_rows(claims.claims["S5.cF2"], judged)
+    assert one[2:] == [
+        "val accuracy 0.8730 (stored output)",
+        "no runs",
+        "… not enough runs",
+        "0.87 (1)",
+        "… one seed so far",
+    ]
+
+
+def test_the_courses_own_questions_stand_apart_and_never_head_the_surprises():
+    claims = load_claims()
+    said = sum(not claim.is_question for claim in claims.claims.values())
+    assert report.findings({}, claims).startswith(f"**{said} claims of 5 sources.** Beside them stand ")
+    lost = {"word": "reversed", "seeds": [1, 2, 3], "rows": [row("reversed")]}
+    judged = {name: dict.fromkeys(STACKS, lost) for name in ("S5.qB4", "S1.c4")}
+    assert [claim.id for claim, _ in report.surprising(judged, claims)] == ["S1.c4"]
+    assert f"on the addons stack (3 seeds): {said - 1} … not enough runs" not in report.findings(
+        judged, claims
+    )
+    page = report.results_page([], [], {}, judged, claims)
+    first, second = page.index("**S1.c6**"), page.index("**S1.q5**")
+    assert first < page.index("| The course's own question (section) |") < second
+    assert [claim.id for claim in claims.of("02_batch_normalization")] == [
+        "S5.cB1",
+        "S5.cB2",
+        "S5.qB3",
+        "S5.qB4",
+    ]
 
 
 def test_a_stored_picture_is_known_by_what_it_shows(claims, tmp_path):
