@@ -56,7 +56,7 @@ def test_seed_dots_show_every_seed_its_mean_and_the_sources_number():
     assert (set(dots.get_ydata()), set(mine.get_ydata())) == ({0}, {1})
     np.testing.assert_allclose(mean.get_xdata(), 0.61)
     assert list(printed.get_xdata()) == [0.6045] * 2
-    assert dots.get_color() == plotting.colour("plain", ax) != mine.get_color()
+    assert dots.get_color() == mean.get_color() == plotting.colour("plain", ax) != mine.get_color()
     assert [label.get_text() for label in ax.get_yticklabels()] == ["plain", "mine"]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["the source's number"]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first name on top
