@@ -687,7 +687,7 @@ import numpy as np
 from course_utils.checks import check
 
 # %% [markdown] tags=["exercise"]
-# ### 1 · The dead
+# ### 1 · Dead units
 #
 # *10 minutes.* **What.** Write `dead_share`: the share of a layer's units that give zero for *every* image of a batch. It gets the activations, one
 # row per image and one column per unit.

@@ -149,8 +149,8 @@ for name, net, outputs in [("model A", model_a, 8), ("B alone", model_b, 1)]:
     lesson.set_seed()
     start = dense_net(outputs).get_weights()[0]
     learned[name] = net.get_weights()[0] - start
-sizes = {name: {"start": start.std(), "change": change.std()} for name, change in learned.items()}
-pd.DataFrame(sizes).T.rename_axis("standard deviation of the first layer's weights").round(4)
+deviations = {name: {"start": start.std(), "change": change.std()} for name, change in learned.items()}
+pd.DataFrame(deviations).T.rename_axis("standard deviation of the first layer's weights").round(4)
 
 # %% tags=["figure"] alt="Two rows of twelve square images: what training has changed in the weights of a first-layer unit. Blurred shapes of shirts, shoes and trousers can be seen."
 fig, panels = plt.subplots(2, 12, figsize=(11, 2.6))

@@ -278,7 +278,8 @@ beside("SGD")
 
 # %% [markdown]
 # The source draws two figures: the norm of all weights over the epochs, and the accuracies. In our figure a thin line is one of our seeds, a thick
-# line is their mean, and a dotted line shows the source's numbers. (The source prints no norms.)
+# line is their mean, and a dotted line shows the source's numbers. The accuracies of a first epoch can lie below the panels; they are in the tables.
+# (The source prints no norms.)
 
 # %% tags=["figure"] alt="Three panels over ten epochs: training accuracy, test accuracy, and the Frobenius norm of all weights, for conditional gradient and SGD. Conditional gradient has the higher training accuracy; its test accuracy jumps up and down while that of SGD rises smoothly; its norm is the smaller one. After the first epoch the source's dotted lines lie close to ours."
 fig, axes = plt.subplots(1, 3, figsize=(11.4, 4.4))
@@ -293,7 +294,9 @@ handles = axes[0].get_legend_handles_labels()
 for ax in axes[:2]:
     ax.get_legend().remove()
 for method, found in runs.items():
-    axes[2].plot(np.transpose([run["norm"] for run in found]), color=plotting.colour(method, axes[2]), lw=1.2)
+    norms = np.transpose([run["norm"] for run in found])
+    axes[2].plot(norms, color=plotting.colour(method, axes[2]), linewidth=0.8, alpha=0.5)
+    axes[2].plot(norms.mean(axis=1), color=plotting.colour(method, axes[2]))
 axes[0].set(title="Training accuracy")
 axes[1].set(title="Test accuracy", ylabel="")
 axes[2].set(title="Frobenius norm of all weights", xlabel="epoch", ylabel="norm", ylim=(0, None))
@@ -497,9 +500,9 @@ plotting.learning_curves(runs, training=False, ax=axes[0])
 handles = axes[0].get_legend_handles_labels()
 axes[0].get_legend().remove()
 for method, found_runs in runs.items():
-    axes[1].plot(
-        np.transpose([run["norm"] for run in found_runs]), color=plotting.colour(method, axes[1]), lw=1.2
-    )
+    norms = np.transpose([run["norm"] for run in found_runs])
+    axes[1].plot(norms, color=plotting.colour(method, axes[1]), linewidth=0.8, alpha=0.5)
+    axes[1].plot(norms.mean(axis=1), color=plotting.colour(method, axes[1]))
 axes[0].set(ylim=(None if lesson.quick else 0.9, None), title="Test accuracy: SGD is no longer behind")
 axes[1].set(xlabel="epoch", ylabel="norm", ylim=(0, None), title="Frobenius norm of all weights")
 axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))

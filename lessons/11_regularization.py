@@ -384,7 +384,7 @@ lesson.record("S5.cF6", val_accuracy=after_two("max-norm")[0])
 # %% [markdown]
 # The two columns differ by little, about as much as two seeds do. The net has only two hidden layers, and self-normalization matters in deep nets.
 #
-# ## What they leave behind
+# ## The weights that each method leaves
 #
 # We train one more net, with an ℓ1 of `0.001`. Then we look at the weights of the first layer of each net. Each of its 300 units has 784 weights,
 # one for each pixel, so we can draw them as an image. **Which regularizer will leave weights that are exactly zero?**
@@ -669,7 +669,7 @@ pd.DataFrame(rows).rename_axis("length of the longest unit").round(3)
 # three weights, which are all short enough. There is no error, and no regularization. Write `axis=[0, 1, 2]` for a convolution.
 
 # %% [markdown] tags=["exercise"]
-# ### 2 · What alpha dropout makes good
+# ### 2 · The rescaling of alpha dropout
 #
 # *20 minutes.* **What.** The values $x$ have mean 0 and standard deviation 1. A share `rate` of them, chosen at random, is replaced by the number
 # `low`. Write `alpha_affine`. It returns two numbers, $a > 0$ and $b$. If $a x + b$ is applied to all values, kept and replaced, mean and standard

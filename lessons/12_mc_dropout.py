@@ -331,7 +331,7 @@ lesson.save_figure(fig, "reliability")
 plt.show()
 
 # %% [markdown]
-# There is a line for each seed; the thick line and the bars are from the first seed. With dropout off, the line is far below the diagonal: the net
+# There is a line for each seed; the thick line and the bars are from the first seed. Bins of fewer than 20 images are not drawn. With dropout off, the line is far below the diagonal: the net
 # is right less often than it says. Most images are in the bin of the highest confidence. With MC dropout the line is near the diagonal, mostly a
 # little above it: now the net is right a little *more* often than it says. The cross-entropy, which punishes certain mistakes most, is lower, too.
 #
@@ -639,7 +639,7 @@ plt.show()
 # of another class. Clothes of the same entropy are much lower: there each net hesitates by itself. (This is one net, trained for a short time.)
 
 # %% [markdown] tags=["exercise"]
-# ### 2 · The right to be silent
+# ### 2 · When the net may decline to answer
 #
 # *10 minutes.* **What.** A net may refuse to answer where it is least sure. Write `accuracy_of_the_surest`: the accuracy on the `share` of images
 # with the highest confidence (the largest probability). Row `i` of `probabilities` belongs to image `i`, whose true class is `y[i]`. Of `n` images

@@ -506,7 +506,7 @@ else:
 # unsure?
 
 # %% [markdown] tags=["exercise"]
-# ### 7 · In a hurry: 1cycle (exercise 8f)
+# ### 7 · Faster: 1cycle (exercise 8f)
 #
 # *15 minutes.* **What.** Write `one_cycle_rate`: the learning rate at a step. In the first $45\,\%$ of the steps the rate rises from a tenth of
 # `max_lr` to `max_lr`. In the next $45\,\%$ it falls back to that tenth. In the last $10\,\%$ it falls from there to a thousandth of the tenth. All
