@@ -30,6 +30,7 @@ COLAB = [
     "tensorflow==2.20.0",
     "keras==3.13.2",
     "numpy==2.1.3",
+    "pandas==2.2.3",
     "matplotlib==3.10.0",
     "scikit-learn==1.6.1",
     "ipykernel==6.17.1",
