@@ -459,7 +459,7 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
-# The finder has four rules for choosing a rate from such a curve, and their rates differ. We train for one epoch with each of the four rates, and
+# The finder has four rules for choosing a rate from such a curve, and their rates differ. (If a marker is missing, it lies above the panel.) We train for one epoch with each of the four rates, and
 # choose by the accuracy on the held-out images.
 
 # %%
