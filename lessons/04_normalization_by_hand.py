@@ -437,7 +437,7 @@ for ax, what in zip(panels[0], ("loss after", "accuracy after")):
         mean = sum(training["batch"][what] for training in trainings) / len(trainings)
         smooth = mean.rolling(window, min_periods=1).mean()
         ax.plot(mean.index + 1, smooth, color=plotting.colour(name, ax), linewidth=1.5)
-    ax.set(xscale="log", ylabel=f"{what} the step, mean of {window} batches")
+    ax.set(xscale="log", ylabel=f"{what} the step\n(mean of {window} batches)")
     ax.set_title(f"As in the memo: {what.split()[0]} of the batch")
 draw(panels[1, 0], runs, "loss")
 draw(panels[1, 1], runs, "test accuracy")
@@ -811,7 +811,7 @@ lesson.verdicts("04_normalization_by_hand")
 # - The gradient of a normalization has three paths: direct, through the mean, and through the deviation. Paths 2 and 3 remove the two directions that
 #   the layer undoes anyway.
 # - Check a derivation by automatic differentiation, at parameters that are not 0 or 1. Make sure that the check can fail.
-# - Weight normalization is a parametrisation *and* an initialization. Without the initialization, the parametrisation changes little here.
+# - Weight normalization is a parametrisation *and* an initialization. From the same starting function, the parametrisation alone changes little here.
 # - Much of “learns faster” was a longer step. Compare methods at a rate that suits each.
 # - A learning curve shows few of these slips. Test what a layer promises: outputs of mean 0, any batch size, the same answer in any batch.
 #
