@@ -322,7 +322,7 @@ pd.DataFrame(last, index=[f"seed {seed}" for seed in seeds]).T.rename_axis("vali
 # %% tags=["figure"] alt="Validation accuracy of each seed after ten epochs. The sigmoid's dots lie far to the left; those of ReLU, leaky ReLU and PReLU lie close together, near the two numbers of the chapter."
 stored = {"leaky ReLU": 0.8394, "PReLU": 0.8378}
 ax = plotting.seed_dots(last, printed=stored, printed_label="stored output of e7658ef")
-ax.xaxis.set_major_formatter("{x:.0%}")
+ax.xaxis.set_major_formatter(plotting.PercentFormatter(1))
 ax.set(xlabel="validation accuracy after ten epochs", title="Even in a shallow net the choice matters")
 plt.show()
 

@@ -233,7 +233,7 @@ runs = pd.DataFrame(runs, columns=columns)
 printed = {GROUP: 0.8591, "instance normalization": 0.8432, "layer normalization": 0.8708}
 dots = [list(values) for _, values in runs.groupby("method", sort=False)["accuracy, logged"]]
 ax = plotting.seed_dots(dict(zip(printed, dots)), printed=printed)
-ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+ax.xaxis.set_major_formatter(PercentFormatter(1))
 ax.set_xlabel("training accuracy logged in one epoch; a dot for each seed")
 ax.set_title("Over axis 1, layer normalization logs the highest accuracy")
 plt.show()
@@ -440,7 +440,7 @@ for method, seed in progress_bar(plan, "seven nets", unit="training"):
 
 # %% tags=["figure"] alt="Seven rows of dots: the test accuracy of the plain net, of batch, group, layer and instance normalization, and of the source's settings of layer and instance normalization. A dot for each seed, a short line for each mean. The rows overlap."
 ax = plotting.seed_dots({method: list(values) for method, values in accuracy.items()})
-ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+ax.xaxis.set_major_formatter(PercentFormatter(1))
 ax.set_xlabel("test accuracy after 313 batches of 32; a dot for each seed")
 ax.set_title("On new images, the four normalizations gain nothing here")
 plt.show()

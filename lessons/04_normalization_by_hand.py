@@ -787,7 +787,7 @@ for name, seed in progress_bar([(name, seed) for name in tried for seed in seeds
 
 # %% tags=["figure"] alt="Three rows of dots with the test accuracy of a convolutional net after one epoch. From top to bottom: plain, plain with rate 0.5, weight normalization with the initialization."
 ax = plotting.seed_dots(reached)
-ax.xaxis.set_major_formatter(plotting.PercentFormatter(1, decimals=1))
+ax.xaxis.set_major_formatter(plotting.PercentFormatter(1))
 ax.set(xlabel="test accuracy after one epoch; a dot for each seed")
 ax.set_title("A convolution: here too, compare with longer steps")
 plt.show()

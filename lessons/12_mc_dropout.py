@@ -323,7 +323,7 @@ for (above, below), (name, tables) in zip(panels.T, diagrams.items()):
     below.bar_label(bars, [f"{share:.0%}" for share in tables[0].share], fontsize=9)
     below.set(xlabel="confidence", ylim=(0, 1))
     for axis in (above.xaxis, above.yaxis, below.yaxis):
-        axis.set_major_formatter("{x:.0%}")
+        axis.set_major_formatter(plotting.PercentFormatter(1))
 panels[0, 0].set_ylabel("accuracy")
 panels[1, 0].set_ylabel("share of images")
 panels[0, 0].legend(loc="upper left")
@@ -387,7 +387,7 @@ for ax, values, title in zip(
 ):
     plotting.seed_dots(values, ax=ax)
     ax.set(title=title, xlabel="share of pairs told apart")
-    ax.xaxis.set_major_formatter("{x:.0%}")
+    ax.xaxis.set_major_formatter(plotting.PercentFormatter(1))
 lesson.save_figure(fig, "told-apart")
 plt.show()
 
@@ -399,7 +399,7 @@ for ax, kind, clothes, digit in zip(panels, kinds, *doubts[0]):
         dash, shade = "-" if name == "clothes" else "--", plotting.colour(name, ax)
         ax.plot(values, 1 - np.arange(len(values)) / len(values), dash, color=shade, label=name)
     ax.set(title=kind, xlabel="doubt (nats)", xlim=(-0.03, 2.35))
-    ax.yaxis.set_major_formatter("{x:.0%}")
+    ax.yaxis.set_major_formatter(plotting.PercentFormatter(1))
 panels[0].set_ylabel("share of images with at least this doubt")
 panels[0].legend(loc="upper right")
 plt.show()

@@ -210,7 +210,7 @@ def search(name, build, data, rates=rates):
 
 
 searched = {"plain": search("plain", deep_net, raw)}
-searched["plain"].round(3)
+searched["plain"].to_frame("lowest validation loss").rename_axis("rate").round(3)
 
 # %% [markdown] tags=["solution"]
 # At the lowest rates the net learns slowly. At `0.0001` and above, the losses differ much less. So this search would choose a rate above the
@@ -220,8 +220,8 @@ searched["plain"].round(3)
 # %% [markdown]
 # ### Train it
 #
-# We train with Nadam at `0.00005`, the chapter's choice, in batches of 32, for at most a hundred epochs. This takes about ten minutes; the bar
-# shows the progress.
+# We train with Nadam at `0.00005`, the chapter's choice, in batches of 32, for at most a hundred epochs. This takes some minutes; the bar shows
+# the progress.
 
 # %% tags=["uses-answer"]
 lesson.set_seed()
@@ -400,7 +400,7 @@ plt.show()
 if not lesson.quick:
     searched["batch normalization"] = search("batch normalization", normalized_net, raw)
     searched["SELU"] = search("SELU", selu_net, scaled)
-pd.concat(searched.values(), axis=1).round(3)
+pd.concat(searched.values(), axis=1).rename_axis("lowest validation loss").round(3)
 
 # %% tags=["solution", "figure"] alt="Lowest validation loss of three short epochs against the learning rate on a log axis, one line for each of three nets. Dashed vertical lines mark the chapter's rates."
 fig, ax = plt.subplots(figsize=(7.6, 4.2))
@@ -413,7 +413,7 @@ ax.axhline(np.log(10), color="grey", linestyle=":")
 ax.annotate("guessing", (1e-3, np.log(10)), va="bottom", color="grey")
 ax.set(xscale="log", xlabel="learning rate", ylabel="lowest validation loss", ylim=(None, 2.5))
 ax.set_title("Three short epochs at seven rates (dashed: the chapter's rates)")
-ax.legend(loc="lower left")
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown] tags=["solution"]
@@ -687,8 +687,10 @@ lesson.record("S5.cG10", **{f"{name}_epoch": number for name, number in epochs_t
 # 5,000 images, one standard deviation is $\sqrt{0.5 \cdot 0.5 / 5000} \approx 0.7\,\%$. So the choice of an epoch on the validation images has
 # raised our numbers by no more than chance does.
 #
-# One seed cannot tell whether SELU beats alpha dropout or the reverse. The chapter's own editions disagree on it, and so do our seeds. The verdicts
-# below count them.
+# With Keras 3, an epoch with alpha dropout takes longer than one without: there `fit` does not use its compiler (XLA).
+#
+# One seed cannot tell whether SELU beats alpha dropout or the reverse. The chapter's own editions disagree on it. The verdicts below count our
+# seeds.
 #
 # </details>
 
