@@ -391,7 +391,7 @@ lesson.save_figure(ax.figure, "race")
 plt.show()
 
 # %%
-lead = {name: np.subtract(values, accuracy["SGD"]) for name, values in accuracy.items() if name != "SGD"}
+lead = {name: np.subtract(values, accuracy["SGD"]) for name, values in accuracy.items()}
 pd.DataFrame(
     {
         "rate": chosen,
@@ -561,6 +561,8 @@ for way, found in reached.items():
 ax.axhline(0.1, color="black", linestyle=":", linewidth=1)
 ax.annotate("chance", (clip_rates[0], 0.11))
 ax.set(xscale="log", xlabel="learning rate", ylabel="validation accuracy after two epochs", ylim=(0, 0.9))
+ax.set_xticks(clip_rates, clip_rates)
+ax.minorticks_off()
 ax.set_title("Clipping allows rates that destroy the unclipped net")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
@@ -642,7 +644,7 @@ ways = {"as it is": {}, "clipvalue=1.0": {"clipvalue": 1.0}, "clipnorm=1.0": {"c
 ways["global_clipnorm=1.0"] = {"global_clipnorm": 1.0}
 results = {name: clipped(gradients, **clip) for name, clip in ways.items()}
 index = ["input weights", "recurrent weights", "recurrent biases", "output weights", "output biases"]
-table = {name: [np.linalg.norm(one) for one in found] for name, found in results.items()}
+table = {name: [float(np.linalg.norm(one)) for one in found] for name, found in results.items()}
 table = pd.DataFrame(table, index=index)
 table.loc["turned by (degrees)"] = [angle(gradients, found) for found in results.values()]
 table.round(2)
