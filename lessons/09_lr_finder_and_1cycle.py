@@ -191,7 +191,7 @@ plt.show()
 # %% [markdown]
 # The rings mark the lowest points. The dotted lines mark the chapter's cut, $(\text{first} + \text{smallest})/2$. The chapter's figure shows only
 # what lies below it. The running mean still contains the high losses of the first batches. So it falls later, and its loss is higher. It is lowest
-# where the losses of single batches already rise. If you read the running mean, you choose too high a rate. (Exercise 1 gets the losses of the single
+# where the losses of single batches already rise. (`nan` in the table: it does not rise above its cut again.) If you read the running mean, you choose too high a rate. (Exercise 1 gets the losses of the single
 # batches back from a callback.)
 #
 # ### The course's finder
@@ -252,6 +252,7 @@ for errors in trials.values():
 above.set(xscale="log", ylabel="smoothed loss", ylim=(0, 1.2 * losses[0]))
 below.set(yscale="log", xlabel="learning rate", ylabel="validation error\nafter three epochs")
 below.set_yticks([0.1, 0.2, 0.5, 1], ["10%", "20%", "50%", "100%"])
+below.tick_params(axis="y", which="minor", labelleft=False)
 above.set_title("Three rules suggest careful rates; one goes almost to the limit")
 above.legend()
 plt.show()
