@@ -577,8 +577,8 @@ lesson.verdicts("05_weight_normalization")
 # - Weight normalization trains length and direction apart. The gradient with respect to $v$ is perpendicular to $v$. So under gradient descent $v$
 #   grows, and a longer $v$ turns less: a learning rate that falls by itself.
 # - It allows longer steps where the loss is steep for turning $w$ and flat for lengthening it. Whether that helps a net has to be measured.
-# - **Here it did not help.** Over the seeds of the verdicts its test accuracy is not higher than the plain net's, and its training accuracy is not
-#   higher at every epoch. The source's lead of $0.6183 - 0.6045 = 0.0138$ is no larger than what another seed can change.
+# - **Here it helps little, if at all.** Two seeds of one net differ about as much as the two nets do. The source's lead of
+#   $0.6183 - 0.6045 = 0.0138$ comes from one run of each. The verdicts say what is left of it over several seeds.
 # - An initialization from data gives every unit outputs of a reasonable size. The Addons wrapper's rule is not quite the paper's. With Glorot's weights
 #   it comes close, and the difference did not show in training.
 # - A figure of training accuracy from one run says little. Draw validation too, and repeat.
