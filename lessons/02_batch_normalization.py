@@ -359,11 +359,11 @@ pd.DataFrame(last).T.rename_axis("validation accuracy").round(4)
 # ## Both at their best rate
 #
 # All these nets had the same rate, `0.001`. Does a rate that suits the normalized net also suit the plain one? The chapter does not ask. In a fair
-# comparison each net has its own best rate. So we train three nets at five rates, from two seeds. **Where will each net be at its best, and how much
+# comparison each net has its own best rate. So we train three nets at four rates, from two seeds. **Where will each net be at its best, and how much
 # of the difference will be left?**
 
 # %%
-rates = [0.001, 0.1] if lesson.quick else [0.001, 0.01, 0.05, 0.2, 1.0]
+rates = [0.001, 0.1] if lesson.quick else [0.001, 0.01, 0.1, 1.0]
 choosing = seeds[1:] or seeds
 for rate in progress_bar(rates[1:], "three nets at other rates", unit="rate"):
     for name in compared:
@@ -375,7 +375,7 @@ mean = pd.DataFrame(mean, rates)
 mean.T.rename_axis("mean validation accuracy, by rate").round(4)
 
 # %% [markdown]
-# The highest of five values is partly luck. So these two seeds only *choose* the rate. We compare the nets at the chosen rates, in a run from another
+# The highest of four values is partly luck. So these two seeds only *choose* the rate. We compare the nets at the chosen rates, in a run from another
 # seed.
 
 # %%
@@ -385,28 +385,29 @@ pd.DataFrame({"best rate": best, "validation accuracy there, new seed": pd.Serie
 
 # %% tags=["figure"] alt="Validation accuracy after ten epochs against the learning rate on a log axis, for three nets. The gap is wide at the smallest rate and narrow at each net's best rate."
 fig, ax = plt.subplots(figsize=(7.6, 4.2))
-for name in compared:
+for name in ("plain", "batch normalization", "only at the input"):
     shade, sign = plotting.colour(name, ax), plotting.marker(name, ax)
     each_seed = [[runs[name, rate, seed][-1] for seed in choosing] for rate in rates]
     ax.plot(rates, each_seed, sign, color=shade, alpha=0.6)
     ax.plot(rates, mean[name], color=shade, label=name)
     ax.plot(best[name], judged[name], "*", color=shade, markersize=16, label=f"{name}, new seed")
 ax.set(xscale="log", xlabel="learning rate", ylabel="validation accuracy after ten epochs")
+ax.set(ylim=(None if lesson.quick else 0.82, None))
 ax.yaxis.set_major_formatter(plotting.PercentFormatter(1))
-ax.set_title("At larger rates the gap is small")
-ax.legend(loc="lower right")
+ax.set_title("Each at its best rate, the gap is small")
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% tags=["record"]
 lesson.record("S5.qB4", normalized=judged["batch normalization"], plain=judged["plain"])
 
 # %% [markdown]
-# At the smallest rate the normalized net is far ahead of the plain one. At larger rates most of the gap closes. So most of the lead at `0.001` came
-# from steps that were too short for the plain net. Is a difference left at the two best rates? This is question S5.qB4 in the verdicts below,
-# measured over more seeds than here.
+# (Accuracies below $82\,\%$ are not drawn; the table has them.) At the smallest rate the normalized net is far ahead of the plain one. Towards the
+# best rates most of the gap closes. So most of the lead at `0.001` came from steps that were too short for the plain net. Is a difference left at the
+# two best rates? This is question S5.qB4 in the verdicts below, measured over more seeds than here.
 #
-# The figure shows a second gain. The normalized net is close to its best over a wider range of rates, and reaches it with smaller ones. One reason
-# why it tolerates large rates: long steps make the weights larger. The larger the weights before a normalization, the less a step of the same length
+# The table shows a second gain. The normalized net is close to its best over a wider range of rates. Compare the three nets at the largest rate. One
+# reason why batch normalization tolerates large rates: long steps make the weights larger. The larger the weights before a normalization, the less a step of the same length
 # changes the outputs (question 4; lesson 04 derives it).
 #
 # ## The same net in its two modes
