@@ -764,7 +764,7 @@ for state, trainable in [("frozen", False), ("unfrozen", True)]:
 
 # %% tags=["solution"]
 print("model A, at the end, answers as before:", test_accuracy(teacher, a) == before)
-pd.DataFrame(rows).T.round(3)
+pd.DataFrame.from_dict(rows, orient="index").round(3)
 
 # %% [markdown] tags=["solution"]
 # Frozen, the copy still answers A's question as A does: its layers have not changed. Compare how it answers the new question, frozen and unfrozen. The

@@ -388,7 +388,7 @@ rows = {
     }
     for name, run in runs.items()
 }
-pd.DataFrame(rows).T
+pd.DataFrame.from_dict(rows, orient="index").round(4)
 
 # %% tags=["record"]
 for number, run in enumerate(runs.values(), start=1):  # in the chapter's order

@@ -556,7 +556,7 @@ for method in progress_bar(list(contenders), "three epochs", unit="training"):
     spectra[method] = np.linalg.svd(net.layers[0].kernel.numpy(), compute_uv=False)
     large = np.sum(spectra[method] > spectra[method][0] / 3)
     rows[method] = {"test accuracy": accuracy, "of 64 singular values, above a third of the first": large}
-pd.DataFrame(rows).T.round(4)
+pd.DataFrame.from_dict(rows, orient="index").round(4)
 
 # %% tags=["figure"] alt="The 64 singular values of the first kernel, by size, as shares of the largest, on a logarithmic axis. Those of the nuclear norm fall fastest."
 fig, ax = plt.subplots(figsize=(7.6, 4.0))
