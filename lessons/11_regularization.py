@@ -162,7 +162,7 @@ for name, (regularizer, price) in ways.items():
     )
     layer.build((None, 784))
     weights = layer.get_weights()[0]
-    rows[name] = {"price by hand": price(weights), "price in Keras": float(layer.losses[0])}
+    rows[name] = {"price by hand": float(price(weights)), "price in Keras": float(layer.losses[0])}
 pd.DataFrame.from_dict(rows, orient="index").round(3)
 
 # %% [markdown]
