@@ -145,7 +145,7 @@ likely = np.argsort(-mean)[:4]
 columns = {"dropout off": usual[0], "mean of 100": mean, "standard deviation": deviation}
 pd.DataFrame(columns, index=fashion.class_names).iloc[likely].round(3)
 
-# %% tags=["figure"] alt="Left: an ankle boot. Middle: with dropout off, one long bar for ankle boot. Right: a hundred dots for each class; those for ankle boot reach from near 0 to 1, those for sneaker and sandal from 0 to high values, all others are near 0. Lines mark the middle 90 percent."
+# %% tags=["figure"] alt="Left: an ankle boot. Middle: with dropout off, one long bar for ankle boot. Right: a hundred dots for each class; those for ankle boot reach from low values to 1, those for sneaker and sandal from 0 to high values, all others are near 0. Lines mark the middle 90 percent."
 fig, (left, middle, right) = plt.subplots(1, 3, figsize=(12.5, 4.2), width_ratios=[0.7, 1, 1.6])
 left.imshow(fashion.x_test[0], cmap="gray_r")
 left.set(title=f"{fashion.class_names[y_test[0]]}, test image 0", xticks=[], yticks=[])
@@ -331,9 +331,10 @@ lesson.save_figure(fig, "reliability")
 plt.show()
 
 # %% [markdown]
-# There is a line for each seed; the thick line and the bars are from the first seed. Bins of fewer than 20 images are not drawn. With dropout off, the line is far below the diagonal: the net
-# is right less often than it says. Most images are in the bin of the highest confidence. With MC dropout the line is near the diagonal, mostly a
-# little above it: now the net is right a little *more* often than it says. The cross-entropy, which punishes certain mistakes most, is lower, too.
+# There is a line for each seed; the thick line and the bars are from the first seed. (Bins of fewer than 20 images are not drawn.) With dropout off,
+# the line is far below the diagonal: the net is right less often than it says. Most images are in the bin of the highest confidence. With MC dropout
+# the line is near the diagonal, mostly a little above it: now the net is right a little *more* often than it says. The cross-entropy, which punishes
+# certain mistakes most, is lower, too.
 #
 # So MC dropout makes the probabilities of this net much better, and hardly changes the accuracy. It needs no new training.
 #
