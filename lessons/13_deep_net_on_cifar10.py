@@ -687,7 +687,7 @@ lesson.record("S5.cG10", **{f"{name}_epoch": number for name, number in epochs_t
 # 5,000 images, one standard deviation is $\sqrt{0.5 \cdot 0.5 / 5000} \approx 0.7\,\%$. So the choice of an epoch on the validation images has
 # raised our numbers by no more than chance does.
 #
-# With Keras 3, an epoch with alpha dropout takes longer than one without: there `fit` does not use its compiler (XLA).
+# An epoch with alpha dropout takes longer than one without: masks are drawn in every step, and `fit` does not use its compiler (XLA) for such nets.
 #
 # One seed cannot tell whether SELU beats alpha dropout or the reverse. The chapter's own editions disagree on it. The verdicts below count our
 # seeds.
