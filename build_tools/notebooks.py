@@ -476,7 +476,8 @@ def plan(lessons=(), root=None):
 def _to_write(due, path, notebook, why, root):
     """Note the differences between a notebook, with its lesson's picture, and the existing files."""
     due.stale = "course" in notebook.metadata
-    picture = cover(notebook) if due.edition == "learner" else None
+    shows = "solutions" if due.lesson.measured_in_solutions else "learner"
+    picture = cover(notebook) if due.edition == shows else None
     files = {path: ((nbformat.writes(notebook) + "\n").encode(), why)}
     if picture:
         files[root / "docs" / f"{due.lesson.name}.png"] = (picture, "the lesson's cover")

@@ -579,12 +579,18 @@ def test_a_damaged_notebook_says_what_to_do(course):
         notebooks.build()
 
 
-def test_a_cover_is_the_lessons_picture(course, monkeypatch):
+@pytest.mark.parametrize("edition", ["learner", "solutions"])
+def test_a_cover_is_the_lessons_picture(course, edition):
+    """The solutions have it where they are what is measured, as in the last lesson."""
+    if edition == "solutions":
+        small_course.write_lesson(course, small_course.MEASURING)
+        notebooks.build()
     edit(course, 'tags=["figure"]', 'tags=["figure", "cover"]')
-    notebook = notebook_of(course)
+    notebook = notebook_of(course, edition)
     (cell,) = [cell for cell in notebook.cells if 'print("a drawing")' in cell.source]
     cell.outputs = [output("display_data", data={"image/png": "cGljdHVyZQ=="})]
-    nbformat.write(notebook, path_of(course))
+    cell.metadata.pop("course", None)  # as if it had been run
+    nbformat.write(notebook, path_of(course, edition))
     assert "docs/01_tiny.png: the lesson's cover" in notebooks.build()[0]
     assert (course / "docs" / "01_tiny.png").read_bytes() == b"picture"
     assert notebooks.build() == ([], [])
