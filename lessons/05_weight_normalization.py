@@ -557,9 +557,10 @@ lesson.record(
 lesson.record("S1.q5", step_time_ratio=milliseconds["weight normalization"] / milliseconds["plain"])
 
 # %% [markdown]
-# The cost depends on how the layer is written. TensorFlow Addons' wrapper asks in every step whether the initialization has been done, and carries the
-# code for it through the whole training. The course's wrapper for Keras 3 drops that code after the first batch. What remains is to compute a norm and
-# a factor for each unit. That is little work beside convolutions, which use each weight many times.
+# Compare the two lower rows with the first one. Weight normalization computes a norm and a factor for each unit. That is little work beside
+# convolutions, which use each weight many times. (The cost also depends on how the layer is written. TensorFlow Addons' wrapper asks in every step
+# whether the initialization has been done, and carries the code for it through the whole training. The course's wrapper for Keras 3 drops that code
+# after the first batch.)
 #
 # And the source's whole milliseconds are not exact. Anything from $2.5$ to $3.5$ is printed as 3, and anything from $4.5$ to $5.5$ as 5. So the
 # source's ratio may be anything from $4.5/3.5 \approx 1.3$ to $5.5/2.5 = 2.2$.
