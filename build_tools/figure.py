@@ -22,7 +22,8 @@ def rows(judged, claims):
             if isinstance(printed, list):  # the lesson draws the curves
                 continue
             row = {"claim": claim.id, "measure": measure, "printed": float(printed), "text": str(printed)}
-            row["accuracy"] = "accuracy" in measure
+            # A printed zero is a difference of accuracies, and there is no percentage of it.
+            row["accuracy"] = "accuracy" in measure or not row["printed"]
             for stack, one in judged.get(claim.id, {}).items():
                 verdict = one["rows"][place]
                 row[stack] = {key: _rounded(getattr(verdict, key)) for key in ("mean", "low", "high", "word")}

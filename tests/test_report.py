@@ -474,6 +474,18 @@ def test_the_picture_shows_every_printed_number():
     assert ("S1.c2", "accuracy", "0.7040") in found
 
 
+def test_every_printed_number_can_be_drawn():
+    """Also a difference of zero, of which there is no percentage."""
+    claims = load_claims()
+    assert any(printed == 0 for claim in claims.claims.values() for _, printed in claim.values)
+    one = row("not enough runs", mean=0.5, low=None, high=None)
+    judged = {
+        claim.id: dict.fromkeys(STACKS, {"word": one.word, "seeds": [42], "rows": [one] * len(claim.values)})
+        for claim in claims.claims.values()
+    }
+    assert figure.draw(judged, claims).startswith(b"\x89PNG")
+
+
 def test_one_seed_is_no_verdict_and_the_table_says_how_many_there_are():
     claims = load_claims()
     record = {"stack": "keras3", "lesson": "11_regularization", "seed": 42, "seconds": 1.0}
