@@ -304,7 +304,8 @@ def findings(judged, claims, records=(), stale=()):
         listed = [f"{words[word]} {marked(word)}" for word in _WORDS if words[word]]
         numbers = sorted({len(one["seeds"]) for one in found if one}) or ["no"]
         seeds = " to ".join(str(number) for number in dict.fromkeys((numbers[0], numbers[-1])))
-        sentences.append(f"On the {stack} stack ({seeds} seeds): {', '.join(listed)}.")
+        unit = "seed" if seeds == "1" else "seeds"
+        sentences.append(f"On the {stack} stack ({seeds} {unit}): {', '.join(listed)}.")
     if stale:
         some = f"{len(stale)} of the" if len(stale) < len(records) else "All"
         sentences.append(

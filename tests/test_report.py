@@ -480,7 +480,7 @@ def test_every_printed_number_can_be_drawn():
     assert any(printed == 0 for claim in claims.claims.values() for _, printed in claim.values)
     one = row("not enough runs", mean=0.5, low=None, high=None)
     judged = {
-        claim.id: dict.fromkeys(STACKS, {"word": one.word, "seeds": [42], "rows": [one] * len(claim.values)})
+        claim.id: {s: {"word": one.word, "seeds": [42], "rows": [one] * len(claim.values)} for s in STACKS}
         for claim in claims.claims.values()
     }
     assert figure.draw(judged, claims).startswith(b"\x89PNG")
@@ -491,6 +491,7 @@ def test_one_seed_is_no_verdict_and_the_table_says_how_many_there_are():
     record = {"stack": "keras3", "lesson": "11_regularization", "seed": 42, "seconds": 1.0}
     record["measurements"] = {"S5.cF2": {"val_accuracy": 0.87}}
     judged = report.judge([record], claims)
+    assert "On the keras3 stack (1 seed): " in report.findings(judged, claims)
     (one,) = report.claim_rows(claims.claims["S5.cF2"], judged)
     assert one[2:] == [
         "val accuracy 0.8730 (stored output)",
