@@ -295,6 +295,8 @@ def run(name, seed, rate=0.001):
     """The validation accuracy after each epoch, from fresh weights of this seed."""
     net = nets[name]
     net.set_weights(build(kinds[name], seed).get_weights())
+    for variable in net.optimizer.variables:  # Keras 2 stores the last step, and nan would stay there
+        variable.assign(np.zeros_like(variable.numpy()))
     net.optimizer.learning_rate = rate
     history = fit(net, x_train, y_train, epochs=10, validation_data=(x_valid, y_valid), verbose=0)
     return history.history["val_accuracy"]

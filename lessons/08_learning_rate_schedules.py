@@ -489,7 +489,9 @@ net = selu_net(SGD())
 
 def train_with(shape, first_rate, seed):
     """Train the net from a seed with one shape and one first rate; what Keras noted."""
-    net.set_weights(selu_net("sgd", seed).get_weights())  # plain gradient descent remembers nothing else
+    net.set_weights(selu_net("sgd", seed).get_weights())
+    for variable in net.optimizer.variables:  # Keras 2 stores the last step, and nan would stay there
+        variable.assign(np.zeros_like(variable.numpy()))
     net.optimizer.learning_rate = first_rate
     if shape == "on plateau":
         callback = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=5)

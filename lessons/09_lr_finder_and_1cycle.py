@@ -227,7 +227,9 @@ trial_rates = [0.01, 0.1] if lesson.quick else [0.001, 0.003, 0.01, 0.03, 0.1, 0
 
 def error_after_three_epochs(rate, seed):
     """The share of wrong answers on the validation images, after three epochs at a constant rate."""
-    net.set_weights(selu_net("sgd", seed).get_weights())  # plain gradient descent remembers nothing else
+    net.set_weights(selu_net("sgd", seed).get_weights())
+    for variable in net.optimizer.variables:  # Keras 2 stores the last step, and nan would stay there
+        variable.assign(np.zeros_like(variable.numpy()))
     net.optimizer.learning_rate = rate
     given = dict(epochs=3, batch_size=batch_size, validation_data=(x_valid, y_valid), verbose=0)
     return 1 - fit(net, x_train, y_train, **given).history["val_accuracy"][-1]
