@@ -382,7 +382,7 @@ pd.DataFrame({name: after_two(name) for name in ("plain, SELU", "max-norm")}, in
 lesson.record("S5.cF6", val_accuracy=after_two("max-norm")[0])
 
 # %% [markdown]
-# The two columns differ by little, about as much as two seeds do. The net has only two hidden layers, and self-normalization matters in deep nets.
+# The two columns differ by little. The net has only two hidden layers, and self-normalization matters in deep nets.
 #
 # ## The weights that each method leaves
 #
